@@ -1,0 +1,1 @@
+"""Learn progressive delivery by releasing: real canaries, on real traffic, with no cluster needed."""
