@@ -1,0 +1,39 @@
+# The verbs of this repository. `make tutorial` shows what it is about; `make test` is what CI runs.
+.PHONY: tutorial lab test check fix setup report clean
+.DELETE_ON_ERROR:
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.tools/bin
+export CANARY_TUTORIAL_TOOLS := $(CURDIR)/.tools/bin
+.SHELLFLAGS := -ec
+
+tutorial: setup          ## a lab, every lesson run headless, executed notebooks and reports in reports/
+	@canary-tutorial run
+
+lab: setup               ## JupyterLab at the first lesson
+	@jupyter lab notebooks/00-start-here.ipynb
+
+report: setup            ## one release of podinfo 2.1.3, as a report that one would attach to a change request
+	@canary-tutorial report
+
+setup: .venv/ready .tools/ready
+
+test: .venv/test-ready .tools/ready check
+	@python -m pytest
+
+check: .venv/test-ready  ## changes nothing; `make fix` mends what can be mended
+	@ruff check . && ruff format --check . && mypy && lint-imports
+
+fix: .venv/test-ready
+	@ruff check --fix . ; ruff format .
+
+clean:
+	rm -rf .venv .tools reports
+
+.venv/ready: requirements.lock pyproject.toml
+	@tools/setup python && touch $@
+
+.venv/test-ready: requirements-test.lock pyproject.toml
+	@tools/setup python test && touch $@ .venv/ready
+
+.tools/ready: tools/setup
+	@tools/setup programs && touch $@

@@ -1,0 +1,35 @@
+"""The pins in environment.yml, the lock and pyproject.toml say the same, and Binder sees them."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def pins(lines: list[str]) -> dict[str, str]:
+    pairs = (re.match(r"([A-Za-z0-9._-]+)==([^ ;]+)", line.strip()) for line in lines)
+    return {pair[1].lower(): pair[2] for pair in pairs if pair}
+
+
+LOCK = pins((ROOT / "requirements.lock").read_text().splitlines())
+
+
+def test_environment_yml_pins_each_dependency_as_the_lock_does():
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {re.match(r"[A-Za-z0-9._-]+", dependency)[0].lower() for dependency in dependencies}
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    pinned = pins(environment["dependencies"][-1]["pip"])
+    assert pinned == {name: LOCK[name] for name in names}
+
+
+def test_the_test_lock_agrees_with_the_lock():
+    test_lock = pins((ROOT / "requirements-test.lock").read_text().splitlines())
+    assert {name: test_lock.get(name) for name in LOCK} == LOCK
+
+
+def test_binder_uses_the_root_environment():
+    assert (ROOT / "binder" / "environment.yml").resolve() == ROOT / "environment.yml"
+    assert (ROOT / "binder" / "apt.txt").read_text().split() == ["prometheus", "hey"]
