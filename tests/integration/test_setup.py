@@ -1,0 +1,90 @@
+"""tools/setup on a machine without Prometheus and hey, without a usable Python, without permission to write."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "tools", tmp_path / "checkout" / "tools")
+    return tmp_path / "checkout"
+
+
+@pytest.fixture
+def bare_path(tmp_path: Path) -> str:
+    """A PATH with everything of this machine but prometheus and hey."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for directory in ("/usr/bin", "/bin", "/usr/sbin", "/sbin"):
+        for program in Path(directory).iterdir():
+            link = programs / program.name
+            if program.name not in {"prometheus", "hey"} and not link.is_symlink():
+                link.symlink_to(program)
+    return str(programs)
+
+
+def setup(checkout: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [checkout / "tools" / "setup", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.skipif(not shutil.which("apt-get"), reason="the unpacking path needs apt (Debian, Ubuntu)")
+def test_prometheus_and_hey_are_unpacked_where_path_has_none(checkout: Path, bare_path: str):
+    done = setup(checkout, "programs", PATH=bare_path)
+    assert done.returncode == 0, done.stderr
+    tools = checkout / ".tools" / "bin"
+    version = subprocess.run([tools / "prometheus", "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout.startswith("prometheus, version 2.")
+    usage = subprocess.run([tools / "hey"], capture_output=True, text=True)
+    assert "Usage: hey" in usage.stderr
+
+    again = setup(checkout, "programs", PATH=bare_path)
+    assert (again.returncode, again.stdout) == (0, ""), "a second run finds everything and does nothing"
+
+
+def test_a_python_that_is_too_old_is_named_with_the_remedy(checkout: Path, tmp_path: Path):
+    tools = tmp_path / "few"
+    tools.mkdir()
+    for program in ("sh", "dirname", "uname"):
+        (tools / program).symlink_to(shutil.which(program))
+    done = setup(checkout, "python", PATH=str(tools), PYTHON="")
+    assert done.returncode == 1
+    assert "Python 3.11 or newer is not on PATH" in done.stderr
+    assert "make PYTHON=" in done.stderr
+
+
+def test_without_apt_the_message_says_what_to_install(checkout: Path, tmp_path: Path):
+    tools = tmp_path / "few"
+    tools.mkdir()
+    for program in ("sh", "dirname", "uname", "mkdir", "ls"):
+        (tools / program).symlink_to(shutil.which(program))
+    done = setup(checkout, "programs", PATH=str(tools))
+    assert done.returncode == 1
+    assert "Install Prometheus (2.40 or newer) and hey" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may write anywhere")
+def test_a_checkout_that_cannot_be_written_ends_in_one_sentence(checkout: Path, bare_path: str):
+    checkout.chmod(0o555)
+    checkout.parent.chmod(0o755)
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    for parent in checkout.parents:  # pytest's temporary directories are private to their user
+        if parent.stat().st_uid == os.geteuid() and parent.name.startswith("pytest-"):
+            parent.chmod(0o755)
+    done = subprocess.run(
+        [*command, checkout / "tools" / "setup", "programs"], env={"PATH": bare_path}, capture_output=True, text=True
+    )
+    checkout.chmod(0o755)
+    assert done.returncode == 1
+    assert "check the permissions of this directory" in done.stderr
