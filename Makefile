@@ -21,7 +21,7 @@ test: .venv/test-ready .tools/ready check
 	@python -m pytest
 
 check: .venv/test-ready  ## changes nothing; `make fix` mends what can be mended
-	@ruff check . && ruff format --check . && mypy && lint-imports
+	@ruff check . && ruff format --check . && mypy
 
 fix: .venv/test-ready
 	@ruff check --fix . ; ruff format .
