@@ -1,0 +1,297 @@
+"""The lab's memory: every object, its versions, and who wants to hear of changes.
+
+The rules are etcd's and the API machinery's: each write gets the next `resourceVersion`; whoever writes on an old one
+gets a `Conflict`; writing what is already there is no write; deletion waits for finalizers and, for pods, for the
+kubelet; the last events of each kind are kept, so that a watcher can resume.
+
+Pure: no I/O, no threads, no event loop; time comes from the `now` it is given. Objects that come out are shared and
+must not be changed: `change()` hands a copy to a function and writes what comes of it.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain, dropwhile
+from typing import Any, Literal
+
+from canary_tutorial.lab.errors import AlreadyExists, Conflict, Forbidden, Gone, NotFound
+from canary_tutorial.lab.kinds import BUILT_IN, NAMESPACES, PODS, Kind
+
+__all__ = ["Event", "Kind", "Obj", "Store", "timestamp"]
+
+log = logging.getLogger(__name__)
+
+Obj = dict[str, Any]
+HISTORY = 2048  # events kept per kind; a watcher that was away for longer lists again
+KEPT_ON_UPDATE = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One write. `previous` is the object before it (None when it was created)."""
+
+    type: Literal["ADDED", "MODIFIED", "DELETED"]
+    kind: Kind
+    object: Obj
+    resourceVersion: int
+    previous: Obj | None = None
+
+
+Events = list[Event]
+Callback = Callable[[Event], None]
+
+
+class Store:
+    """Objects by kind, namespace and name."""
+
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.now = now
+        self.kinds: dict[tuple[str, str], Kind] = {kind.key: kind for kind in BUILT_IN}
+        # Versions start at the clock, so that a client that comes back after a restart is told 410 and lists again.
+        self.version = self.first_version = int(now().timestamp() * 100)
+        self._objects: dict[tuple[str, str], dict[str, dict[str, Obj]]] = {}
+        self._history: dict[tuple[str, str], deque[Event]] = {}
+        self._forgotten: dict[tuple[str, str], int] = {}
+        self._subscribers: dict[tuple[str, str] | None, list[Callback]] = {}
+        self._untold: deque[Event] = deque()
+        self._telling = False
+
+    # -- reading
+
+    def find(self, kind: Kind, name: str, namespace: str | None = None) -> Obj | None:
+        return self._objects.get(kind.key, {}).get(namespace or "", {}).get(name)
+
+    def get(self, kind: Kind, name: str, namespace: str | None = None) -> Obj:
+        """The object, or `NotFound`."""
+        found = self.find(kind, name, namespace)
+        if found is None:
+            raise NotFound.of(kind, name)
+        return found
+
+    def list(self, kind: Kind, namespace: str | None = None, labels: Mapping[str, str] | None = None) -> list[Obj]:
+        """All objects of a kind by namespace and name; `labels` keeps those that have every one of them."""
+        spaces = self._objects.get(kind.key, {})
+        chosen = [namespace] if namespace else sorted(spaces)
+        objects = [obj for space in chosen for _, obj in sorted(spaces.get(space, {}).items())]
+        if not labels:
+            return objects
+        return [obj for obj in objects if labels.items() <= (obj["metadata"].get("labels") or {}).items()]
+
+    # -- writing
+
+    def create(self, kind: Kind, obj: Obj, *, dry_run: bool = False) -> Obj:
+        """Store a new object and return it as stored; `AlreadyExists`, or `NotFound` for its namespace."""
+        meta = obj["metadata"]
+        name, namespace = meta["name"], meta.get("namespace") if kind.namespaced else None
+        self._admit_to_namespace(kind, name, namespace)
+        if self.find(kind, name, namespace) is not None:
+            raise AlreadyExists.of(kind, name)
+        new = copy.deepcopy(obj)
+        new["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": timestamp(self.now())}
+        for never in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"):
+            new["metadata"].pop(never, None)
+        if kind.generation:
+            new["metadata"]["generation"] = 1
+        if kind is NAMESPACES:
+            new.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
+            new.setdefault("status", {})["phase"] = "Active"
+        return new if dry_run else self._write("ADDED", kind, new, None)
+
+    def update(self, kind: Kind, obj: Obj, subresource: str | None = None, *, dry_run: bool = False) -> Obj:
+        """Replace an object (its status only with `subresource="status"`); `Conflict` on an old resourceVersion."""
+        meta = obj["metadata"]
+        old = self.get(kind, meta["name"], meta.get("namespace") if kind.namespaced else None)
+        self._check_preconditions(kind, old, meta.get("uid"), meta.get("resourceVersion"))
+        new = _merged(kind, old, copy.deepcopy(obj), subresource)
+        if _same(old, new):
+            return old
+        if kind.generation and _wanted(old) != _wanted(new):
+            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        if dry_run:
+            return new
+        if "deletionTimestamp" in new["metadata"] and not self._held(kind, new):
+            return self._write("DELETED", kind, new, old)
+        return self._write("MODIFIED", kind, new, old)
+
+    def change(
+        self, kind: Kind, name: str, namespace: str | None, fn: Callable[[Obj], None], subresource: str | None = None
+    ) -> Obj:
+        """Let `fn` edit a copy of the object and store that."""
+        edited = copy.deepcopy(self.get(kind, name, namespace))
+        fn(edited)
+        return self.update(kind, edited, subresource)
+
+    def delete(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str | None = None,
+        *,
+        propagation: str = "Background",
+        grace: int | None = None,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        dry_run: bool = False,
+    ) -> Obj:
+        """Remove an object, or mark it with deletionTimestamp while something holds it; returns its last state.
+
+        Finalizers hold any object; `propagation` "Foreground" and "Orphan" add theirs (`foregroundDeletion`,
+        `orphan`), which the garbage collector takes away. A running pod is held by its grace period (seconds) until
+        the kubelet deletes it again with `grace=0`; a namespace by its content.
+        """
+        old = self.get(kind, name, namespace)
+        self._check_preconditions(kind, old, uid, resource_version)
+        new = copy.deepcopy(old)
+        meta = new["metadata"]
+        finalizer = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation)
+        if finalizer and finalizer not in meta.get("finalizers", []) and "deletionTimestamp" not in meta:
+            meta.setdefault("finalizers", []).append(finalizer)
+        seconds = _grace(kind, old, grace)
+        if "deletionTimestamp" not in meta or seconds < meta.get("deletionGracePeriodSeconds", 0):
+            meta["deletionTimestamp"] = meta.get("deletionTimestamp") or timestamp(self.now(), seconds)
+            meta["deletionGracePeriodSeconds"] = seconds
+            if kind.generation:
+                meta["generation"] = meta.get("generation", 0) + 1
+        if kind is NAMESPACES:
+            new["status"] = new.get("status", {}) | {"phase": "Terminating"}
+        if dry_run or _same(old, new):
+            return new
+        return self._write("MODIFIED" if self._held(kind, new) else "DELETED", kind, new, old)
+
+    # -- listening
+
+    def subscribe(self, callback: Callback, kind: Kind | None = None) -> Callable[[], None]:
+        """Call `callback` after each write (of one kind, or of all); returns how to stop it."""
+        callbacks = self._subscribers.setdefault(kind.key if kind else None, [])
+        callbacks.append(callback)
+        return lambda: callbacks.remove(callback) if callback in callbacks else None
+
+    def since(self, kind: Kind, resource_version: int) -> Events:
+        """What happened to a kind after a version; `Gone` if that is no longer known."""
+        oldest = self._forgotten.get(kind.key, self.first_version)
+        if resource_version < oldest:
+            raise Gone(f"too old resource version: {resource_version} ({oldest})")
+        history = self._history.get(kind.key, ())
+        return list(dropwhile(lambda event: event.resourceVersion <= resource_version, history))
+
+    # -- inside
+
+    def _write(self, type_: Literal["ADDED", "MODIFIED", "DELETED"], kind: Kind, new: Obj, old: Obj | None) -> Obj:
+        self.version += 1
+        meta = new["metadata"]
+        meta["resourceVersion"] = str(self.version)
+        names = self._objects.setdefault(kind.key, {}).setdefault(meta.get("namespace", ""), {})
+        if type_ == "DELETED":
+            del names[meta["name"]]
+        else:
+            names[meta["name"]] = new
+        event = Event(type_, kind, new, self.version, old)
+        history = self._history.setdefault(kind.key, deque())
+        history.append(event)
+        if len(history) > HISTORY:
+            self._forgotten[kind.key] = history.popleft().resourceVersion
+        self._untold.append(event)
+        self._tell()
+        return new
+
+    def _tell(self) -> None:
+        """Tell subscribers in the order of the writes, also when one of them writes while it is told."""
+        if self._telling:
+            return
+        self._telling = True
+        while self._untold:
+            event = self._untold.popleft()
+            everyone = chain(self._subscribers.get(event.kind.key, ()), self._subscribers.get(None, ()))
+            for callback in list(everyone):
+                try:
+                    callback(event)
+                except Exception:  # one deaf subscriber must not cost the others the news
+                    log.exception("a subscriber failed on %s of %s", event.type, event.kind.resource)
+        self._telling = False
+
+    def _admit_to_namespace(self, kind: Kind, name: str, namespace: str | None) -> None:
+        if not kind.namespaced:
+            return
+        space = self.get(NAMESPACES, namespace or "")
+        if "deletionTimestamp" in space["metadata"]:
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            raise Forbidden.to(kind, name, why)
+
+    def _check_preconditions(self, kind: Kind, old: Obj, uid: str | None, resource_version: str | None) -> None:
+        meta = old["metadata"]
+        if uid and uid != meta["uid"]:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta['uid']}"
+            raise Conflict.because(kind, meta["name"], why)
+        if resource_version and resource_version not in (meta["resourceVersion"], "0"):
+            raise Conflict.modified(kind, meta["name"])
+
+    def _held(self, kind: Kind, obj: Obj) -> bool:
+        """Whether a deleted object must stay a while."""
+        meta = obj["metadata"]
+        if meta.get("finalizers") or (kind is NAMESPACES and obj["spec"].get("finalizers")):
+            return True
+        return kind is PODS and meta.get("deletionGracePeriodSeconds", 0) > 0
+
+
+def timestamp(moment: datetime, plus: int = 0) -> str:
+    """Kubernetes' time: `2026-11-23T12:00:00Z`, whole seconds, UTC."""
+    return datetime.fromtimestamp(moment.timestamp() + plus, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _merged(kind: Kind, old: Obj, new: Obj, subresource: str | None) -> Obj:
+    """What an update may change: everything but identity and status, or with `status` only that."""
+    if subresource == "status":
+        merged = copy.deepcopy(old)
+        if "status" in new:
+            merged["status"] = new["status"]
+        if "managedFields" in new["metadata"]:
+            merged["metadata"]["managedFields"] = new["metadata"]["managedFields"]
+        return merged
+    for field in KEPT_ON_UPDATE:
+        new["metadata"].pop(field, None)
+        if field in old["metadata"]:
+            new["metadata"][field] = old["metadata"][field]
+    if kind.status:
+        new.pop("status", None)
+        if "status" in old:
+            new["status"] = copy.deepcopy(old["status"])
+    return new
+
+
+def _same(old: Obj, new: Obj) -> bool:
+    """Equal but for bookkeeping, so that writing it would be no change."""
+
+    def essence(obj: Obj) -> Obj:
+        meta = {k: v for k, v in obj["metadata"].items() if k not in ("resourceVersion", "managedFields")}
+        return {**obj, "metadata": meta}
+
+    return essence(old) == essence(new) and _managers(old) == _managers(new)
+
+
+def _managers(obj: Obj) -> list[Any]:
+    """Who owns which fields, without the times at which they said so."""
+    return [{k: v for k, v in entry.items() if k != "time"} for entry in obj["metadata"].get("managedFields", [])]
+
+
+def _wanted(obj: Obj) -> Obj:
+    """The part of an object that its generation counts."""
+    return {k: v for k, v in obj.items() if k not in ("metadata", "status", "apiVersion")}
+
+
+def _grace(kind: Kind, obj: Obj, asked: int | None) -> int:
+    """Seconds that a pod gets to end; none if it never started or has ended."""
+    if (
+        kind is not PODS
+        or not obj["spec"].get("nodeName")
+        or obj.get("status", {}).get("phase") in ("Succeeded", "Failed")
+    ):
+        return 0
+    if asked is not None:
+        return max(asked, 0)
+    return int(obj["spec"].get("terminationGracePeriodSeconds", 30))
