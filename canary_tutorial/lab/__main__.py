@@ -1,0 +1,229 @@
+"""The lab's own command: `python -m canary_tutorial.lab up | status | logs | down | run`.
+
+`up` starts the guard, which starts the main process (`lab.py`), and waits until `lab.json` says that it is ready. The
+other commands read that file. Light on imports: each call should answer at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import psutil
+
+from canary_tutorial.lab import guard, state
+from canary_tutorial.lab.processes import family, pss_mb, send
+
+PATIENCE = 30.0  # seconds for a lab to become ready
+name_option = click.option(
+    "--name", default=state.DEFAULT_NAME, show_default=True, metavar="NAME", help="Which lab; several can run side by side."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """The lab: a small embedded cluster for lessons on releases."""
+
+
+def fail(message: str) -> None:
+    click.echo(message, err=True)
+    sys.exit(1)
+
+
+def refuse_if_impossible(name: str) -> None:
+    if sys.platform != "linux":
+        fail("The lab needs Linux (its pods have addresses of their own). Use Binder, a Linux machine, or your own cluster.")
+    running = state.read(name)
+    if running:
+        config = state.directory_of(name) / "kubeconfig"
+        fail(
+            f"The lab {name!r} is already running at {running.server}.\n"
+            f"Use it:      export KUBECONFIG={config}\n"
+            f"End it:      canary-tutorial down --name {name}\n"
+            f"Or another:  canary-tutorial up --name {name}-2"
+        )
+
+
+def command(name: str, directory: Path, port: int) -> list[str]:
+    main = f"import sys; from canary_tutorial.lab.lab import main; sys.exit(main({name!r}, {str(directory)!r}, {port}))"
+    return [sys.executable, "-I", guard.__file__, sys.executable, "-c", main]
+
+
+@cli.command()
+@name_option
+@click.option("--port", default=0, help="Port of the API server on 127.0.0.1; 0 takes a free one.")
+def up(name: str, port: int) -> None:
+    """Start a lab in the background; returns when it is ready."""
+    try:
+        refuse_if_impossible(name)
+        directory = state.prepare(name)
+    except state.StateError as error:
+        fail(str(error))
+    log = directory / "logs" / "main.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command(name, directory, port), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    began = time.monotonic()
+    told = False
+    while state.read(name) is None:
+        if process.poll() is not None:
+            fail(why_it_failed(directory, log, port))
+        if time.monotonic() - began > PATIENCE:
+            process.terminate()
+            fail(f"The lab did not become ready within {PATIENCE:.0f} s; its log is {log}")
+        if time.monotonic() - began > 2 and not told:
+            click.echo("Starting the lab ...", err=True)
+            told = True
+        time.sleep(0.02)
+    lab = state.read(name)
+    assert lab is not None
+    config = directory / "kubeconfig"
+    click.echo(f"The lab {name!r} is ready at {lab.server} ({time.monotonic() - began:.1f} s).")
+    click.echo(f"Point kubectl at it:  export KUBECONFIG={config}")
+    click.echo(f"or once:              kubectl --kubeconfig {config} get pods -A")
+    for warning in lab.warnings:
+        click.echo(f"Note: {warning}", err=True)
+
+
+def why_it_failed(directory: Path, log: Path, port: int) -> str:
+    failed = directory / "failed"
+    why = failed.read_text() if failed.exists() else f"see its log, {log}"
+    if port and "in use" in why:
+        why = f"port {port} is in use by another program: choose another --port, or leave it out"
+    return f"The lab could not start: {why}"
+
+
+@cli.command()
+@name_option
+@click.option("--port", default=0, help="Port of the API server on 127.0.0.1; 0 takes a free one.")
+def run(name: str, port: int) -> None:
+    """Run a lab in the foreground; Ctrl-C ends it."""
+    try:
+        refuse_if_impossible(name)
+        directory = state.prepare(name)
+    except state.StateError as error:
+        fail(str(error))
+    words = command(name, directory, port)
+    os.execv(words[0], words)
+
+
+@cli.command()
+@name_option
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(name: str, as_json: bool) -> None:
+    """Tell whether a lab runs, where, and what it takes."""
+    try:
+        answer = describe(name)
+    except state.StateError as error:
+        fail(str(error))
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+        return
+    if not answer["running"]:
+        click.echo(f"The lab {name!r} is not running. Start it: canary-tutorial up --name {name}")
+        return
+    click.echo(f"The lab {name!r} runs at {answer['server']}\nkubeconfig  {answer['kubeconfig']}\nstate       {answer['state_dir']}")
+    for process in answer["processes"]:
+        click.echo(f"{process['pid']:>8}  {process['pss_mb']:6.1f} MB  {process['name']}")
+    click.echo(f"{'':>8}  {answer['pss_mb']:6.1f} MB  in all (PSS)")
+
+
+def describe(name: str) -> dict[str, object]:
+    """What `status --json` prints; memory in MB (PSS, shared pages divided among their users)."""
+    lab = state.read(name)
+    directory = state.directory_of(name)
+    if lab is None:
+        return {"name": name, "running": False, "state_dir": str(directory), "processes": []}
+    processes = [
+        {"pid": p.pid, "name": title(p, lab), "pss_mb": round(pss_mb(p.pid), 1)} for p in family(lab.guard)
+    ]
+    return {
+        "name": name,
+        "running": True,
+        "kubeconfig": str(directory / "kubeconfig"),
+        "server": lab.server,
+        "state_dir": str(directory),
+        "network": f"127.{lab.network}.0.0/16",
+        "processes": processes,
+        "pss_mb": round(sum(p["pss_mb"] for p in processes), 1),
+    }
+
+
+def title(process: psutil.Process, lab: state.Lab) -> str:
+    """What a process is, in a word or two."""
+    if process.pid == lab.guard:
+        return "guard"
+    if process.pid == lab.main:
+        return "main (API server, controllers, kubelet)"
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return "?"
+    if "-m" in words:
+        return words[words.index("-m") + 1]
+    return Path(words[0]).name if words else "?"
+
+
+@cli.command()
+@name_option
+@click.option("-f", "--follow", is_flag=True, help="Go on as more comes.")
+@click.argument("part", required=False)
+def logs(name: str, follow: bool, part: str | None) -> None:
+    """Print the log of a PART: `main`, or a container; without PART, list the parts."""
+    try:
+        directory = state.directory_of(name)
+    except state.StateError as error:
+        fail(str(error))
+    parts = {"main": directory / "logs" / "main.log"}
+    for path in sorted(directory.glob("pods/*/logs/*.log"), key=lambda p: p.stat().st_mtime):
+        namespace, pod, _ = path.parents[1].name.split("_")
+        parts[f"{namespace}/{pod}/{path.stem.rpartition('-')[0]}"] = path
+    if not parts["main"].exists():
+        fail(f"There is no lab {name!r}. Start it: canary-tutorial up --name {name}")
+    if part is None:
+        click.echo("\n".join(parts))
+        return
+    chosen = parts.get(part) or next((path for key, path in parts.items() if part in key), None)
+    if chosen is None:
+        fail(f"The lab {name!r} has no part {part!r}. Its parts: {', '.join(parts)}")
+    assert chosen is not None
+    with chosen.open("rb") as log:
+        while True:
+            click.echo(log.read(), nl=False)
+            if not follow or state.read(name) is None:
+                return
+            time.sleep(0.2)
+
+
+@cli.command()
+@name_option
+def down(name: str) -> None:
+    """End a lab and every process of it."""
+    try:
+        lab = state.read(name)
+        directory = state.directory_of(name)
+    except state.StateError as error:
+        fail(str(error))
+    if lab is None:
+        if directory.exists():
+            state.clean(directory)
+        click.echo(f"The lab {name!r} is not running.")
+        return
+    members = family(lab.guard)
+    os.kill(lab.guard, signal.SIGTERM)
+    _, alive = psutil.wait_procs(members, timeout=10)
+    send(alive, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=5)
+    state.clean(directory)
+    click.echo(f"The lab {name!r} has ended; no process of it is left.")
+
+
+if __name__ == "__main__":
+    cli(prog_name="canary-tutorial")

@@ -1,0 +1,250 @@
+"""Deployment: from one pod template to the next without dropping below what must be available. Pure.
+
+The order is Kubernetes' own: find or make the ReplicaSet of the wanted template, follow a change of `replicas`, then
+grow the new and shrink the old ones within maxSurge and maxUnavailable, forget old history, tell the status.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+
+from canary_tutorial.lab.controllers.deployment_status import status_of
+from canary_tutorial.lab.controllers.effects import Create, Delete, Effect, Record, Update, Wake
+from canary_tutorial.lab.controllers.limits import max_surge, max_unavailable, replicas_of
+from canary_tutorial.lab.controllers.objects import is_deleted, owned_by, owner_reference, short_hash
+from canary_tutorial.lab.kinds import DEPLOYMENTS, REPLICASETS
+from canary_tutorial.lab.store import Obj, clone
+
+COMPONENT = "deployment-controller"
+HASH = "pod-template-hash"
+REVISION = "deployment.kubernetes.io/revision"
+DESIRED = "deployment.kubernetes.io/desired-replicas"
+MAXIMUM = "deployment.kubernetes.io/max-replicas"
+NOT_COPIED = {"kubectl.kubernetes.io/last-applied-configuration", REVISION, DESIRED, MAXIMUM}
+
+
+def plan(deployment: Obj, replicasets: list[Obj], pods: list[Obj], now: datetime) -> list[Effect]:
+    """ReplicaSets to create, scale or forget, and the status; `replicasets` and `pods` are the namespace's."""
+    mine = sorted(owned_by(deployment, replicasets), key=lambda rs: rs["metadata"].get("creationTimestamp", ""))
+    new = next((rs for rs in mine if _template(rs) == _template(deployment)), None)
+    old = [rs for rs in mine if rs is not new]
+    effects: list[Effect] = []
+    if not is_deleted(deployment):
+        effects = _roll(deployment, new, old, pods, now)
+    status, wait = status_of(deployment, new, mine, now)
+    if status != deployment.get("status"):
+        effects.append(Update(DEPLOYMENTS, clone(deployment) | {"status": status}, "status"))
+    return [*effects, Wake(wait)] if wait is not None else effects
+
+
+def _roll(deployment: Obj, new: Obj | None, old: list[Obj], pods: list[Obj], now: datetime) -> list[Effect]:
+    spec = deployment["spec"]
+    paused = spec.get("paused", False)
+    recreate = (spec.get("strategy") or {}).get("type") == "Recreate"
+    if new is None:
+        if paused:
+            return _follow_replicas(deployment, new, old, now)
+        if recreate and _shrink_all(old):
+            return _shrink_all(old, deployment)
+        if recreate and any(owned_by(rs, pods) for rs in old):
+            return []  # the old pods are still ending
+        return [*_create(deployment, old, now)]
+    effects = _revise(deployment, new, old)
+    if effects:
+        return effects
+    scaled = _follow_replicas(deployment, new, old, now)
+    if scaled or paused:
+        return scaled
+    if recreate:
+        if _shrink_all(old):
+            return _shrink_all(old, deployment)
+        ended = not any(owned_by(rs, pods) for rs in old)
+        effects = _scale(deployment, new, spec.get("replicas", 1)) if ended else []
+    else:
+        effects = _grow(deployment, new, old) or _shrink(deployment, new, old)
+    return effects or _forget(deployment, old)
+
+
+# -- the wanted template's ReplicaSet
+
+
+def _template(obj: Obj) -> Any:
+    template = clone(obj["spec"]["template"])
+    labels = template.setdefault("metadata", {}).setdefault("labels", {})
+    labels.pop(HASH, None)
+    return {"metadata": {k: v for k, v in template["metadata"].items() if v}, "spec": template.get("spec")}
+
+
+def _create(deployment: Obj, old: list[Obj], now: datetime) -> list[Effect]:
+    meta, spec = deployment["metadata"], deployment["spec"]
+    # Two templates may only share a hash by accident: the name of a ReplicaSet in the way changes it.
+    taken = {rs["metadata"]["labels"].get(HASH) for rs in old}
+    template = clone(spec["template"])
+    hash_ = next(h for h in (short_hash([template, salt]) for salt in range(100)) if h not in taken)
+    template["metadata"].setdefault("labels", {})[HASH] = hash_
+    selector = clone(spec["selector"])
+    selector.setdefault("matchLabels", {})[HASH] = hash_
+    replicaset = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {
+            "name": f"{meta['name']}-{hash_}",
+            "namespace": meta["namespace"],
+            "labels": clone(template["metadata"]["labels"]),
+            "annotations": _annotations(deployment, str(_newest_revision(old) + 1)),
+            "ownerReferences": [owner_reference(DEPLOYMENTS, deployment)],
+        },
+        "spec": {"replicas": 0, "selector": selector, "template": template},
+    }
+    if spec.get("minReadySeconds"):
+        replicaset["spec"]["minReadySeconds"] = spec["minReadySeconds"]
+    replicas = _room(deployment, replicaset, old)
+    replicaset["spec"]["replicas"] = replicas
+    effects: list[Effect] = [Create(REPLICASETS, replicaset)]
+    if replicas:
+        effects.append(_scaled(deployment, replicaset, 0, replicas))
+    return effects
+
+
+def _revise(deployment: Obj, new: Obj, old: list[Obj]) -> list[Effect]:
+    """The wanted ReplicaSet carries the highest revision (also after `rollout undo`), the Deployment shows it."""
+    newest = _newest_revision(old) + 1
+    revision = str(max(newest, _revision(new)))
+    effects: list[Effect] = []
+    minimum = deployment["spec"].get("minReadySeconds", 0)
+    annotations = _annotations(deployment, revision)
+    if (new["metadata"].get("annotations") or {}).items() < annotations.items() or not (
+        annotations.items() <= (new["metadata"].get("annotations") or {}).items()
+        and new["spec"].get("minReadySeconds", 0) == minimum
+    ):
+        revised = clone(new)
+        kept = {k: v for k, v in (new["metadata"].get("annotations") or {}).items() if k not in (DESIRED, MAXIMUM)}
+        sizes = {k: v for k, v in (new["metadata"].get("annotations") or {}).items() if k in (DESIRED, MAXIMUM)}
+        revised["metadata"]["annotations"] = kept | annotations | sizes
+        revised["spec"]["minReadySeconds"] = minimum
+        if revised != new:
+            effects.append(Update(REPLICASETS, revised))
+    if (deployment["metadata"].get("annotations") or {}).get(REVISION) != revision:
+        shown = clone(deployment)
+        shown["metadata"].setdefault("annotations", {})[REVISION] = revision
+        effects.append(Update(DEPLOYMENTS, shown))
+    return effects
+
+
+def _annotations(deployment: Obj, revision: str) -> dict[str, str]:
+    own = deployment["metadata"].get("annotations") or {}
+    sizes = {DESIRED: str(replicas_of(deployment)), MAXIMUM: str(replicas_of(deployment) + max_surge(deployment))}
+    return {k: v for k, v in own.items() if k not in NOT_COPIED} | {REVISION: revision} | sizes
+
+
+def _revision(replicaset: Obj) -> int:
+    return int((replicaset["metadata"].get("annotations") or {}).get(REVISION, 0))
+
+
+def _newest_revision(replicasets: list[Obj]) -> int:
+    return max(map(_revision, replicasets), default=0)
+
+
+# -- how many pods
+
+
+def _room(deployment: Obj, new: Obj, old: list[Obj]) -> int:
+    """How many replicas the new ReplicaSet may have now."""
+    wanted, current = replicas_of(deployment), replicas_of(new)
+    if (deployment["spec"].get("strategy") or {}).get("type") == "Recreate":
+        return wanted
+    total = current + sum(map(replicas_of, old))
+    most = wanted + max_surge(deployment)
+    return current if total >= most else min(wanted, current + most - total)
+
+
+def _grow(deployment: Obj, new: Obj, old: list[Obj]) -> list[Effect]:
+    wanted, current = replicas_of(deployment), replicas_of(new)
+    if current >= wanted:
+        return _scale(deployment, new, wanted)
+    return _scale(deployment, new, _room(deployment, new, old))
+
+
+def _shrink(deployment: Obj, new: Obj, old: list[Obj]) -> list[Effect]:
+    """Old replicas go as new ones become available; those that are not healthy go first."""
+    if not any(map(replicas_of, old)):
+        return []
+    least = replicas_of(deployment) - max_unavailable(deployment)
+    everything = [new, *old]
+    unavailable_new = replicas_of(new) - _available(new)
+    may_go = sum(map(replicas_of, everything)) - least - unavailable_new
+    effects: list[Effect] = []
+    left = {rs["metadata"]["name"]: replicas_of(rs) for rs in old}
+    for rs in old:  # unhealthy ones
+        name = rs["metadata"]["name"]
+        unhealthy = min(may_go, left[name] - _available(rs))
+        if unhealthy > 0:
+            may_go -= unhealthy
+            left[name] -= unhealthy
+    spare = sum(map(_available, everything)) - least
+    for rs in old:
+        name = rs["metadata"]["name"]
+        healthy = min(spare, left[name], may_go)
+        if healthy > 0:
+            spare, may_go = spare - healthy, may_go - healthy
+            left[name] -= healthy
+    for rs in old:
+        effects += _scale(deployment, rs, left[rs["metadata"]["name"]])
+    return effects
+
+
+def _shrink_all(old: list[Obj], deployment: Obj | None = None) -> list[Effect]:
+    return [effect for rs in old if replicas_of(rs) for effect in _scale(deployment or rs, rs, 0)]
+
+
+def _follow_replicas(deployment: Obj, new: Obj | None, old: list[Obj], now: datetime) -> list[Effect]:
+    """After a change of `replicas`, each ReplicaSet keeps its share (`kubectl scale` in mid-rollout)."""
+    running = [rs for rs in [*([new] if new else []), *old] if replicas_of(rs)]
+    wanted = replicas_of(deployment)
+    changed = [rs for rs in running if (rs["metadata"].get("annotations") or {}).get(DESIRED) not in (None, str(wanted))]
+    if not changed and not (new and not running):
+        return []
+    if len(running) <= 1:
+        only = running[0] if running else new
+        return _scale(deployment, only, wanted) if only else []
+    most = wanted + max_surge(deployment) if wanted else 0
+    total = sum(map(replicas_of, running))
+    shares = {rs["metadata"]["name"]: math.floor(replicas_of(rs) * most / total) for rs in running}
+    shares[running[0]["metadata"]["name"]] += most - sum(shares.values())
+    return [effect for rs in running for effect in _scale(deployment, rs, shares[rs["metadata"]["name"]])]
+
+
+def _scale(deployment: Obj, replicaset: Obj, replicas: int) -> list[Effect]:
+    sizes = {DESIRED: str(replicas_of(deployment)), MAXIMUM: str(replicas_of(deployment) + max_surge(deployment))}
+    before = replicas_of(replicaset)
+    if before == replicas and sizes.items() <= (replicaset["metadata"].get("annotations") or {}).items():
+        return []
+    scaled = clone(replicaset)
+    scaled["spec"]["replicas"] = replicas
+    scaled["metadata"].setdefault("annotations", {}).update(sizes)
+    effects: list[Effect] = [Update(REPLICASETS, scaled)]
+    return [*effects, _scaled(deployment, replicaset, before, replicas)] if before != replicas else effects
+
+
+def _scaled(deployment: Obj, replicaset: Obj, before: int, after: int) -> Effect:
+    word = "up" if after > before else "down"
+    message = f"Scaled {word} replica set {replicaset['metadata']['name']} from {before} to {after}"
+    return Record(deployment, "Normal", "ScalingReplicaSet", message, COMPONENT)
+
+
+def _available(replicaset: Obj) -> int:
+    return int((replicaset.get("status") or {}).get("availableReplicas", 0))
+
+
+def _forget(deployment: Obj, old: list[Obj]) -> list[Effect]:
+    keep = int(deployment["spec"].get("revisionHistoryLimit", 10))
+    idle = [
+        rs
+        for rs in sorted(old, key=_revision)
+        if not replicas_of(rs) and not (rs.get("status") or {}).get("replicas") and not is_deleted(rs)
+    ]
+    surplus = idle[: max(0, len(idle) - keep)]
+    return [Delete(REPLICASETS, rs["metadata"]["name"], rs["metadata"]["namespace"]) for rs in surplus]
+

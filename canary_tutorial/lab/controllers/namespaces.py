@@ -1,0 +1,29 @@
+"""Namespace: what a new one brings with it, and how an ending one is emptied. Pure."""
+
+from __future__ import annotations
+
+from canary_tutorial.lab.controllers.effects import Create, Delete, Effect, Update
+from canary_tutorial.lab.controllers.objects import is_deleted
+from canary_tutorial.lab.kinds import CONFIGMAPS, NAMESPACES, SERVICEACCOUNTS, Kind
+from canary_tutorial.lab.store import Obj, clone
+
+ROOT_CA = "kube-root-ca.crt"
+
+
+def plan(namespace: Obj, content: list[tuple[Kind, Obj]], ca: str) -> list[Effect]:
+    """The default ServiceAccount and the CA for a living one; for a deleted one, its content first, then itself."""
+    name = namespace["metadata"]["name"]
+    if not is_deleted(namespace):
+        have = {(kind, obj["metadata"]["name"]) for kind, obj in content}
+        wanted: list[tuple[Kind, Obj]] = [
+            (SERVICEACCOUNTS, {"metadata": {"name": "default", "namespace": name}}),
+            (CONFIGMAPS, {"metadata": {"name": ROOT_CA, "namespace": name}, "data": {"ca.crt": ca}}),
+        ]
+        return [Create(kind, obj) for kind, obj in wanted if (kind, obj["metadata"]["name"]) not in have]
+    if content:
+        return [Delete(kind, obj["metadata"]["name"], name) for kind, obj in content if not is_deleted(obj)]
+    if not namespace["spec"].get("finalizers"):
+        return []
+    emptied = clone(namespace)
+    emptied["spec"]["finalizers"] = []
+    return [Update(NAMESPACES, emptied)]

@@ -1,0 +1,92 @@
+"""Words about objects that several controllers share: owners, selectors, times, readiness. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from canary_tutorial.lab.kinds import Kind
+from canary_tutorial.lab.store import Obj
+
+SAFE = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' alphabet for generated names: no vowels, so no words
+
+
+def controller_of(obj: Obj) -> Obj | None:
+    return next((ref for ref in obj["metadata"].get("ownerReferences") or [] if ref.get("controller")), None)
+
+
+def owned_by(owner: Obj, objects: Iterable[Obj]) -> list[Obj]:
+    """Those that `owner` controls."""
+    uid = owner["metadata"]["uid"]
+    return [obj for obj in objects if (controller_of(obj) or {}).get("uid") == uid]
+
+
+def owner_reference(kind: Kind, owner: Obj) -> Obj:
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def matches(selector: Obj | None, labels: dict[str, str] | None) -> bool:
+    """Whether labels satisfy a LabelSelector (matchLabels and matchExpressions); an absent one matches nothing."""
+    if selector is None:
+        return False
+    labels = labels or {}
+    if not (selector.get("matchLabels") or {}).items() <= labels.items():
+        return False
+    return all(_expression(expression, labels) for expression in selector.get("matchExpressions") or [])
+
+
+def _expression(expression: Obj, labels: dict[str, str]) -> bool:
+    key, operator, values = expression["key"], expression["operator"], expression.get("values") or []
+    return {
+        "In": labels.get(key) in values,
+        "NotIn": labels.get(key) not in values,
+        "Exists": key in labels,
+        "DoesNotExist": key not in labels,
+    }[operator]
+
+
+def moment(text: str) -> datetime:
+    """Kubernetes' time as a datetime in UTC."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def condition(obj: Obj, type_: str) -> Obj | None:
+    return next((c for c in (obj.get("status") or {}).get("conditions") or [] if c["type"] == type_), None)
+
+
+def is_ready(pod: Obj) -> bool:
+    return (condition(pod, "Ready") or {}).get("status") == "True"
+
+
+def seconds_until_available(pod: Obj, min_ready_seconds: int, now: datetime) -> float | None:
+    """0 if the pod is available, the rest of its minReadySeconds if it is ready, None if it is not even that."""
+    ready = condition(pod, "Ready")
+    if ready is None or ready["status"] != "True":
+        return None
+    # Kubernetes' times have whole seconds: the pod became ready at some point of that second.
+    return max(0.0, min_ready_seconds - (now - moment(ready["lastTransitionTime"])).total_seconds())
+
+
+def is_active(pod: Obj) -> bool:
+    """Counts as a replica: not ended, not being deleted."""
+    return pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") and not is_deleted(pod)
+
+
+def is_deleted(obj: Obj) -> bool:
+    return "deletionTimestamp" in obj["metadata"]
+
+
+def short_hash(value: Any, length: int = 10) -> str:
+    """A stable short name for a value, in Kubernetes' alphabet."""
+    digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
+    return "".join(SAFE[byte % len(SAFE)] for byte in digest[:length])

@@ -1,0 +1,89 @@
+"""ReplicaSet: as many pods as wanted, the least useful ones first to go. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from canary_tutorial.lab.controllers.effects import Create, Delete, Effect, Record, Update, Wake
+from canary_tutorial.lab.controllers.objects import (
+    controller_of,
+    is_active,
+    is_deleted,
+    is_ready,
+    matches,
+    owned_by,
+    owner_reference,
+    seconds_until_available,
+)
+from canary_tutorial.lab.kinds import PODS, REPLICASETS
+from canary_tutorial.lab.store import Obj, clone
+
+COMPONENT = "replicaset-controller"
+
+
+def plan(replicaset: Obj, pods: list[Obj], now: datetime) -> list[Effect]:
+    """Pods to create or delete, and the status; `pods` are those of the namespace."""
+    effects: list[Effect] = []
+    selector = replicaset["spec"].get("selector")
+    if not is_deleted(replicaset):
+        effects += [_adopt(replicaset, pod) for pod in pods if _is_orphan(pod, selector)]
+    mine = owned_by(replicaset, pods)
+    active = [pod for pod in mine if is_active(pod)]
+    if not is_deleted(replicaset):
+        effects += _scale(replicaset, active)
+    waits = [seconds_until_available(pod, replicaset["spec"].get("minReadySeconds", 0), now) for pod in active]
+    status = {
+        "replicas": len(active),
+        "fullyLabeledReplicas": len(active),
+        "readyReplicas": sum(is_ready(pod) for pod in active),
+        "availableReplicas": sum(wait == 0 for wait in waits),
+        "observedGeneration": replicaset["metadata"].get("generation", 1),
+    }
+    status = {key: value for key, value in status.items() if value or key in ("replicas", "observedGeneration")}
+    if status != replicaset.get("status"):
+        effects.append(Update(REPLICASETS, clone(replicaset) | {"status": status}, "status"))
+    rest = [wait for wait in waits if wait]
+    return [*effects, Wake(min(rest))] if rest else effects
+
+
+def _scale(replicaset: Obj, active: list[Obj]) -> list[Effect]:
+    surplus = len(active) - int(replicaset["spec"].get("replicas", 1))
+    if surplus <= 0:
+        return [Create(PODS, _pod(replicaset)) for _ in range(-surplus)]
+    effects: list[Effect] = []
+    for pod in sorted(active, key=usefulness)[:surplus]:
+        meta = pod["metadata"]
+        effects.append(Delete(PODS, meta["name"], meta["namespace"], meta["uid"]))
+        effects.append(
+            Record(replicaset, "Normal", "SuccessfulDelete", f"Deleted pod: {meta['name']}", COMPONENT),
+        )
+    return effects
+
+
+def usefulness(pod: Obj) -> tuple[int, int, int, str]:
+    """Order of deletion: not scheduled, pending, not ready, then the youngest."""
+    phase = pod.get("status", {}).get("phase", "Pending")
+    order = {"Pending": 0, "Unknown": 1, "Running": 2}.get(phase, 0)
+    age = "".join(chr(255 - ord(c)) for c in pod["metadata"].get("creationTimestamp", ""))
+    return bool(pod["spec"].get("nodeName")), order, is_ready(pod), age
+
+
+def _pod(replicaset: Obj) -> Obj:
+    template = clone(replicaset["spec"]["template"])
+    meta = {key: value for key, value in (template.get("metadata") or {}).items() if key in ("labels", "annotations")}
+    meta |= {
+        "generateName": replicaset["metadata"]["name"] + "-",
+        "namespace": replicaset["metadata"]["namespace"],
+        "ownerReferences": [owner_reference(REPLICASETS, replicaset)],
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template.get("spec", {})}
+
+
+def _is_orphan(pod: Obj, selector: Obj | None) -> bool:
+    return controller_of(pod) is None and is_active(pod) and matches(selector, pod["metadata"].get("labels"))
+
+
+def _adopt(replicaset: Obj, pod: Obj) -> Effect:
+    adopted = clone(pod)
+    adopted["metadata"].setdefault("ownerReferences", []).append(owner_reference(REPLICASETS, replicaset))
+    return Update(PODS, adopted)

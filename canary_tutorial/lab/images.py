@@ -1,0 +1,138 @@
+"""Images: one table from image name to program. In the lab an image is a name for a program of this machine.
+
+Each image puts its programs into the containers' PATH as small scripts (`write_programs`), so that `kubectl exec` finds
+them as well. An image that is not in the table, or a podinfo tag that was never released, cannot be pulled.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+PODINFO_TAGS = frozenset(
+    "2.0.0 2.0.1 2.0.2 2.1.0 2.1.1 2.1.2 2.1.3 3.0.0 3.1.0 3.1.5 4.0.0 5.0.0 5.2.1"
+    " 6.0.0 6.0.1 6.0.2 6.0.3 6.0.4 6.1.0 6.5.0 6.14.1".split()
+)
+TOOLS = "CANARY_TUTORIAL_TOOLS"
+FLAGGER = "CANARY_TUTORIAL_FLAGGER"
+
+
+class ImageError(Exception):
+    """The image cannot be had; the message is what `kubectl describe pod` shows."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What an image may adapt when a container starts: the command, and where the pod lives."""
+
+    command: list[str]
+    listen_address: str
+    directory: Path
+    kubeconfig: Path
+
+
+@dataclass(frozen=True)
+class Image:
+    """A program that can be run: `entrypoint` is its name in PATH."""
+
+    entrypoint: str
+    tags: frozenset[str] | None = None
+    adapt: Callable[[Start], list[str]] = lambda start: start.command
+
+
+def _prometheus(start: Start) -> list[str]:
+    """Listen on the pod's address only, keep data in the pod's directory, find the API by kubeconfig.
+
+    Prometheus' in-cluster discovery reads fixed paths below /var/run, which are not a pod's own here: a copy of the
+    configuration names the pod's kubeconfig instead.
+    """
+    command = [word for word in start.command if not word.startswith(("--storage.tsdb.path", "--web.listen-address"))]
+    port = next((w.rpartition(":")[2] for w in start.command if w.startswith("--web.listen-address")), "9090")
+    for number, word in enumerate(command):
+        if word.startswith("--config.file="):
+            config = yaml.safe_load(Path(word.partition("=")[2]).read_text())
+            for job in config.get("scrape_configs") or []:
+                for discovery in job.get("kubernetes_sd_configs") or []:
+                    discovery.setdefault("kubeconfig_file", str(start.kubeconfig))
+            copy = start.directory / "prometheus.yml"
+            copy.write_text(yaml.safe_dump(config))
+            command[number] = f"--config.file={copy}"
+    data = start.directory / "data"
+    return [*command, f"--web.listen-address={start.listen_address}:{port}", f"--storage.tsdb.path={data}"]
+
+
+def _flagger(start: Start) -> list[str]:
+    """A real Flagger binary finds the API by this flag; ours reads the same one."""
+    return [*start.command, f"-kubeconfig={start.kubeconfig}"]
+
+
+IMAGES: Mapping[str, Image] = {
+    "podinfo": Image("podinfo", PODINFO_TAGS),
+    "flagger": Image("flagger", adapt=_flagger),
+    "flagger-loadtester": Image("loadtester"),
+    "prom/prometheus": Image("prometheus", adapt=_prometheus),
+    "canary-tutorial/mesh": Image("mesh"),
+    "canary-tutorial/proxy": Image("mesh"),
+}
+
+
+def find_image(reference: str) -> Image:
+    """The table's entry for `registry/path/name:tag`, or `ImageError` in the words of a registry."""
+    path, _, tag = reference.partition("@")[0].rpartition(":")
+    if "/" in tag or not path:
+        path, tag = reference, "latest"
+    parts = path.split("/")
+    image = IMAGES.get("/".join(parts[-2:])) or IMAGES.get(parts[-1])
+    if image is None or (image.tags is not None and tag not in image.tags):
+        raise ImageError(
+            f'Failed to pull image "{reference}": rpc error: code = NotFound desc = failed to pull and unpack image '
+            f'"{reference}": failed to resolve reference "{reference}": {reference}: not found'
+        )
+    return image
+
+
+def tag_of(reference: str) -> str:
+    tag = reference.rpartition(":")[2]
+    return "latest" if "/" in tag or tag == reference else tag
+
+
+def find_program(name: str) -> str | None:
+    """A program of this machine: from PATH, else from where `make setup` unpacked it, else beside Python."""
+    unpacked = Path(__file__).parents[2] / ".tools" / "bin"
+    places = [os.environ.get("PATH", ""), os.environ.get(TOOLS, ""), str(unpacked), str(Path(sys.executable).parent)]
+    return shutil.which(name, path=os.pathsep.join(place for place in places if place))
+
+
+def write_programs(directory: Path) -> dict[str, str]:
+    """Write the containers' PATH; returns what is missing on this machine, with the remedy."""
+    python = [sys.executable, "-m"]
+    flagger = os.environ.get(FLAGGER) or shutil.which("flagger")
+    programs: dict[str, list[str] | None] = {
+        "podinfo": [*python, "canary_tutorial.lab.podinfo"],
+        "mesh": [*python, "canary_tutorial.lab.mesh"],
+        "loadtester": [*python, "canary_tutorial.flagger.loadtester"],
+        "flagger": [flagger] if flagger else [*python, "canary_tutorial.flagger"],
+    }
+    missing: dict[str, str] = {}
+    for name in ("prometheus", "hey", "envoy"):
+        found = find_program(name)
+        programs[name] = [found] if found else None
+    directory.mkdir(exist_ok=True)
+    for name, command in programs.items():
+        if command is None:
+            missing[name] = f"{name} is not on PATH: run make setup, or install it (Debian: apt-get install {name})"
+            line = f"echo {shlex.quote(missing[name])} >&2; exit 127"
+        else:
+            proxy = ' ${HTTP_PROXY:+-x "$HTTP_PROXY"}' if name == "hey" else ""
+            line = f'exec {shlex.join(command)}{proxy} "$@"'
+        script = directory / name
+        script.write_text(f"#!/bin/sh\n{line}\n")
+        script.chmod(0o755)
+    return missing

@@ -1,0 +1,151 @@
+"""What a container sees: environment variables and volumes, from the pod's spec and the objects it names. Pure.
+
+A volume is a directory below the pod's own. Since a container has no file system of its own here, a mountPath that
+occurs in its command, arguments or environment is replaced by the real directory.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from canary_tutorial.lab.store import Obj
+
+Find = Callable[[str, str], Obj | None]  # ("ConfigMap" or "Secret", name) -> the object
+
+
+class ConfigError(Exception):
+    """The pod names something that is not there; the message is Kubernetes' own."""
+
+
+def data_of(obj: Obj) -> dict[str, bytes]:
+    """The content of a ConfigMap or a Secret."""
+    content = {key: value.encode() for key, value in (obj.get("stringData") or {}).items()}
+    if obj.get("kind") == "Secret":
+        return {key: base64.b64decode(value) for key, value in (obj.get("data") or {}).items()} | content
+    binary = {key: base64.b64decode(value) for key, value in (obj.get("binaryData") or {}).items()}
+    return {key: value.encode() for key, value in (obj.get("data") or {}).items()} | binary
+
+
+def environment(pod: Obj, container: Obj, pod_ip: str, find: Find) -> dict[str, str]:
+    """The variables that the manifest asks for, `$(NAME)` references resolved."""
+    variables: dict[str, str] = {}
+    for source in container.get("envFrom") or []:
+        for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
+            if field in source:
+                found = _found(kind, source[field], find)
+                prefix = source.get("prefix", "")
+                variables |= {prefix + key: value.decode(errors="replace") for key, value in data_of(found).items()}
+    for entry in container.get("env") or []:
+        value = entry.get("value", "")
+        if "valueFrom" in entry:
+            resolved = _value_from(entry["valueFrom"], pod, pod_ip, find)
+            if resolved is None:
+                continue
+            value = resolved
+        variables[entry["name"]] = expand(value, variables)
+    return variables
+
+
+def expand(text: str, variables: Mapping[str, str]) -> str:
+    """Kubernetes' `$(NAME)`; `$$(NAME)` stays as `$(NAME)`, an unknown name as it is."""
+
+    def replace(match: re.Match[str]) -> str:
+        if match[0].startswith("$$"):
+            return match[0][1:]
+        return variables.get(match[1], match[0])
+
+    return re.sub(r"\$?\$\(([A-Za-z0-9_.-]+)\)", replace, text)
+
+
+def _value_from(source: Obj, pod: Obj, pod_ip: str, find: Find) -> str | None:
+    for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
+        if field in source:
+            reference = source[field]
+            content = data_of(_found(kind, reference, find))
+            if reference["key"] in content:
+                return content[reference["key"]].decode(errors="replace")
+            if reference.get("optional"):
+                return None
+            raise ConfigError(f"couldn't find key {reference['key']} in {kind} {reference['name']}")
+    if "fieldRef" in source:
+        return field_value(pod, source["fieldRef"]["fieldPath"], pod_ip)
+    return ""
+
+
+def _found(kind: str, reference: Obj, find: Find) -> Obj:
+    found = find(kind, reference["name"])
+    if found is None and not reference.get("optional"):
+        raise ConfigError(f'{kind.lower()} "{reference["name"]}" not found')
+    return found or {}
+
+
+def field_value(pod: Obj, path: str, pod_ip: str) -> str:
+    """The downward API: `metadata.name`, `status.podIP`, `metadata.labels['app']`, ..."""
+    meta, spec = pod["metadata"], pod["spec"]
+    match = re.fullmatch(r"metadata\.(labels|annotations)(?:\['(.+)'\])?", path)
+    if match:
+        values = meta.get(match[1]) or {}
+        return values.get(match[2], "") if match[2] else "\n".join(f'{k}="{v}"' for k, v in sorted(values.items()))
+    return {
+        "metadata.name": meta["name"],
+        "metadata.namespace": meta["namespace"],
+        "metadata.uid": meta["uid"],
+        "spec.nodeName": spec.get("nodeName", ""),
+        "spec.serviceAccountName": spec.get("serviceAccountName", "default"),
+        "status.podIP": pod_ip,
+        "status.podIPs": pod_ip,
+        "status.hostIP": "127.0.0.1",
+    }.get(path, "")
+
+
+def volume_files(pod: Obj, volume: Obj, find: Find, token: str, ca: str, pod_ip: str) -> dict[str, bytes]:
+    """What a volume holds when the pod starts: file name -> content; an emptyDir holds nothing."""
+    if "configMap" in volume:
+        source = volume["configMap"]
+        return _items(source, _found("ConfigMap", source, find))
+    if "secret" in volume:
+        source = volume["secret"]
+        return _items(source, _found("Secret", {**source, "name": source["secretName"]}, find))
+    if "downwardAPI" in volume:
+        return {
+            item["path"]: field_value(pod, item["fieldRef"]["fieldPath"], pod_ip).encode()
+            for item in volume["downwardAPI"].get("items") or []
+            if "fieldRef" in item
+        }
+    files: dict[str, bytes] = {}
+    for source in (volume.get("projected") or {}).get("sources") or []:
+        if "serviceAccountToken" in source:
+            files[source["serviceAccountToken"]["path"]] = token.encode()
+        elif "secret" in source:
+            files |= _items(source["secret"], _found("Secret", source["secret"], find))
+        else:
+            files |= volume_files(pod, source, find, token, ca, pod_ip)
+    return files
+
+
+def _items(source: Obj, found: Obj) -> dict[str, bytes]:
+    content = data_of(found)
+    items = source.get("items")
+    if items is None:
+        return content
+    return {item["path"]: content[item["key"]] for item in items if item["key"] in content}
+
+
+def mounts(container: Obj, volumes: Path) -> dict[str, str]:
+    """mountPath -> real directory (or file, with subPath), the longest first."""
+    pairs = {
+        mount["mountPath"].rstrip("/"): str(volumes / mount["name"] / mount.get("subPath", "")).rstrip("/")
+        for mount in container.get("volumeMounts") or []
+    }
+    return dict(sorted(pairs.items(), key=lambda pair: -len(pair[0])))
+
+
+def relocate(text: str, where: Mapping[str, str]) -> str:
+    """Replace each mountPath in a word of a command by its real directory."""
+    if not where:
+        return text
+    pattern = "|".join(re.escape(path) for path in where)
+    return re.sub(rf"(?<![\w./-])({pattern})(?=$|[/:;,\"'\s])", lambda match: where[match[1]], text)

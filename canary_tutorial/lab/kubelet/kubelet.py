@@ -1,0 +1,244 @@
+"""The node of the lab: gives each new pod an address and a worker, and answers the API server's questions (`Node`).
+
+I/O: the store, processes (through its workers).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import aiohttp
+
+from canary_tutorial.lab.controllers.events import Recorder
+from canary_tutorial.lab.errors import ApiError, BadRequest
+from canary_tutorial.lab.kinds import CONFIGMAPS, NODES, PODS, SECRETS
+from canary_tutorial.lab.kubelet.environment import Find
+from canary_tutorial.lab.kubelet.pods import container_environment, find_in, listen_address
+from canary_tutorial.lab.kubelet.sessions import ProcessSession
+from canary_tutorial.lab.kubelet.worker import Worker
+from canary_tutorial.lab.network import pod_addresses, resolver
+from canary_tutorial.lab.node import Session
+from canary_tutorial.lab.processes import family, send
+from canary_tutorial.lab.store import Event, Obj, Store, timestamp
+from canary_tutorial.lab.tokens import Tokens
+
+NODE = "lab"
+
+
+class Kubelet:
+    """Runs the pods of one lab. `kubeconfig` makes a kubeconfig for a token."""
+
+    log = logging.getLogger(__name__)
+
+    def __init__(
+        self,
+        store: Store,
+        recorder: Recorder,
+        directory: Path,
+        network: int,
+        tokens: Tokens,
+        server: tuple[str, int],
+        ca: str,
+        kubeconfig: Callable[[str], str],
+    ) -> None:
+        self.store, self.recorder, self.directory = store, recorder, directory
+        self.resolver, self.server, self.ca = resolver(network), server, ca
+        self._network, self._tokens, self._kubeconfig = network, tokens, kubeconfig
+        self._workers: dict[str, Worker] = {}
+        self._addresses: dict[str, str] = {}  # address -> uid of the pod that has it
+        self._last_address = ""
+        self.http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, force_close=True), auto_decompress=False
+        )
+
+    def start(self) -> None:
+        """Register the node and look after the pods from now on."""
+        self.store.create(NODES, _node(timestamp(self.now())))
+        self.store.subscribe(self._on_pod, PODS)
+
+    async def stop(self) -> None:
+        """End every pod, at once."""
+        for worker in list(self._workers.values()):
+            worker.task.cancel()
+        await asyncio.gather(*(w.task for w in list(self._workers.values())), return_exceptions=True)
+        await self.http.close()
+
+    def now(self) -> datetime:
+        return self.store.now()
+
+    # -- pods
+
+    def _on_pod(self, event: Event) -> None:
+        pod = event.object
+        uid = pod["metadata"]["uid"]
+        worker = self._workers.get(uid)
+        if worker:
+            worker.update(pod)
+            if event.type == "DELETED":
+                worker.ending.set()
+        elif event.type != "DELETED" and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
+            asyncio.get_running_loop().call_soon(self._bind, pod)
+
+    def _bind(self, pod: Obj) -> None:
+        """Schedule a pod onto this node, the only one."""
+        meta = pod["metadata"]
+        current = self.store.find(PODS, meta["name"], meta["namespace"])
+        if current is None or current["metadata"]["uid"] != meta["uid"] or meta["uid"] in self._workers:
+            return
+        address = self._address(meta["uid"])
+        with contextlib.suppress(ApiError):
+            bound = self.store.change(
+                PODS, meta["name"], meta["namespace"], lambda p: p["spec"].__setitem__("nodeName", NODE)
+            )
+            self._workers[meta["uid"]] = Worker(self, bound, address)
+
+    def _address(self, uid: str) -> str:
+        """The next free address after the last one given: a fresh pod rarely gets the address of one just gone."""
+        addresses = list(pod_addresses(self._network))
+        start = addresses.index(self._last_address) + 1 if self._last_address else 0
+        free = next(a for a in addresses[start:] + addresses[:start] if a not in self._addresses)
+        self._addresses[free], self._last_address = uid, free
+        return free
+
+    def gone(self, worker: Worker) -> None:
+        """A worker has ended: the pod may go."""
+        self._workers.pop(worker.uid, None)
+        self._addresses.pop(worker.place.ip, None)
+        meta = worker.pod["metadata"]
+        with contextlib.suppress(ApiError):
+            self.store.delete(PODS, meta["name"], meta["namespace"], grace=0, uid=worker.uid)
+
+    # -- what pods take from the machine (kubelet/pods.py: Machine)
+
+    def find(self, namespace: str) -> Find:
+        kinds = {"ConfigMap": CONFIGMAPS, "Secret": SECRETS}
+        return lambda kind, name: self.store.find(kinds[kind], name, namespace)
+
+    def token(self, pod: Obj) -> str:
+        account = pod["spec"].get("serviceAccountName") or "default"
+        return self._tokens.issue(pod["metadata"]["namespace"], account)
+
+    def kubeconfig(self, pod: Obj) -> str:
+        return self._kubeconfig(self.token(pod))
+
+    # -- what the API server asks (node.py: Node)
+
+    def address(self, pod: Obj) -> str:
+        worker = self._worker(pod)
+        return listen_address(worker.pod, worker.place)
+
+    def log_path(self, pod: Obj, container: str, previous: bool = False) -> Path:
+        name = pod["metadata"]["name"]
+        worker = self._workers.get(pod["metadata"]["uid"])
+        state = worker.state(container) if worker else None
+        if worker is None or state is None:
+            raise BadRequest(f'container "{container}" in pod "{name}" is not available')
+        run = state.restartCount - (1 if previous else 0)
+        path = worker.log_path(container, run)
+        if previous and run < 0:
+            raise BadRequest(f'previous terminated container "{container}" in pod "{name}" not found')
+        if not path.exists():
+            earlier = worker.log_path(container, run - 1)  # waiting to start again: what the last run said
+            if not previous and earlier.exists():
+                return earlier
+            reason = state.state.get("waiting", {}).get("reason", "ContainerCreating")
+            why = "trying and failing to pull image" if "Image" in reason else reason
+            raise BadRequest(f'container "{container}" in pod "{name}" is waiting to start: {why}')
+        return path
+
+    def container_running(self, pod: Obj, container: str) -> bool:
+        worker = self._workers.get(pod["metadata"]["uid"])
+        state = worker.state(container) if worker else None
+        return bool(state and state.running)
+
+    async def exec(self, pod: Obj, container: str, command: list[str], stdin: bool, tty: bool) -> Session:
+        worker = self._worker(pod)
+        spec = worker.container(container)
+        if spec is None or container not in worker.runs:
+            raise BadRequest(f'container not found ("{container}")')
+        environment = container_environment(worker.pod, spec, worker.place, self)
+        words = [find_in(self.directory / "bin", command[0]), *command[1:]]
+        directory = worker.runs[container].program.directory
+        try:
+            return await ProcessSession.start(words, environment, directory, stdin, tty)
+        except OSError as error:
+            raise BadRequest(
+                f'OCI runtime exec failed: exec failed: unable to start container process: exec: "{command[0]}": '
+                f"{(error.strerror or '').lower()}"
+            ) from error
+
+    async def attach(self, pod: Obj, container: str, stdin: bool, tty: bool) -> Session:
+        raise BadRequest("the lab does not attach to running programs; use kubectl logs -f, or kubectl exec")
+
+    async def run_in(self, worker: Worker, container: str, command: list[str]) -> tuple[int, str]:
+        """Run a probe's or hook's command to its end: exit code, output."""
+        session = await self.exec(worker.pod, container, command, stdin=False, tty=False)
+        output = b""
+        try:
+            while chunk := await session.read():
+                output += chunk[1]
+            return await session.wait(), output.decode(errors="replace").strip()
+        finally:
+            await session.kill()
+
+    def _worker(self, pod: Obj) -> Worker:
+        worker = self._workers.get(pod["metadata"]["uid"])
+        if worker is None:
+            raise BadRequest(f'pod "{pod["metadata"]["name"]}" is not running')
+        return worker
+
+    def processes(self) -> list[tuple[str, int]]:
+        """`namespace/pod/container` and pid of each running container."""
+        return [
+            (f"{worker.pod['metadata']['namespace']}/{worker.pod['metadata']['name']}/{name}", run.process.pid)
+            for worker in self._workers.values()
+            for name, run in worker.runs.items()
+        ]
+
+    def kill_all(self) -> None:
+        """At the very end: nothing that a container started may stay."""
+        for _, pid in self.processes():
+            send(family(pid), signal.SIGKILL)
+
+
+def _node(now: str) -> Obj:
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "KubeletReady",
+        "message": "kubelet is posting ready status",
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": now,
+    }
+    return {
+        "metadata": {
+            "name": NODE,
+            "labels": {"kubernetes.io/hostname": NODE, "kubernetes.io/os": "linux", "node-role.kubernetes.io/lab": ""},
+        },
+        "spec": {},
+        "status": {
+            "conditions": [ready],
+            "addresses": [
+                {"type": "InternalIP", "address": "127.0.0.1"},
+                {"type": "Hostname", "address": NODE},
+            ],
+            "nodeInfo": {
+                "kubeletVersion": "v1.32.4",
+                "osImage": "the lab",
+                "kernelVersion": "",
+                "containerRuntimeVersion": "processes://1",
+                "architecture": "amd64",
+                "operatingSystem": "linux",
+                "bootID": "",
+                "machineID": "",
+                "systemUUID": "",
+                "kubeProxyVersion": "",
+            },
+        },
+    }

@@ -1,0 +1,127 @@
+"""exec and attach: a program in a running container whose input and output go to a client. I/O: processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import pty
+import signal
+import struct
+import termios
+from collections.abc import Mapping
+from pathlib import Path
+
+from canary_tutorial.lab.processes import die_with_parent, family, send
+
+END = None
+
+
+class ProcessSession:
+    """A program started by exec; its output is read as (1 stdout | 2 stderr, data)."""
+
+    def __init__(self, process: asyncio.subprocess.Process, terminal: int | None) -> None:
+        self._process, self._terminal = process, terminal
+        self._output: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue(64)
+        self._pumps = [asyncio.ensure_future(pump) for pump in self._pump()]
+        self._closer = asyncio.ensure_future(self._close_when_done())
+
+    @classmethod
+    async def start(
+        cls, command: list[str], environment: Mapping[str, str], directory: Path, stdin: bool, tty: bool
+    ) -> ProcessSession:
+        """Start it; raises OSError if there is no such program."""
+        if tty:
+            master, slave = pty.openpty()
+            os.set_blocking(master, False)
+            prepare = die_with_parent()
+
+            def control() -> None:
+                prepare()
+                fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command, stdin=slave, stdout=slave, stderr=slave, env={**environment, "TERM": "xterm"},
+                    cwd=directory, start_new_session=True, preexec_fn=control,
+                )  # fmt: skip
+            finally:
+                os.close(slave)
+            return cls(process, master)
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=dict(environment),
+            cwd=directory,
+            start_new_session=True,
+            preexec_fn=die_with_parent(),
+        )
+        return cls(process, None)
+
+    async def read(self) -> tuple[int, bytes] | None:
+        return await self._output.get()
+
+    async def write(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            if self._terminal is not None:
+                os.write(self._terminal, data)
+            elif self._process.stdin:
+                self._process.stdin.write(data)
+                await self._process.stdin.drain()
+
+    async def close_stdin(self) -> None:
+        if self._terminal is not None:
+            await self.write(b"\x04")
+        elif self._process.stdin:
+            self._process.stdin.close()
+
+    async def resize(self, width: int, height: int) -> None:
+        if self._terminal is not None:
+            fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+    async def wait(self) -> int:
+        code = await self._process.wait()
+        return 128 - code if code < 0 else code
+
+    async def kill(self) -> None:
+        """End the program and what it started."""
+        if self._process.returncode is None:
+            send(family(self._process.pid), signal.SIGKILL)
+        await self._process.wait()
+
+    def _pump(self) -> list[asyncio.Future[None] | object]:
+        if self._terminal is not None:
+            return [self._pump_terminal(self._terminal)]
+        return [self._pump_stream(1, self._process.stdout), self._pump_stream(2, self._process.stderr)]
+
+    async def _pump_stream(self, channel: int, stream: asyncio.StreamReader | None) -> None:
+        while stream is not None and (data := await stream.read(32768)):
+            await self._output.put((channel, data))
+
+    async def _pump_terminal(self, terminal: int) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            readable = loop.create_future()
+            loop.add_reader(terminal, lambda future=readable: future.done() or future.set_result(None))
+            try:
+                await readable
+                data = os.read(terminal, 32768)
+            except BlockingIOError:
+                continue
+            except OSError:  # EIO: the last program on the terminal is gone
+                data = b""
+            finally:
+                loop.remove_reader(terminal)
+            if not data:
+                return
+            await self._output.put((1, data))
+
+    async def _close_when_done(self) -> None:
+        await asyncio.wait(self._pumps)
+        await self._process.wait()
+        if self._terminal is not None:
+            os.close(self._terminal)
+        await self._output.put(END)

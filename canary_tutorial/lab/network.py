@@ -1,0 +1,39 @@
+"""Addresses: which loopback address belongs to whom in a lab. Pure.
+
+A lab owns one network 127.N.0.0/16, so that two labs never meet and containers keep their own ports. A pod's address
+has a third number below 126; a pod with a sidecar has a twin address, where its programs listen, 128 higher: Envoy's
+inbound listener has the pod's address to itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+NETWORKS = range(16, 251)
+OUTBOUND_PORT = 15001  # Istio's number for a sidecar's outbound listener
+
+
+def pod_addresses(network: int) -> Iterable[str]:
+    """Every address that a pod may get, in order."""
+    return (f"127.{network}.{third}.{fourth}" for third in range(126) for fourth in range(1, 255))
+
+
+def service_addresses(network: int) -> Iterable[str]:
+    """Every clusterIP. Nothing listens there: names resolve in Envoy."""
+    return (f"127.{network}.126.{fourth}" for fourth in range(1, 255))
+
+
+def app_address(pod_ip: str) -> str:
+    """Where the programs of a pod with a sidecar listen: the twin of the pod's address."""
+    first, network, third, fourth = pod_ip.split(".")
+    return f"{first}.{network}.{int(third) + 128}.{fourth}"
+
+
+def resolver(network: int) -> str:
+    """The address of Envoy's plain listener, which resolves Services for pods without a sidecar."""
+    return f"127.{network}.127.254"
+
+
+def lock_address(network: int) -> tuple[str, int]:
+    """Whoever listens here owns the network."""
+    return f"127.{network}.255.254", 15999

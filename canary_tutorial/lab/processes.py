@@ -1,0 +1,57 @@
+"""Starting and ending operating-system processes so that none is left behind. All I/O.
+
+Each container is a session of its own. Linux ends it when its parent dies (PR_SET_PDEATHSIG); what a container started
+in turn is found by descent, and for what has no parent any more there is the guard (`guard.py`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+
+import psutil
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def die_with_parent(sig: int = signal.SIGKILL) -> Callable[[], None]:
+    """What a child runs before its program, so that the kernel sends it `sig` when its parent dies."""
+    parent = os.getpid()
+
+    def before_exec() -> None:
+        if _libc is not None:
+            _libc.prctl(PR_SET_PDEATHSIG, sig, 0, 0, 0)
+        if os.getppid() != parent:  # it died between the fork and this line
+            os._exit(1)
+
+    return before_exec
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all that descend from it; empty if it is gone."""
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def send(processes: Iterable[psutil.Process], sig: int) -> None:
+    for process in processes:
+        try:
+            process.send_signal(sig)
+        except psutil.NoSuchProcess:
+            continue
+
+
+def pss_mb(pid: int) -> float:
+    """Memory of one process in MB, shared pages divided among their users (Linux' PSS); 0 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as rollup:
+            return next(int(line.split()[1]) for line in rollup if line.startswith("Pss:")) / 1024
+    except (OSError, StopIteration):
+        return 0.0
