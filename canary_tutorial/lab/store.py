@@ -10,7 +10,6 @@ must not be changed: `change()` hands a copy to a function and writes what comes
 
 from __future__ import annotations
 
-import copy
 import logging
 import uuid
 from collections import deque
@@ -23,7 +22,7 @@ from typing import Any, Literal
 from canary_tutorial.lab.errors import AlreadyExists, Conflict, Forbidden, Gone, NotFound
 from canary_tutorial.lab.kinds import BUILT_IN, NAMESPACES, PODS, Kind
 
-__all__ = ["Event", "Kind", "Obj", "Store", "timestamp"]
+__all__ = ["Event", "Kind", "Obj", "Store", "clone", "timestamp"]
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +91,7 @@ class Store:
         self._admit_to_namespace(kind, name, namespace)
         if self.find(kind, name, namespace) is not None:
             raise AlreadyExists.of(kind, name)
-        new = copy.deepcopy(obj)
+        new = {"apiVersion": kind.api_version, "kind": kind.kind} | clone(_content(obj))
         new["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": timestamp(self.now())}
         for never in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"):
             new["metadata"].pop(never, None)
@@ -108,7 +107,8 @@ class Store:
         meta = obj["metadata"]
         old = self.get(kind, meta["name"], meta.get("namespace") if kind.namespaced else None)
         self._check_preconditions(kind, old, meta.get("uid"), meta.get("resourceVersion"))
-        new = _merged(kind, old, copy.deepcopy(obj), subresource)
+        new = {"apiVersion": kind.api_version, "kind": kind.kind} | clone(_content(obj))
+        new = _merged(kind, old, new, subresource)
         if _same(old, new):
             return old
         if kind.generation and _wanted(old) != _wanted(new):
@@ -123,7 +123,7 @@ class Store:
         self, kind: Kind, name: str, namespace: str | None, fn: Callable[[Obj], None], subresource: str | None = None
     ) -> Obj:
         """Let `fn` edit a copy of the object and store that."""
-        edited = copy.deepcopy(self.get(kind, name, namespace))
+        edited = clone(self.get(kind, name, namespace))
         fn(edited)
         return self.update(kind, edited, subresource)
 
@@ -147,7 +147,7 @@ class Store:
         """
         old = self.get(kind, name, namespace)
         self._check_preconditions(kind, old, uid, resource_version)
-        new = copy.deepcopy(old)
+        new = clone(old)
         meta = new["metadata"]
         finalizer = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation)
         if finalizer and finalizer not in meta.get("finalizers", []) and "deletionTimestamp" not in meta:
@@ -239,15 +239,29 @@ class Store:
         return kind is PODS and meta.get("deletionGracePeriodSeconds", 0) > 0
 
 
+def clone(value: Any) -> Any:
+    """A deep copy of JSON-like data, several times faster than `copy.deepcopy`."""
+    if isinstance(value, dict):
+        return {key: clone(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [clone(inner) for inner in value]
+    return value
+
+
 def timestamp(moment: datetime, plus: int = 0) -> str:
     """Kubernetes' time: `2026-11-23T12:00:00Z`, whole seconds, UTC."""
     return datetime.fromtimestamp(moment.timestamp() + plus, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _content(obj: Obj) -> Obj:
+    """The object but for its apiVersion and kind: what is stored is always in the storage version."""
+    return {key: value for key, value in obj.items() if key not in ("apiVersion", "kind")}
+
+
 def _merged(kind: Kind, old: Obj, new: Obj, subresource: str | None) -> Obj:
     """What an update may change: everything but identity and status, or with `status` only that."""
     if subresource == "status":
-        merged = copy.deepcopy(old)
+        merged = clone(old)
         if "status" in new:
             merged["status"] = new["status"]
         if "managedFields" in new["metadata"]:
@@ -260,7 +274,7 @@ def _merged(kind: Kind, old: Obj, new: Obj, subresource: str | None) -> Obj:
     if kind.status:
         new.pop("status", None)
         if "status" in old:
-            new["status"] = copy.deepcopy(old["status"])
+            new["status"] = clone(old["status"])
     return new
 
 

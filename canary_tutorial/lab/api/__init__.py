@@ -1,0 +1,48 @@
+"""The lab's API server: Kubernetes' HTTP interface in front of the store.
+
+Belongs here: what goes over the wire (paths, bodies, patches, tables, watches, streams) and what is checked before an
+object is stored (schemas, defaults, rules). Does not belong here: what happens because an object is there; that is
+for the controllers and the kubelet, which this package knows only as `lab.node.Node`.
+
+A request passes `server` (token, errors), then one room: `discovery`, `openapi`, `reviews`, or `resources`, which
+reads (`reading`, `tables`, `watch`), writes (`writing`, `patches`, `apply`, `validation`, `admission`) or connects
+(`logs`, `streams`, `portforward`, `proxy`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from canary_tutorial.lab.api import bodies, crds, discovery, openapi, resources
+from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.node import Node, User
+from canary_tutorial.lab.store import Store
+
+ROOMS = {
+    "/version": discovery.version,
+    "/openapi": openapi.serve,
+    "/api": resources.serve,
+    "/apis": resources.serve,
+    "": discovery.index,
+}
+
+
+def make_app(
+    store: Store,
+    node: Node,
+    authenticate: Callable[[str], User | None],
+    version: str = "v1.32.4",
+    issue_token: Callable[[str, str], str] | None = None,
+) -> web.Application:
+    """The API server as an aiohttp application.
+
+    `authenticate` turns a bearer token into its user (None: 401); `issue_token(namespace, serviceaccount)` makes
+    tokens for `kubectl create token`.
+    """
+    crds.Definitions(store)
+    api = Api(store, node, authenticate, version, issue_token, ROOMS)
+    app = web.Application(client_max_size=bodies.LIMIT)
+    app.router.add_route("*", "/{path:.*}", api.handle)
+    return app

@@ -1,0 +1,77 @@
+"""Admission: what is added to an object on its way into the store.
+
+`defaulted` fills in what its kind leaves open. `admit` adds what the cluster wants: the mesh's sidecar in new pods of
+a namespace labelled `istio-injection=enabled`, where the mesh is installed (its `MutatingWebhookConfiguration` is
+there). Controllers that write straight to the store call `admit` for their pods. Pure but for reading the store.
+
+The webhooks themselves are not called: the lab has no TLS certificates for them, and this one's answer is known.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from canary_tutorial.lab.api import crds, defaults, structural
+from canary_tutorial.lab.kinds import CRDS, MUTATINGWEBHOOKS, NAMESPACES, PODS, Kind
+from canary_tutorial.lab.store import Store, clone
+
+Obj = dict[str, Any]
+
+INJECTOR = "istio-sidecar-injector"
+PROXY_IMAGE = "canary-tutorial/proxy:1.0"
+INJECT = "sidecar.istio.io/inject"
+STATUS = "sidecar.istio.io/status"
+
+
+def defaulted(store: Store, kind: Kind, version: str, obj: Obj) -> Obj:
+    """A complete copy of a decoded object."""
+    if kind.custom:
+        return structural.defaulted(obj, crds.schema_of(store, kind, version))  # type: ignore[no-any-return]
+    if kind.key == CRDS.key:
+        return crds.defaulted(obj)
+    obj = clone(obj)
+    complete = defaults.FOR.get(kind.key)
+    if complete:
+        complete(obj)
+    return obj
+
+
+def admit(store: Store, kind: Kind, obj: Obj) -> Obj:
+    """The object as the cluster takes it in: for a new pod, with defaults, service account and perhaps sidecar."""
+    if kind.key != PODS.key:
+        return obj
+    obj = clone(obj)
+    defaults.pod(obj["spec"])
+    obj["spec"].setdefault("serviceAccountName", "default")
+    obj["spec"].setdefault("serviceAccount", obj["spec"]["serviceAccountName"])
+    obj.setdefault("status", {}).setdefault("phase", "Pending")
+    obj["status"].setdefault("qosClass", "BestEffort")
+    return injected(obj) if wants_sidecar(store, obj) else obj
+
+
+def wants_sidecar(store: Store, pod: Obj) -> bool:
+    """The mesh's rule: the pod's own word (label or annotation) first, then its namespace's."""
+    meta = pod["metadata"]
+    if store.find(MUTATINGWEBHOOKS, INJECTOR) is None:
+        return False
+    if any(each.get("name") == "istio-proxy" for each in pod["spec"]["containers"]):
+        return False
+    asked = (meta.get("labels") or {}).get(INJECT) or (meta.get("annotations") or {}).get(INJECT)
+    space = store.find(NAMESPACES, meta.get("namespace", ""))
+    labels = (space or {"metadata": {}})["metadata"].get("labels") or {}
+    if labels.get("istio-injection") == "disabled":
+        return False
+    return asked == "true" or (asked != "false" and labels.get("istio-injection") == "enabled")
+
+
+def injected(pod: Obj) -> Obj:
+    """The pod with its proxy container."""
+    pod = clone(pod)
+    proxy = {"name": "istio-proxy", "image": PROXY_IMAGE}
+    proxy["ports"] = [{"containerPort": 15090, "name": "http-envoy-prom", "protocol": "TCP"}]
+    defaults.container(proxy)
+    pod["spec"]["containers"] = [*pod["spec"]["containers"], proxy]
+    meta = pod["metadata"]
+    meta["annotations"] = (meta.get("annotations") or {}) | {STATUS: "injected"}
+    meta["labels"] = (meta.get("labels") or {}) | {"security.istio.io/tlsMode": "istio"}
+    return pod

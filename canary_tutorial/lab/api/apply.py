@@ -1,0 +1,153 @@
+"""Server-side apply: a manager says what it wants of an object, and owns that until it stops saying it.
+
+A field that another manager owns with another value is a conflict, unless the client forces it. A field that this
+manager applied before and no longer mentions goes, unless somebody else owns it too. `applied` decides all that and is
+pure; `serve` is the request around it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from canary_tutorial.lab import schema
+from canary_tutorial.lab.api import bodies, crds, managed, writing
+from canary_tutorial.lab.api.managed import Path
+from canary_tutorial.lab.api.paths import Target
+from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Invalid
+from canary_tutorial.lab.schema import Schema
+from canary_tutorial.lab.store import clone, timestamp
+
+Obj = dict[str, Any]
+
+
+async def serve(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    """PATCH with an apply patch: creates the object if it is not there."""
+    config = bodies.parse_object(await bodies.read(request), "application/apply-patch+yaml")
+    manager = request.query.get("fieldManager", "")
+    if not manager:
+        cause = Cause.required("fieldManager", "is required for apply patch")
+        raise Invalid(f'PatchOptions.meta.k8s.io "" is invalid: {cause}', {"causes": [cause.as_dict()]})
+    meta = config.get("metadata")
+    if isinstance(meta, dict) and meta.get("managedFields"):
+        raise BadRequest("metadata.managedFields must be nil")
+    warnings: list[str] = []
+    config = writing.typed(api, request, target, config, warnings)
+    config.setdefault("metadata", {}).setdefault("name", target.name)
+    live = api.store.find(target.kind, target.name or "", target.namespace)
+    shape = crds.schema_of(api.store, target.kind, target.version)
+    force = request.query.get("force") in ("true", "1")
+    now = timestamp(api.store.now())
+    new = applied(live, config, shape, manager, target.api_version, target.subresource, now, force)
+    if live is None:
+        if config["metadata"]["name"] != target.name:
+            raise BadRequest(f"the name of the object ({config['metadata']['name']}) does not match the name on the URL "
+                             f"({target.name})")  # fmt: skip
+        return writing.respond(api, request, target, writing.store_new(api, request, target, new), warnings, 201)
+    writing.keep_identity(target, live, new)
+    stored = writing.store_changed(api, request, target, live, new, noted=True)
+    return writing.respond(api, request, target, stored, warnings)
+
+
+def applied(
+    live: Obj | None, config: Obj, shape: Schema, manager: str, api_version: str, subresource: str | None, time: str,
+    force: bool = False,
+) -> Obj:  # fmt: skip
+    """The live object with a manager's configuration applied and noted; raises `Conflict`."""
+    wanted = managed.leaves(config, shape)
+    have = managed.leaves(live, shape)
+    entries = [each for each in ((live or {}).get("metadata") or {}).get("managedFields", []) if isinstance(each, dict)]
+    others, before = [], set()
+    for entry in entries:
+        own = managed.paths_of(entry.get("fieldsV1"))
+        mine = entry.get("manager") == manager and entry.get("operation") == "Apply"
+        if mine and entry.get("subresource") == subresource:
+            before = own
+        else:
+            others.append((entry, own))
+    contested = {path for path, value in wanted.items() if path in have and have[path] != value}
+    disputes = [(entry, path) for entry, own in others for path in sorted(own & contested)]
+    if disputes and not force:
+        raise conflict(disputes)
+    owned_by_others: set[Path] = set().union(*(own for _, own in others)) if others else set()
+    new = _merged(live or {}, {key: value for key, value in config.items()}, shape)
+    for path in sorted(before - wanted.keys() - owned_by_others, key=len, reverse=True):
+        _remove(new, path)
+    kept = []
+    for entry, own in others:
+        left = own - contested
+        if left:
+            kept.append(entry if left == own else {**entry, "fieldsV1": managed.fields_v1(left)})
+    if wanted:
+        unchanged = next((entry for entry in entries if managed.paths_of(entry.get("fieldsV1")) == wanted.keys()
+                          and entry.get("manager") == manager and entry.get("operation") == "Apply"), None)  # fmt: skip
+        note = managed.entry(manager, "Apply", api_version, set(wanted), subresource, time)
+        kept.insert(0, unchanged or note)
+    new["metadata"]["managedFields"] = kept
+    return new
+
+
+def conflict(disputes: list[tuple[Obj, Path]]) -> Conflict:
+    """One cause per field, grouped by manager in the message, as kubectl shows it."""
+    causes: list[Obj] = []
+    by_manager: dict[str, list[str]] = {}
+    for entry, path in disputes:
+        sub = f' with subresource "{entry["subresource"]}"' if entry.get("subresource") else ""
+        who = f'"{entry.get("manager")}"{sub} using {entry.get("apiVersion")}'
+        field = managed.shown(path)
+        by_manager.setdefault(who, []).append(field)
+        causes.append({"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": field})
+    if len(causes) == 1:
+        text = f"{causes[0]['message']}: {causes[0]['field']}"
+    else:
+        text = "\n".join(f"conflicts with {who}:\n" + "\n".join(f"- {field}" for field in fields)
+                         for who, fields in by_manager.items())  # fmt: skip
+    plural = "" if len(causes) == 1 else "s"
+    return Conflict(f"Apply failed with {len(causes)} conflict{plural}: {text}", {"causes": causes})
+
+
+def _merged(live: Any, config: Any, shape: Schema) -> Any:
+    if isinstance(config, dict) and shape.get("x-kubernetes-map-type") != "atomic":
+        merged = dict(live) if isinstance(live, dict) else {}
+        for name, value in config.items():
+            merged[name] = _merged(merged.get(name), value, schema.field(shape, name) or schema.FREE)
+        return merged
+    kind = shape.get("x-kubernetes-list-type")
+    if isinstance(config, list) and isinstance(live, list) and kind in ("map", "set"):
+        keys, item = shape.get("x-kubernetes-list-map-keys"), schema.items(shape)
+        merged_items = {managed.item_step(each, keys): each for each in live}
+        for each in config:
+            step = managed.item_step(each, keys)
+            merged_items[step] = _merged(merged_items.get(step), each, item)
+        return list(merged_items.values())
+    return clone(config)
+
+
+def _remove(obj: Any, path: Path) -> None:
+    """Take the value at a path away, and the map or list that is left empty by it."""
+    step, rest = path[0], path[1:]
+    if isinstance(obj, dict):
+        name = step.removeprefix("f:")
+        if name not in obj:
+            return
+        if rest:
+            obj[name] = inner = clone(obj[name])
+            _remove(inner, rest)
+        if not rest or obj[name] in ({}, []):
+            del obj[name]
+    elif isinstance(obj, list):
+        at = next((i for i, each in enumerate(obj) if _is_step(each, step)), None)
+        if at is not None and not rest:
+            del obj[at]
+        elif at is not None:
+            _remove(obj[at], rest)
+
+
+def _is_step(item: Any, step: str) -> bool:
+    value = json.loads(step[2:])
+    if step.startswith("k:"):
+        return isinstance(item, dict) and all(item.get(key) == inner for key, inner in value.items())
+    return bool(item == value)

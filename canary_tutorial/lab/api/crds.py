@@ -1,0 +1,199 @@
+"""CustomResourceDefinitions: a new kind is served from the moment its definition is stored.
+
+`Definitions` listens to the store. A new or changed definition becomes a `Kind` in `store.kinds` and gets its
+conditions; a deleted one waits, held by a finalizer, until the last object of its kind is gone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from canary_tutorial.lab import schema
+from canary_tutorial.lab.errors import Cause
+from canary_tutorial.lab.kinds import CRDS, Kind, Scale
+from canary_tutorial.lab.schema import Schema
+from canary_tutorial.lab.store import Event, Store, timestamp
+
+Obj = dict[str, Any]
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+
+
+def schema_of(store: Store, kind: Kind, version: str) -> Schema:
+    """The schema that objects of a kind must keep in one version."""
+    if not kind.custom:
+        api_version = f"{kind.group}/{version}" if kind.group else version
+        return schema.builtin(api_version, kind.kind) or schema.FREE
+    openapi = (version_of(store, kind, version).get("schema") or {}).get("openAPIV3Schema")
+    return schema.custom(openapi) if openapi else schema.FREE
+
+
+def version_of(store: Store, kind: Kind, version: str) -> Obj:
+    """The entry of `spec.versions`: schema, printer columns, sub-resources."""
+    definition = store.find(CRDS, kind.resource)
+    versions = definition["spec"]["versions"] if definition else []
+    return next((each for each in versions if each["name"] == version), {})
+
+
+def kind_of(definition: Obj) -> Kind:
+    """The kind that a definition defines."""
+    spec = definition["spec"]
+    names = spec["names"]
+    stored = next((each for each in spec["versions"] if each.get("storage")), spec["versions"][0])
+    served = [each["name"] for each in spec["versions"] if each.get("served")]
+    sub = stored.get("subresources") or {}
+    scale = sub.get("scale")
+    return Kind(
+        spec["group"], stored["name"], names["kind"], names["plural"], names.get("singular") or names["kind"].lower(),
+        spec["scope"] == "Namespaced", tuple(names.get("shortNames") or ()), tuple(names.get("categories") or ()),
+        status="status" in sub,
+        scale=Scale(scale["specReplicasPath"], scale["statusReplicasPath"], scale.get("labelSelectorPath"))
+        if scale else None,
+        generation=True, also_served=tuple(each for each in served if each != stored["name"]),
+        list_kind=names.get("listKind") or "", custom=True,
+    )  # fmt: skip
+
+
+class Definitions:
+    """Keeps `store.kinds` as the stored definitions say."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        store.subscribe(self._on_definition, CRDS)
+        store.subscribe(self._on_any)
+        for definition in store.list(CRDS):
+            self._serve(definition)
+
+    def _on_definition(self, event: Event) -> None:
+        if event.type == "DELETED":
+            self.store.kinds.pop(kind_of(event.object).key, None)
+        elif "deletionTimestamp" in event.object["metadata"]:
+            self._clean(kind_of(event.object))
+        elif event.previous is None or event.previous["spec"] != event.object["spec"]:
+            self._serve(event.object)
+
+    def _on_any(self, event: Event) -> None:
+        if event.type == "DELETED" and event.kind.custom and not self.store.list(event.kind):
+            definition = self.store.find(CRDS, event.kind.resource)
+            if definition and "deletionTimestamp" in definition["metadata"]:
+                self._clean(event.kind)
+
+    def _serve(self, definition: Obj) -> None:
+        kind = kind_of(definition)
+        self.store.kinds[kind.key] = kind
+        self.store.change(CRDS, definition["metadata"]["name"], None, self._accept, "status")
+
+    def _accept(self, definition: Obj) -> None:
+        spec, old = definition["spec"], definition.get("status", {})
+        stored = kind_of(definition).version
+        versions = [*old.get("storedVersions", [])]
+        definition["status"] = {
+            "acceptedNames": spec["names"],
+            "conditions": old.get("conditions") or [
+                _condition("NamesAccepted", "NoConflicts", "no conflicts found", self.store),
+                _condition("Established", "InitialNamesAccepted", "the initial names have been accepted", self.store),
+            ],
+            "storedVersions": versions if stored in versions else [*versions, stored],
+        }  # fmt: skip
+
+    def _clean(self, kind: Kind) -> None:
+        """Delete what is left of a kind; with the last object the definition may go too."""
+        for obj in self.store.list(kind):
+            if "deletionTimestamp" not in obj["metadata"]:
+                self.store.delete(kind, obj["metadata"]["name"], obj["metadata"].get("namespace"))
+        if not self.store.list(kind) and self.store.find(CRDS, kind.resource):
+            self.store.change(CRDS, kind.resource, None, _release)
+
+
+def _release(definition: Obj) -> None:
+    meta = definition["metadata"]
+    meta["finalizers"] = [each for each in meta.get("finalizers", []) if each != CLEANUP]
+
+
+def _condition(type_: str, reason: str, message: str, store: Store) -> Obj:
+    return {"type": type_, "status": "True", "reason": reason, "message": message,
+            "lastTransitionTime": timestamp(store.now())}  # fmt: skip
+
+
+def defaulted(definition: Obj) -> Obj:
+    """A definition with the names that it leaves out, and held until its objects are gone."""
+    spec = definition["spec"]
+    names = spec.get("names", {})
+    kind = names.get("kind", "")
+    names = {"listKind": f"{kind}List", "singular": kind.lower()} | names
+    spec = {"conversion": {"strategy": "None"}} | spec | {"names": names}
+    meta = definition["metadata"]
+    finalizers = meta.get("finalizers") or []
+    if "deletionTimestamp" not in meta and CLEANUP not in finalizers:
+        finalizers = [*finalizers, CLEANUP]
+    return {**definition, "metadata": meta | {"finalizers": finalizers}, "spec": spec}
+
+
+def check(definition: Obj) -> list[Cause]:
+    """What makes a definition unusable; finer rules of a real server (structural schemas, CEL) are not checked."""
+    spec = definition["spec"]
+    names = spec["names"]
+    causes = []
+    wanted = f"{names.get('plural')}.{spec.get('group')}"
+    if definition["metadata"]["name"] != wanted:
+        hint = 'must be spec.names.plural+"."+spec.group'
+        causes.append(Cause.invalid("metadata.name", definition["metadata"]["name"], hint))
+    if spec["scope"] not in ("Namespaced", "Cluster"):
+        causes.append(Cause.unsupported("spec.scope", spec["scope"], ["Cluster", "Namespaced"]))
+    versions = spec["versions"]
+    if sum(bool(each.get("storage")) for each in versions) != 1:
+        causes.append(Cause.invalid("spec.versions", "", "must have exactly one version marked as storage version"))
+    for i, each in enumerate(versions):
+        openapi = (each.get("schema") or {}).get("openAPIV3Schema")
+        path = f"spec.versions[{i}].schema.openAPIV3Schema"
+        if not openapi:
+            causes.append(Cause.required(path, "schemas are required"))
+        elif openapi.get("type") != "object":
+            causes.append(Cause.required(f"{path}.type", "must not be empty at the root"))
+        else:
+            causes += _check_schema(openapi, path)
+        scale = (each.get("subresources") or {}).get("scale") or {}
+        for field, value in scale.items():
+            if not str(value).startswith("."):
+                causes.append(Cause.invalid(f"spec.versions[{i}].subresources.scale.{field}", value,
+                                            "should be a json path under .spec or .status"))  # fmt: skip
+    return causes
+
+
+def _check_schema(shape: Any, path: str) -> list[Cause]:
+    """That a schema can be interpreted at all: keywords of the right JSON type wherever one stands."""
+    if not isinstance(shape, dict):
+        return [Cause.invalid(path, shape, "must be a schema")]
+    causes = []
+    for word, kinds in KEYWORDS.items():
+        if word in shape and (
+            not isinstance(shape[word], kinds) or (bool not in kinds and isinstance(shape[word], bool))
+        ):
+            causes.append(Cause.wrong_type(f"{path}.{word}", shape[word], "is of the wrong type"))
+    if causes:
+        return causes
+    if shape.get("type", "object") not in ("object", "array", "string", "integer", "number", "boolean"):
+        known = ["array", "boolean", "integer", "number", "object", "string"]
+        causes.append(Cause.unsupported(f"{path}.type", shape["type"], known))
+    for name, inner in (shape.get("properties") or {}).items():
+        causes += _check_schema(inner, f"{path}.properties[{name}]")
+    for word in ("items", "not"):
+        if word in shape:
+            causes += _check_schema(shape[word], f"{path}.{word}")
+    if isinstance(shape.get("additionalProperties"), dict):
+        causes += _check_schema(shape["additionalProperties"], f"{path}.additionalProperties")
+    for word in ("allOf", "anyOf", "oneOf"):
+        for i, inner in enumerate(shape.get(word) or ()):
+            causes += _check_schema(inner, f"{path}.{word}[{i}]")
+    return causes
+
+
+KEYWORDS: dict[str, tuple[type, ...]] = {
+    "type": (str,), "format": (str,), "pattern": (str,), "properties": (dict,), "items": (dict,), "not": (dict,),
+    "required": (list,), "enum": (list,), "allOf": (list,), "anyOf": (list,), "oneOf": (list,),
+    "additionalProperties": (dict, bool), "nullable": (bool,),
+    "minimum": (int, float), "maximum": (int, float), "multipleOf": (int, float),
+    "exclusiveMinimum": (bool,), "exclusiveMaximum": (bool,),
+    "minLength": (int,), "maxLength": (int,), "minItems": (int,), "maxItems": (int,),
+    "minProperties": (int,), "maxProperties": (int,),
+    "x-kubernetes-list-map-keys": (list,), "x-kubernetes-list-type": (str,), "x-kubernetes-map-type": (str,),
+}  # fmt: skip

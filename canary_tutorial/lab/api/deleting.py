@@ -1,0 +1,88 @@
+"""Deleting one object, or all that a selector means, with the options that clients send in the body or the query."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from canary_tutorial.lab.api import bodies, reading, writing
+from canary_tutorial.lab.api.bodies import answer, encode
+from canary_tutorial.lab.api.paths import Target
+from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.errors import BadRequest, Cause, Forbidden, Invalid, NotFound
+from canary_tutorial.lab.kinds import NAMESPACES
+
+Obj = dict[str, Any]
+POLICIES = ("Orphan", "Background", "Foreground")
+IMMORTAL = ("default", "kube-system", "kube-public")
+
+
+async def one(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    how = await options(request)
+    name = target.name or ""
+    if target.kind is NAMESPACES and name in IMMORTAL:
+        raise Forbidden.to(target.kind, name, "this namespace may not be deleted")
+    uid = api.store.get(target.kind, name, target.namespace)["metadata"]["uid"]
+    last = api.store.delete(target.kind, name, target.namespace, **how)
+    if (
+        how["dry_run"]
+        or api.store.find(target.kind, name, target.namespace) is not None
+        or target.kind.key == ("", "pods")
+    ):
+        return reading.show(api, request, target, last)
+    details: Obj = {"name": name, **({"group": target.kind.group} if target.kind.group else {})}
+    details |= {"kind": target.kind.plural, "uid": uid}
+    status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+    return answer(request, encode(status))
+
+
+async def collection(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    how = await options(request)
+    objects, meta = reading.page(api, request, target)
+    deleted = []
+    for obj in objects:
+        try:
+            name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
+            deleted.append(api.store.delete(target.kind, name, namespace, **how))
+        except NotFound:
+            continue  # gone with one deleted before it
+    kind = target.kind.list_kind or f"{target.kind.kind}List"
+    whole = {"kind": kind, "apiVersion": target.api_version, "metadata": meta, "items": deleted}
+    return answer(request, encode(whole))
+
+
+async def options(request: web.Request) -> Obj:
+    """DeleteOptions as the store's `delete` takes them."""
+    body = await bodies.read(request)
+    given = bodies.parse_object(body, bodies.media_type(request)) if body.strip() else {}
+    query = request.query
+    grace = given.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
+    policy = given.get("propagationPolicy", query.get("propagationPolicy"))
+    orphan = given.get("orphanDependents")
+    if policy is None:
+        policy = "Orphan" if orphan is True or query.get("orphanDependents") == "true" else "Background"
+    if policy not in POLICIES:
+        cause = Cause.unsupported("propagationPolicy", policy, [*POLICIES, "nil"])
+        raise Invalid(f'DeleteOptions.meta.k8s.io "" is invalid: {cause}', {"causes": [cause.as_dict()]})
+    preconditions = given.get("preconditions") or {}
+    if not isinstance(preconditions, dict):
+        raise BadRequest("preconditions of DeleteOptions must be an object")
+    dry = bool(given.get("dryRun")) or writing.is_dry(request)
+    return {
+        "propagation": policy,
+        "grace": _seconds(grace),
+        "uid": preconditions.get("uid"),
+        "resource_version": preconditions.get("resourceVersion"),
+        "dry_run": dry,
+    }
+
+
+def _seconds(grace: Any) -> int | None:
+    if grace in (None, ""):
+        return None
+    try:
+        seconds = int(grace)
+    except (TypeError, ValueError, OverflowError):
+        raise BadRequest(f"gracePeriodSeconds must be a number of seconds, not {str(grace)[:40]!r}") from None
+    return min(max(seconds, 0), 2**31)

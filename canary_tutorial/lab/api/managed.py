@@ -1,0 +1,144 @@
+"""Who manages which fields: `metadata.managedFields`.
+
+An object's leaves are paths such as `("f:spec", "f:containers", 'k:{"name":"podinfo"}', "f:image")`; a manager's entry
+is a set of them, kept in the nested form `fieldsV1`. A plain write makes its writer the manager of what it changed.
+Only writes that come through the API are counted: the lab's own controllers leave no entries. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from canary_tutorial.lab import schema
+from canary_tutorial.lab.schema import Schema
+
+Obj = dict[str, Any]
+Path = tuple[str, ...]
+Leaves = dict[Path, Any]
+
+NOBODYS = {"apiVersion", "kind"}
+NOBODYS_METADATA = {
+    "name", "namespace", "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields",
+    "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generateName",
+}  # fmt: skip
+
+
+def leaves(obj: Obj | None, shape: Schema) -> Leaves:
+    """The values of an object by path, as far as somebody can own them."""
+    found: Leaves = {}
+    for name, value in (obj or {}).items():
+        if name == "metadata":
+            value = {key: inner for key, inner in value.items() if key not in NOBODYS_METADATA}
+            if not value:
+                continue
+        if name not in NOBODYS:
+            _collect(value, schema.field(shape, name) or schema.FREE, (f"f:{name}",), found)
+    return found
+
+
+def _collect(value: Any, shape: Schema, path: Path, found: Leaves) -> None:
+    if isinstance(value, dict) and value and shape.get("x-kubernetes-map-type") != "atomic":
+        for name, inner in value.items():
+            _collect(inner, schema.field(shape, name) or schema.FREE, (*path, f"f:{name}"), found)
+    elif isinstance(value, list) and value and shape.get("x-kubernetes-list-type") in ("map", "set"):
+        keys, item = shape.get("x-kubernetes-list-map-keys"), schema.items(shape)
+        for each in value:
+            step = item_step(each, keys)
+            found[*path, step] = each if keys is None else None
+            if keys and isinstance(each, dict):
+                _collect(each, item, (*path, step), found)
+    else:
+        found[path] = value
+
+
+def item_step(item: Any, keys: list[str] | None) -> str:
+    if keys and isinstance(item, dict):
+        chosen = {key: item[key] for key in sorted(keys) if key in item}
+        return "k:" + json.dumps(chosen, separators=(",", ":"))
+    return "v:" + json.dumps(item, separators=(",", ":"), sort_keys=True)
+
+
+def fields_v1(paths: set[Path]) -> Obj:
+    tree: Obj = {}
+    for path in sorted(paths):
+        node = tree
+        for step in path:
+            node = node.setdefault(step, {})
+        node["."] = {}
+    return {step: _trimmed(inner) for step, inner in tree.items()}
+
+
+def _trimmed(node: Obj) -> Obj:
+    """`{".": {}}` alone is written `{}`."""
+    return {} if set(node) == {"."} else {step: _trimmed(inner) if step != "." else {} for step, inner in node.items()}
+
+
+def paths_of(fields: Any) -> set[Path]:
+    """The inverse of `fields_v1`; what is malformed owns nothing."""
+    found: set[Path] = set()
+
+    def walk(node: Any, path: Path) -> None:
+        if not isinstance(node, dict):
+            return
+        if not node and path:
+            found.add(path)
+        for step, inner in node.items():
+            if step == ".":
+                found.add(path)
+            else:
+                walk(inner, (*path, step))
+
+    walk(fields, ())
+    return found
+
+
+def shown(path: Path) -> str:
+    """A path as messages print it: `.spec.containers[name="podinfo"].image`."""
+    text = ""
+    for step in path:
+        prefix, value = step[:2], step[2:]
+        if prefix == "f:":
+            text += f".{value}"
+        elif prefix == "k:":
+            text += "[" + ",".join(f"{key}={json.dumps(inner)}" for key, inner in json.loads(value).items()) + "]"
+        else:
+            text += f"[={value}]"
+    return text
+
+
+def record(
+    old: Obj | None, new: Obj, shape: Schema, manager: str, api_version: str, subresource: str | None, time: str
+) -> None:
+    """Note in `new` (which is changed) that `manager` made of `old` what is new in it."""
+    before, after = leaves(old, shape), leaves(new, shape)
+    changed = {path for path, value in after.items() if path not in before or before[path] != value}
+    gone = before.keys() - after.keys()
+    listed = new["metadata"].get("managedFields")
+    entries = [entry for entry in listed if isinstance(entry, dict) and entry.get("manager")] if listed else []
+    mine = None
+    kept = []
+    for entry in entries:
+        same = entry["manager"] == manager and entry.get("operation") == "Update"
+        if same and entry.get("apiVersion") == api_version and entry.get("subresource") == subresource:
+            mine = entry
+            continue
+        left = paths_of(entry.get("fieldsV1")) - changed - gone
+        if left:
+            kept.append(entry if not changed and not gone else {**entry, "fieldsV1": fields_v1(left)})
+    own = (paths_of(mine["fieldsV1"]) if mine else set()) - gone | changed
+    if own:
+        unchanged = mine is not None and not changed and not gone
+        kept.append(mine if unchanged and mine else _entry(manager, "Update", api_version, own, subresource, time))
+    new["metadata"].pop("managedFields", None)
+    if kept:
+        new["metadata"]["managedFields"] = kept
+
+
+def _entry(manager: str, operation: str, api_version: str, own: set[Path], subresource: str | None, time: str) -> Obj:
+    entry = {"manager": manager, "operation": operation, "apiVersion": api_version, "time": time,
+             "fieldsType": "FieldsV1", "fieldsV1": fields_v1(own)}  # fmt: skip
+    return entry | ({"subresource": subresource} if subresource else {})
+
+
+entry = _entry

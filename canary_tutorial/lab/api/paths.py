@@ -1,0 +1,56 @@
+"""Which object a URL means: `/apis/apps/v1/namespaces/test/deployments/podinfo/scale` as a `Target`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from canary_tutorial.lab.errors import NotFound
+from canary_tutorial.lab.kinds import NAMESPACES, Kind
+
+Kinds = Mapping[tuple[str, str], Kind]
+
+
+@dataclass(frozen=True)
+class Target:
+    """`name` is None for a collection; `tail` is what follows a sub-resource (a proxied path)."""
+
+    kind: Kind
+    version: str
+    namespace: str | None = None
+    name: str | None = None
+    subresource: str | None = None
+    tail: str = ""
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.kind.group}/{self.version}" if self.kind.group else self.version
+
+
+def parse(raw_path: str, kinds: Kinds) -> Target:
+    """The target of a path below /api or /apis; `NotFound` if no such kind is served there."""
+    steps = raw_path.split("?", 1)[0].split("/")[1:]
+    if steps[0] == "api":
+        group, version, rest = "", steps[1], steps[2:]
+    elif len(steps) > 2:
+        group, version, rest = steps[1], steps[2], steps[3:]
+    else:
+        raise NotFound.path()
+    namespace = None
+    if rest[:1] == ["namespaces"] and len(rest) > 2 and rest[2] and rest[2] not in ("status", "finalize"):
+        namespace, rest = unquote(rest[1]), rest[2:]
+        if not namespace:
+            raise NotFound.path()
+    if not rest:
+        raise NotFound.path()
+    kind = kinds.get((group, rest[0]))
+    if kind is None or version not in kind.served or (namespace is not None and not kind.namespaced):
+        raise NotFound.path()
+    if kind is NAMESPACES and len(rest) > 1:
+        namespace = None
+    name = unquote(rest[1]) if len(rest) > 1 and rest[1] else None
+    if name and kind.namespaced and namespace is None:
+        raise NotFound.path()
+    subresource = rest[2] if len(rest) > 2 and rest[2] else None
+    return Target(kind, version, namespace, name, subresource, "/".join(rest[3:]))

@@ -1,0 +1,176 @@
+"""Reading: one object, or a list of them with selectors, pages and the view that the client asked for."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import yaml
+from aiohttp import web
+
+from canary_tutorial.lab import selectors
+from canary_tutorial.lab.api import tables, views
+from canary_tutorial.lab.api.bodies import answer, encode
+from canary_tutorial.lab.api.paths import Target
+from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.errors import BadRequest, Gone, Timeout
+from canary_tutorial.lab.kinds import EVENTS, NODES, PODS, SECRETS, Kind
+
+Obj = dict[str, Any]
+SNAPSHOTS = 32  # unfinished lists in pages that are remembered
+FIELDS = {
+    PODS.key: {"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
+               "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName"},
+    NODES.key: {"spec.unschedulable"},
+    SECRETS.key: {"type"},
+    EVENTS.key: {"involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
+                 "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath",
+                 "reason", "reportingComponent", "source", "type"},
+    ("", "namespaces"): {"status.phase"},
+    ("apps", "replicasets"): {"status.replicas"},
+}  # fmt: skip
+
+
+def one(api: Api, request: web.Request, target: Target) -> web.Response:
+    obj = api.store.get(target.kind, target.name or "", target.namespace)
+    check_version(api, request.query.get("resourceVersion", ""))
+    return show(api, request, target, obj)
+
+
+def show(api: Api, request: web.Request, target: Target, obj: Obj, status: int = 200) -> web.Response:
+    """An object as the answer to any verb."""
+    view = views.wanted(request.headers.get("Accept", ""))
+    if view.form == "plain" and not view.yaml:
+        return answer(request, plain(api, target, obj), status)
+    if view.form == "table":
+        table = tables.table(api.store, target, [obj], request.query.get("includeObject", "Metadata"))
+        return answer(request, encode(table), status)
+    return written(request, views.metadata_only(obj) if view.form == "metadata" else obj, view, status)
+
+
+def written(request: web.Request, value: Obj, view: views.View, status: int = 200) -> web.Response:
+    if view.yaml:
+        return answer(request, yaml.dump(value, sort_keys=False).encode(), status, "application/yaml")
+    return answer(request, encode(value), status)
+
+
+def plain(api: Api, target: Target, obj: Obj) -> bytes:
+    """An object's JSON in the version of the URL."""
+    if "resourceVersion" not in obj["metadata"] or "uid" not in obj["metadata"]:
+        return encode(obj)  # a dry run: nothing that is stored
+    if target.version == target.kind.version:
+        return api.encoder(obj)
+    return encode(obj | {"apiVersion": target.api_version})
+
+
+def many(api: Api, request: web.Request, target: Target) -> web.Response:
+    view = views.wanted(request.headers.get("Accept", ""))
+    objects, meta = page(api, request, target)
+    if view.form == "table":
+        table = tables.table(api.store, target, objects, request.query.get("includeObject", "Metadata"))
+        return answer(request, encode(table | {"metadata": meta}))
+    if view.form == "metadata":
+        listed = [views.metadata_only(obj) for obj in objects]
+        whole = {"kind": "PartialObjectMetadataList", "apiVersion": views.META, "metadata": meta, "items": listed}
+        return written(request, whole, view)
+    head = {
+        "kind": target.kind.list_kind or f"{target.kind.kind}List",
+        "apiVersion": target.api_version,
+        "metadata": meta,
+    }
+    if view.yaml:
+        return written(request, {**head, "items": objects}, view)
+    items = b",".join([plain(api, target, obj) for obj in objects])
+    return answer(request, encode(head)[:-1] + b',"items":[' + items + b"]}")
+
+
+def page(api: Api, request: web.Request, target: Target) -> tuple[list[Obj], Obj]:
+    """The objects of this page and the list's metadata.
+
+    With `limit`, the rest is kept as it is now under a token, so that all pages show one moment. Objects are never
+    changed in place, which makes such a snapshot a mere list.
+    """
+    query = request.query
+    limit = number(query.get("limit", ""), "limit")
+    token = query.get("continue", "")
+    if token:
+        version, start, objects = _continued(api, token)
+    else:
+        check_version(api, query.get("resourceVersion", ""), query.get("resourceVersionMatch", ""))
+        version, start, objects = str(api.store.version), 0, chosen(api, request, target)
+    meta: Obj = {"resourceVersion": version}
+    rest = len(objects) - start - limit
+    if limit <= 0 or rest <= 0:
+        return objects[start:], meta
+    snapshot = f"{version}/{id(objects)}"
+    api.snapshots[snapshot] = objects
+    if len(api.snapshots) > SNAPSHOTS:
+        del api.snapshots[next(iter(api.snapshots))]
+    text = json.dumps({"v": "meta.k8s.io/v1", "rv": version, "snapshot": snapshot, "start": start + limit})
+    meta["continue"] = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    if not query.get("labelSelector") and not query.get("fieldSelector"):
+        meta["remainingItemCount"] = rest
+    return objects[start : start + limit], meta
+
+
+def chosen(api: Api, request: web.Request, target: Target) -> list[Obj]:
+    test = selection(request, target)
+    objects = api.store.list(target.kind, target.namespace)
+    return objects if test is selectors.everything else [obj for obj in objects if test(obj)]
+
+
+def selection(request: web.Request, target: Target) -> selectors.Test:
+    """The label and field selectors of a list or watch as one test."""
+    try:
+        by_label = selectors.labels(request.query.get("labelSelector", ""))
+        by_field = selectors.fields(request.query.get("fieldSelector", ""), lambda path: _selectable(target.kind, path))
+    except BadRequest as error:
+        raise BadRequest(f"Unable to find {target.api_version} {target.kind.plural} by that selector: {error.message}"
+                         if "label selector" not in error.message else error.message) from None  # fmt: skip
+    if target.name:
+        name = target.name
+        return lambda obj: obj["metadata"]["name"] == name and by_label(obj) and by_field(obj)
+    if by_label is selectors.everything:
+        return by_field
+    return by_label if by_field is selectors.everything else lambda obj: by_label(obj) and by_field(obj)
+
+
+def _selectable(kind: Kind, path: str) -> bool:
+    return path in ("metadata.name", "metadata.namespace") or path in FIELDS.get(kind.key, ())
+
+
+def check_version(api: Api, version: str, match: str = "") -> None:
+    """Refuse a resourceVersion that is no number, or that this server has not reached."""
+    wanted = number(version, "resourceVersion")
+    if wanted > api.store.version:
+        raise TooNew(f"Too large resource version: {wanted}, current: {api.store.version}",
+                     {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+                      "retryAfterSeconds": 1})  # fmt: skip
+    if match == "Exact" and wanted and wanted != api.store.version:
+        raise Gone(f"The resourceVersion for the provided list is too old: {wanted}")
+
+
+class TooNew(Timeout):
+    """A version from the future, e.g. of a lab that was restarted."""
+
+
+def _continued(api: Api, token: str) -> tuple[str, int, list[Obj]]:
+    try:
+        known = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        version, start, snapshot = str(known["rv"]), int(known["start"]), str(known["snapshot"])
+    except (ValueError, KeyError, TypeError):
+        raise BadRequest("continue key is not valid") from None
+    objects = api.snapshots.get(snapshot)
+    if objects is None:
+        raise Gone("The provided continue parameter is too old to display a consistent list result. You can start a "
+                   "new list without the continue parameter.")  # fmt: skip
+    return version, max(start, 0), objects
+
+
+def number(text: str, what: str) -> int:
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise BadRequest(f'invalid {what}: strconv.ParseUint: parsing "{text}": invalid syntax')
+    return int(text)

@@ -1,0 +1,65 @@
+"""Below /api and /apis: each request to the function for its verb and sub-resource."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from canary_tutorial.lab.api import apply, bodies, deleting, discovery, paths, reading, watch, writing
+from canary_tutorial.lab.api.paths import Target
+from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.errors import MethodNotAllowed, NotFound
+
+Verb = Callable[[Api, web.Request, Target], Awaitable[web.StreamResponse]]
+
+
+async def serve(api: Api, request: web.Request) -> web.StreamResponse:
+    steps = request.path.strip("/").split("/")
+    if len(steps) <= (2 if steps[0] == "api" else 3):
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed
+        return discovery.serve(api, request, steps)
+    target = paths.parse(request.raw_path, api.store.kinds)
+    return await verb(request, target)(api, request, target)
+
+
+def verb(request: web.Request, target: Target) -> Verb:
+    """What to do; `MethodNotAllowed` or `NotFound` if nothing."""
+    if target.subresource:
+        return _subresource(request.method, target)
+    method = "GET" if request.method == "HEAD" else request.method
+    if method == "GET" and request.query.get("watch") in ("true", "1"):
+        return watch.serve
+    found = (OBJECT if target.name else COLLECTION).get(method)
+    if found is None:
+        raise MethodNotAllowed
+    return found
+
+
+def _subresource(method: str, target: Target) -> Verb:
+    name, kind = target.subresource, target.kind
+    if name == "status" and kind.status:
+        found = {"GET": get, "PUT": writing.update, "PATCH": patch}.get(method)
+    else:
+        raise NotFound.path()
+    if found is None:
+        raise MethodNotAllowed
+    return found
+
+
+async def get(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    return reading.one(api, request, target)
+
+
+async def list_(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    return reading.many(api, request, target)
+
+
+async def patch(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    server_side = bodies.media_type(request) in ("application/apply-patch+yaml", "application/apply-patch+json")
+    return await (apply.serve if server_side else writing.patch)(api, request, target)
+
+
+COLLECTION: dict[str, Verb] = {"GET": list_, "POST": writing.create, "DELETE": deleting.collection}
+OBJECT: dict[str, Verb] = {"GET": get, "PUT": writing.update, "PATCH": patch, "DELETE": deleting.one}

@@ -1,0 +1,73 @@
+"""The API server's front door: who asks, and which room answers.
+
+One handler takes every request. It checks the token (only health is open to all), finds the room for the path and
+passes the request on; whatever goes wrong on the way leaves as a Kubernetes `Status`. Between reading a request's body
+and sending its answer nothing waits, so each write is atomic: the event loop is the lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from canary_tutorial.lab.api.bodies import Encoder, failure
+from canary_tutorial.lab.errors import ApiError, InternalError, Unauthorized
+from canary_tutorial.lab.node import Node, Obj, User
+from canary_tutorial.lab.store import Store
+
+log = logging.getLogger(__name__)
+
+HEALTH = ("/healthz", "/livez", "/readyz")
+
+
+@dataclass
+class Api:
+    """What every room of the API server needs."""
+
+    store: Store
+    node: Node
+    authenticate: Callable[[str], User | None]
+    version: str
+    issue_token: Callable[[str, str], str] | None = None
+    rooms: dict[str, Room] = field(default_factory=dict)
+    encoder: Encoder = field(default_factory=Encoder)
+    snapshots: dict[str, list[Obj]] = field(default_factory=dict)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request; raises only when the client is gone."""
+        try:
+            if request.path.startswith(HEALTH):
+                return web.Response(text="ok")
+            request["user"] = self._user(request)
+            return await self._room(request.path)(self, request)
+        except ApiError as error:
+            return failure(error)
+        except (asyncio.CancelledError, ConnectionError, web.HTTPException):
+            raise
+        except Exception as exc:
+            log.exception("%s %s", request.method, request.path)
+            return failure(InternalError(f"Internal error occurred: {exc}"))
+
+    def _user(self, request: web.Request) -> User:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        user = self.authenticate(token.strip()) if scheme.lower() == "bearer" and token else None
+        if user is None:
+            raise Unauthorized
+        return user
+
+    def _room(self, path: str) -> Room:
+        """The room of the longest known beginning of the path."""
+        steps = path.rstrip("/").split("/")
+        while len(steps) > 1:
+            room = self.rooms.get("/".join(steps))
+            if room:
+                return room
+            steps.pop()
+        return self.rooms[""]
+
+
+Room = Callable[[Api, web.Request], Awaitable[web.StreamResponse]]

@@ -1,0 +1,41 @@
+"""How a client wants an object to look: as it is, as rows of a table (kubectl), or only its metadata. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from canary_tutorial.lab.errors import NotAcceptable
+
+Obj = dict[str, Any]
+META = "meta.k8s.io/v1"
+
+
+@dataclass(frozen=True)
+class View:
+    form: Literal["plain", "table", "metadata"] = "plain"
+    yaml: bool = False
+
+
+@lru_cache(maxsize=256)
+def wanted(accept: str) -> View:
+    """The first form in an Accept header that this server has; protobuf it has not."""
+    for choice in accept.split(",") if accept.strip() else ["*/*"]:
+        media, *parameters = (part.strip() for part in choice.split(";"))
+        options = dict(part.split("=", 1) for part in parameters if "=" in part)
+        if media in ("application/yaml", "text/yaml"):
+            return View(yaml=True)
+        if media not in ("application/json", "application/*", "*/*", "text/*"):
+            continue
+        if "as" not in options:
+            return View()
+        if options["as"] == "Table" and options.get("v", "v1") == "v1":
+            return View("table")
+        if options["as"] in ("PartialObjectMetadata", "PartialObjectMetadataList") and options.get("v", "v1") == "v1":
+            return View("metadata")
+    raise NotAcceptable("only the following media types are accepted: application/json, application/yaml")
+
+
+def metadata_only(obj: Obj) -> Obj:
+    return {"kind": "PartialObjectMetadata", "apiVersion": META, "metadata": obj["metadata"]}
