@@ -1,0 +1,217 @@
+"""podinfo: the small web service that the lessons release. Standard library only: three of them may run at once.
+
+It says which version answered, can be made to fail or to be slow by the flags that people know from podinfo, and counts
+what is written to it, so that a lesson can show what mirroring does to a write. Versions differ only in what they say
+and in their colour. It listens on $LISTEN_ADDRESS (127.0.0.1 outside a pod).
+
+On SIGTERM it says that it is not ready, goes on answering for a moment while the mesh turns to others, and ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+FAREWELL = 1.0  # seconds of answering after SIGTERM
+COLOURS = ("#34577c", "#c06f1d", "#2e7d6b", "#8a4f9e", "#9a3b3b", "#5b6d1e")
+ERRORS = (500, 502, 503)
+
+
+def flag(text: str) -> bool:
+    """Go's boolean: --random-error, --random-error=true, --random-error=false."""
+    return {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}[text.lower()]
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("podinfo", description="A small web service to release.", allow_abbrev=False)
+    parser.add_argument("--port", type=int, default=9898, help="HTTP port")
+    parser.add_argument("--level", default="info", help="log level; debug logs each request")
+    for name, text in (
+        ("random-error", "answer a third of the requests with an error"),
+        ("random-delay", "wait before each answer"),
+        ("unhealthy", "never be healthy"),
+        ("unready", "never be ready"),
+    ):
+        parser.add_argument(f"--{name}", type=flag, nargs="?", const=True, default=False, help=text)
+    parser.add_argument("--random-delay-min", type=int, default=0, help="least delay")
+    parser.add_argument("--random-delay-max", type=int, default=5, help="largest delay")
+    parser.add_argument("--random-delay-unit", choices=("s", "ms"), default="s", help="unit of the two")
+    parser.add_argument("--ui-message", default=os.environ.get("PODINFO_UI_MESSAGE", ""), help="greeting")
+    parser.add_argument("--ui-color", default=os.environ.get("PODINFO_UI_COLOR", ""), help="colour of the page")
+    return parser.parse_args(words)
+
+
+class Podinfo:
+    """What one instance knows and counts."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.version = os.environ.get("IMAGE_TAG", "6.14.1")
+        self.hostname = os.environ.get("HOSTNAME", "podinfo")
+        self.colour = options.ui_color or COLOURS[sum(map(ord, self.version)) % len(COLOURS)]
+        self.ready = not options.unready
+        self.cache: dict[str, str] = {}
+        self.writes = 0
+        self.answers: dict[tuple[str, int], int] = {}
+        self.lock = threading.Lock()
+
+    def info(self) -> dict[str, Any]:
+        return {
+            "hostname": self.hostname,
+            "version": self.version,
+            "revision": "lab",
+            "color": self.colour,
+            "message": self.options.ui_message or f"greetings from podinfo v{self.version}",
+            "goos": sys.platform,
+            "writes": self.writes,
+        }
+
+    def write(self, key: str, value: str) -> int:
+        """Not idempotent: each call counts, also the copy that a mirror makes."""
+        with self.lock:
+            self.cache[key] = value
+            self.writes += 1
+            return self.writes
+
+    def fault(self) -> int | None:
+        """Wait and fail as the flags say; the status of the error, or None."""
+        options = self.options
+        if options.random_delay:
+            delay = random.uniform(options.random_delay_min, max(options.random_delay_min, options.random_delay_max))
+            time.sleep(delay / (1000 if options.random_delay_unit == "ms" else 1))
+        return random.choice(ERRORS) if options.random_error and random.random() < 1 / 3 else None
+
+    def metrics(self) -> str:
+        lines = ["# TYPE http_requests_total counter"]
+        lines += [f'http_requests_total{{method="{m}",status="{s}"}} {n}' for (m, s), n in sorted(self.answers.items())]
+        return "\n".join([*lines, "# TYPE podinfo_writes_total counter", f"podinfo_writes_total {self.writes}", ""])
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "podinfo", ""
+    app: Podinfo
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        body = self._body()
+        parts = [unquote(part) for part in path.strip("/").split("/")]
+        match parts:
+            case ["healthz"]:
+                self._answer(503 if self.app.options.unhealthy else 200, {"status": "OK"})
+            case ["readyz"]:
+                self._answer(200 if self.app.ready else 503, {"status": "OK" if self.app.ready else "not ready"})
+            case ["readyz", ("enable" | "disable") as word]:
+                self.app.ready = word == "enable"
+                self._answer(202, {"status": "OK"})
+            case ["metrics"]:
+                self._answer(200, self.app.metrics(), "text/plain; version=0.0.4")
+            case _:
+                error = self.app.fault()
+                if error:
+                    self._answer(error, {"code": error, "message": "a random error, as --random-error asks"})
+                else:
+                    self._serve(parts, body)
+
+    do_POST = do_PUT = do_DELETE = do_HEAD = do_GET
+
+    def _serve(self, parts: list[str], body: bytes) -> None:
+        match parts:
+            case [""] | ["api", "info"]:
+                self._answer(200, self.app.info())
+            case ["version"]:
+                self._answer(200, {"version": self.app.version, "commit": "lab"})
+            case ["env"]:
+                self._answer(200, [f"{k}={v}" for k, v in sorted(os.environ.items()) if "TOKEN" not in k])
+            case ["headers"]:
+                self._answer(200, {key: self.headers.get_all(key) for key in self.headers})
+            case ["echo"]:
+                self._answer(202, body.decode(errors="replace"), "text/plain")
+            case ["status", code] if code.isdigit() and 200 <= int(code) < 600:
+                self._answer(int(code), {"status": int(code)})
+            case ["delay", seconds] if seconds.replace(".", "", 1).isdigit():
+                time.sleep(min(float(seconds), 60))
+                self._answer(200, {"delay": float(seconds)})
+            case ["cache", key] if self.command in ("POST", "PUT"):
+                self._answer(202, {"key": key, "writes": self.app.write(key, body.decode(errors="replace"))})
+            case ["cache", key] if self.command == "DELETE":
+                self._answer(202, {"key": key, "found": self.app.cache.pop(key, None) is not None})
+            case ["cache", key] if key in self.app.cache:
+                self._answer(200, self.app.cache[key], "text/plain")
+            case _:
+                self._answer(404, {"code": 404, "message": "nothing is here"})
+
+    def _body(self) -> bytes:
+        length = self.headers.get("Content-Length", "")
+        return self.rfile.read(int(length)) if length.isdigit() else b""
+
+    def _answer(self, status: int, content: Any, content_type: str = "application/json; charset=utf-8") -> None:
+        text = content if isinstance(content, str) else json.dumps(content, indent=2) + "\n"
+        data = text.encode()
+        with self.app.lock:
+            key = (self.command, status)
+            self.app.answers[key] = self.app.answers.get(key, 0) + 1
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("X-Podinfo-Version", self.app.version)
+        if not self.app.ready:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        if self.app.options.level == "debug":
+            log("debug", "request", remote=self.client_address[0], line=format % args)
+
+
+def log(level: str, message: str, **more: Any) -> None:
+    print(json.dumps({"level": level, "ts": round(time.time(), 3), "msg": message, **more}), file=sys.stderr, flush=True)
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+    disable_nagle_algorithm = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is no error of ours."""
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
+
+
+def main(words: list[str] | None = None) -> None:
+    threading.stack_size(256 * 1024)  # many connections, small handlers
+    app = Podinfo(arguments(sys.argv[1:] if words is None else words))
+    handler = type("PodinfoHandler", (Handler,), {"app": app})
+    address = os.environ.get("LISTEN_ADDRESS", "127.0.0.1")
+    try:
+        server = Server((address, app.options.port), handler)
+    except OSError as error:
+        log("fatal", f"cannot listen on {address}:{app.options.port}: {error.strerror}")
+        sys.exit(1)
+
+    def farewell(number: int, frame: object) -> None:
+        app.ready = False
+        log("info", "shutting down", signal=signal.Signals(number).name)
+        threading.Timer(FAREWELL, server.shutdown).start()
+
+    signal.signal(signal.SIGTERM, farewell)
+    signal.signal(signal.SIGINT, farewell)
+    log("info", "starting podinfo", version=app.version, port=app.options.port)
+    server.serve_forever(poll_interval=0.2)
+    server.server_close()
+
+
+if __name__ == "__main__":
+    main()
