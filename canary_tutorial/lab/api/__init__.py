@@ -44,5 +44,6 @@ def make_app(
     crds.Definitions(store)
     api = Api(store, node, authenticate, version, issue_token, ROOMS)
     app = web.Application(client_max_size=bodies.LIMIT)
+    app.on_cleanup.append(api.close)
     app.router.add_route("*", "/{path:.*}", api.handle)
     return app

@@ -17,6 +17,7 @@ Obj = dict[str, Any]
 Path = tuple[str, ...]
 Leaves = dict[Path, Any]
 
+KEY_DEFAULTS = {"protocol": "TCP"}  # the one key field that manifests leave out
 NOBODYS = {"apiVersion", "kind"}
 NOBODYS_METADATA = {
     "name", "namespace", "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields",
@@ -54,6 +55,7 @@ def _collect(value: Any, shape: Schema, path: Path, found: Leaves) -> None:
 
 def item_step(item: Any, keys: list[str] | None) -> str:
     if keys and isinstance(item, dict):
+        item = KEY_DEFAULTS | item
         chosen = {key: item[key] for key in sorted(keys) if key in item}
         return "k:" + json.dumps(chosen, separators=(",", ":"))
     return "v:" + json.dumps(item, separators=(",", ":"), sort_keys=True)
@@ -115,30 +117,27 @@ def record(
     changed = {path for path, value in after.items() if path not in before or before[path] != value}
     gone = before.keys() - after.keys()
     listed = new["metadata"].get("managedFields")
-    entries = [entry for entry in listed if isinstance(entry, dict) and entry.get("manager")] if listed else []
+    entries = [each for each in listed if isinstance(each, dict) and each.get("manager")] if listed else []
     mine = None
     kept = []
-    for entry in entries:
-        same = entry["manager"] == manager and entry.get("operation") == "Update"
-        if same and entry.get("apiVersion") == api_version and entry.get("subresource") == subresource:
-            mine = entry
+    for each in entries:
+        same = each["manager"] == manager and each.get("operation") == "Update"
+        if same and each.get("apiVersion") == api_version and each.get("subresource") == subresource:
+            mine = each
             continue
-        left = paths_of(entry.get("fieldsV1")) - changed - gone
+        left = paths_of(each.get("fieldsV1")) - changed - gone
         if left:
-            kept.append(entry if not changed and not gone else {**entry, "fieldsV1": fields_v1(left)})
+            kept.append(each if not changed and not gone else {**each, "fieldsV1": fields_v1(left)})
     own = (paths_of(mine["fieldsV1"]) if mine else set()) - gone | changed
     if own:
         unchanged = mine is not None and not changed and not gone
-        kept.append(mine if unchanged and mine else _entry(manager, "Update", api_version, own, subresource, time))
+        kept.append(mine if unchanged and mine else entry(manager, "Update", api_version, own, subresource, time))
     new["metadata"].pop("managedFields", None)
     if kept:
         new["metadata"]["managedFields"] = kept
 
 
-def _entry(manager: str, operation: str, api_version: str, own: set[Path], subresource: str | None, time: str) -> Obj:
-    entry = {"manager": manager, "operation": operation, "apiVersion": api_version, "time": time,
+def entry(manager: str, operation: str, api_version: str, own: set[Path], subresource: str | None, time: str) -> Obj:
+    made = {"manager": manager, "operation": operation, "apiVersion": api_version, "time": time,
              "fieldsType": "FieldsV1", "fieldsV1": fields_v1(own)}  # fmt: skip
-    return entry | ({"subresource": subresource} if subresource else {})
-
-
-entry = _entry
+    return made | ({"subresource": subresource} if subresource else {})

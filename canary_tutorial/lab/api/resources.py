@@ -6,10 +6,26 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from canary_tutorial.lab.api import apply, bodies, deleting, discovery, paths, reading, watch, writing
+from canary_tutorial.lab.api import (
+    apply,
+    bodies,
+    deleting,
+    discovery,
+    logs,
+    paths,
+    portforward,
+    proxy,
+    reading,
+    reviews,
+    streams,
+    subresources,
+    watch,
+    writing,
+)
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import Api
 from canary_tutorial.lab.errors import MethodNotAllowed, NotFound
+from canary_tutorial.lab.kinds import NAMESPACES, PODS, SERVICEACCOUNTS, SERVICES
 
 Verb = Callable[[Api, web.Request, Target], Awaitable[web.StreamResponse]]
 
@@ -20,6 +36,8 @@ async def serve(api: Api, request: web.Request) -> web.StreamResponse:
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed
         return discovery.serve(api, request, steps)
+    if reviews.find(request.path):
+        return await reviews.serve(api, request)
     target = paths.parse(request.raw_path, api.store.kinds)
     return await verb(request, target)(api, request, target)
 
@@ -38,11 +56,16 @@ def verb(request: web.Request, target: Target) -> Verb:
 
 
 def _subresource(method: str, target: Target) -> Verb:
-    name, kind = target.subresource, target.kind
+    name, kind = target.subresource or "", target.kind
+    methods: dict[str, Verb] = CONNECTING.get((kind.key, name), {})
     if name == "status" and kind.status:
-        found = {"GET": get, "PUT": writing.update, "PATCH": patch}.get(method)
-    else:
+        methods = {"GET": get, "PUT": writing.update, "PATCH": patch}
+    elif name == "scale" and kind.scale:
+        scale = subresources.change_scale
+        methods = {"GET": subresources.get_scale, "PUT": scale, "PATCH": scale}
+    if not methods or not target.name:
         raise NotFound.path()
+    found = methods.get(method) or methods.get("*")
     if found is None:
         raise MethodNotAllowed
     return found
@@ -63,3 +86,14 @@ async def patch(api: Api, request: web.Request, target: Target) -> web.StreamRes
 
 COLLECTION: dict[str, Verb] = {"GET": list_, "POST": writing.create, "DELETE": deleting.collection}
 OBJECT: dict[str, Verb] = {"GET": get, "PUT": writing.update, "PATCH": patch, "DELETE": deleting.one}
+CONNECTING: dict[tuple[tuple[str, str], str], dict[str, Verb]] = {
+    (PODS.key, "log"): {"GET": logs.serve},
+    (PODS.key, "exec"): {"GET": streams.serve, "POST": streams.serve},
+    (PODS.key, "attach"): {"GET": streams.serve, "POST": streams.serve},
+    (PODS.key, "portforward"): {"GET": portforward.serve, "POST": portforward.serve},
+    (PODS.key, "proxy"): {"*": proxy.serve},
+    (PODS.key, "eviction"): {"POST": subresources.evict},
+    (SERVICES.key, "proxy"): {"*": proxy.serve},
+    (SERVICEACCOUNTS.key, "token"): {"POST": subresources.token},
+    (NAMESPACES.key, "finalize"): {"PUT": subresources.finalize},
+}

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import aiohttp
 from aiohttp import web
 
 from canary_tutorial.lab.api.bodies import Encoder, failure
@@ -36,6 +37,21 @@ class Api:
     rooms: dict[str, Room] = field(default_factory=dict)
     encoder: Encoder = field(default_factory=Encoder)
     snapshots: dict[str, list[Obj]] = field(default_factory=dict)
+    _client: aiohttp.ClientSession | None = None
+
+    def client(self) -> aiohttp.ClientSession:
+        """For what is proxied: no cookies of its own, no environment, bodies untouched."""
+        if self._client is None:
+            jar, connector = aiohttp.DummyCookieJar(), aiohttp.TCPConnector(limit=0)
+            timeout = aiohttp.ClientTimeout(total=None, connect=10)
+            self._client = aiohttp.ClientSession(
+                cookie_jar=jar, connector=connector, timeout=timeout, auto_decompress=False, trust_env=False
+            )
+        return self._client
+
+    async def close(self, app: web.Application) -> None:
+        if self._client is not None:
+            await self._client.close()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; raises only when the client is gone."""

@@ -1,0 +1,179 @@
+"""`kubectl port-forward`: SPDY/3.1 frames inside a WebSocket, as kubectl 1.30 and later speak.
+
+For every connection to the forwarded port the client opens two streams with the same request id: `error`, on which it
+only listens, and `data`. Here each pair becomes one TCP connection to the pod. Of SPDY only what that needs is
+understood: SYN_STREAM, SYN_REPLY, RST_STREAM, PING, DATA and the compressed header block; neither side uses its
+flow control.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+import zlib
+from dataclasses import dataclass
+
+from aiohttp import WSMsgType, web
+
+PROTOCOL = "SPDY/3.1+portforward.k8s.io"
+SYN_STREAM, SYN_REPLY, RST_STREAM, PING, GOAWAY = 1, 2, 3, 6, 7
+FIN = 1
+BLOCK = 32 * 1024
+MAX_FRAME = 1 << 20
+MAX_HEADERS = 1 << 16
+
+# The protocol's compression dictionary: its words, each after its length, and then a run of text.
+WORDS = (
+    "options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges age allow "
+    "authorization cache-control connection content-base content-encoding content-language content-length "
+    "content-location content-md5 content-range content-type date etag expect expires from host if-match "
+    "if-modified-since if-none-match if-range if-unmodified-since last-modified location max-forwards pragma "
+    "proxy-authenticate proxy-authorization range referer retry-after server te trailer transfer-encoding upgrade "
+    "user-agent vary via warning www-authenticate method get status 200-OK version HTTP/1.1 url public set-cookie "
+    "keep-alive origin"
+)
+TEXT = (
+    b"100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505203 Non-Authoritative "
+    b"Information204 No Content301 Moved Permanently400 Bad Request401 Unauthorized403 Forbidden404 Not Found500 "
+    b"Internal Server Error501 Not Implemented503 Service UnavailableJan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec "
+    b"00:00:00 Mon, Tue, Wed, Thu, Fri, Sat, Sun, GMTchunked,text/html,image/png,image/jpg,image/gif,application/xml,"
+    b"application/xhtml+xml,text/plain,text/javascript,publicprivatemax-age=gzip,deflate,sdchcharset=utf-8"
+    b"charset=iso-8859-1,utf-,*,enq=0."
+)
+
+
+def dictionary() -> bytes:
+    words = [word.replace("200-OK", "200 OK").encode() for word in WORDS.split(" ")]
+    return b"".join(struct.pack(">I", len(word)) + word for word in words) + TEXT
+
+
+@dataclass
+class Stream:
+    """One stream of the client; `inbox` holds what it sent (b"" at its end)."""
+
+    id: int
+    headers: dict[str, str]
+    inbox: asyncio.Queue[bytes]
+
+
+class Tunnel:
+    """All port-forward connections of one kubectl."""
+
+    def __init__(self, socket: web.WebSocketResponse, address: str) -> None:
+        self.socket, self.address = socket, address
+        self.streams: dict[int, Stream] = {}
+        self.waiting: dict[str, dict[str, Stream]] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._inflate = zlib.decompressobj(zdict=dictionary())
+        self._deflate = zlib.compressobj(zdict=dictionary())
+
+    async def run(self) -> None:
+        """Read frames until the client goes."""
+        buffer = b""
+        try:
+            async for message in self.socket:
+                if message.type is not WSMsgType.BINARY:
+                    continue
+                buffer += message.data
+                while len(buffer) >= 8:
+                    head, rest = struct.unpack(">II", buffer[:8])
+                    size = rest & 0xFFFFFF
+                    if size > MAX_FRAME:
+                        return
+                    if len(buffer) < 8 + size:
+                        break
+                    payload, buffer = buffer[8 : 8 + size], buffer[8 + size :]
+                    await self._frame(head, rest >> 24, payload)
+        except (zlib.error, struct.error, ConnectionError):
+            pass  # not SPDY, or gone: either way the connection ends here
+        finally:
+            for task in self.tasks:
+                task.cancel()
+            await asyncio.gather(*self.tasks, return_exceptions=True)
+            await self.socket.close()
+
+    async def _frame(self, head: int, flags: int, payload: bytes) -> None:
+        if not head >> 31:
+            stream = self.streams.get(head)
+            if stream:
+                self._received(stream, flags, payload)
+            return
+        kind = head & 0xFFFF
+        if kind == SYN_STREAM:
+            await self._opened(struct.unpack(">I", payload[:4])[0] & 0x7FFFFFFF, flags, self._headers(payload[10:]))
+        elif kind == RST_STREAM:
+            stream = self.streams.pop(struct.unpack(">I", payload[:4])[0], None)
+            if stream:
+                stream.inbox.put_nowait(b"")
+        elif kind == PING:
+            await self._control(PING, payload)
+
+    def _received(self, stream: Stream, flags: int, payload: bytes) -> None:
+        if payload:
+            stream.inbox.put_nowait(payload)
+        if flags & FIN:
+            stream.inbox.put_nowait(b"")
+
+    async def _opened(self, number: int, flags: int, headers: dict[str, str]) -> None:
+        stream = self.streams[number] = Stream(number, headers, asyncio.Queue())
+        empty = self._deflate.compress(struct.pack(">I", 0)) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+        await self._control(SYN_REPLY, struct.pack(">I", number) + empty)
+        self._received(stream, flags, b"")
+        pair = self.waiting.setdefault(headers.get("requestid", ""), {})
+        pair[headers.get("streamtype", "")] = stream
+        if pair.keys() >= {"data", "error"}:
+            del self.waiting[headers.get("requestid", "")]
+            task = asyncio.create_task(self._forward(pair["data"], pair["error"]))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    def _headers(self, block: bytes) -> dict[str, str]:
+        text = self._inflate.decompress(block, MAX_HEADERS)
+        (count,), at, found = struct.unpack(">I", text[:4]), 4, {}
+        for _ in range(min(count, 100)):
+            pieces = []
+            for _ in range(2):
+                (size,) = struct.unpack(">I", text[at : at + 4])
+                pieces.append(text[at + 4 : at + 4 + size].decode("utf-8", "replace"))
+                at += 4 + size
+            found[pieces[0].lower()] = pieces[1]
+        return found
+
+    async def _forward(self, data: Stream, error: Stream) -> None:
+        """One connection: both directions until both are done."""
+        port = data.headers.get("port", "")
+        try:
+            reader, writer = await asyncio.open_connection(self.address, int(port))
+        except (OSError, ValueError, OverflowError) as exc:
+            why = getattr(exc, "strerror", None) or str(exc)
+            await self._send(error, f"failed to connect to {self.address}:{port}: {why}".encode(), FIN)
+            await self._send(data, b"", FIN)
+            return
+        upward = asyncio.create_task(self._upward(data, writer))
+        try:
+            while block := await reader.read(BLOCK):
+                await self._send(data, block)
+        except ConnectionError:
+            pass
+        finally:
+            upward.cancel()
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await self._send(data, b"", FIN)
+                await self._send(error, b"", FIN)
+            self.streams.pop(data.id, None)
+            self.streams.pop(error.id, None)
+
+    async def _upward(self, data: Stream, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            while block := await data.inbox.get():
+                writer.write(block)
+                await writer.drain()
+            writer.write_eof()
+
+    async def _send(self, stream: Stream, data: bytes, flags: int = 0) -> None:
+        await self.socket.send_bytes(struct.pack(">II", stream.id, flags << 24 | len(data)) + data)
+
+    async def _control(self, kind: int, payload: bytes) -> None:
+        await self.socket.send_bytes(struct.pack(">HHI", 0x8003, kind, len(payload)) + payload)

@@ -1,0 +1,123 @@
+"""The small sub-resources: /scale of workloads, /finalize of namespaces, /eviction of pods, /token of accounts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from canary_tutorial.lab import selectors
+from canary_tutorial.lab.api import bodies, patches, writing
+from canary_tutorial.lab.api.bodies import answer, encode
+from canary_tutorial.lab.api.paths import Target
+from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Invalid, NotFound
+from canary_tutorial.lab.kinds import PODS, SERVICEACCOUNTS
+from canary_tutorial.lab.store import clone, timestamp
+
+Obj = dict[str, Any]
+HOUR = 3600
+
+
+async def get_scale(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    obj = api.store.get(target.kind, target.name or "", target.namespace)
+    return answer(request, encode(scale_of(target, obj)))
+
+
+async def change_scale(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    """PUT or PATCH a Scale: its spec.replicas goes into the object."""
+    media = bodies.media_type(request)
+    change = bodies.parse(await bodies.read(request), media)
+    obj = api.store.get(target.kind, target.name or "", target.namespace)
+    before = scale_of(target, obj)
+    if request.method == "PUT":
+        after = change
+    elif media == "application/json-patch+json":
+        after = patches.json_patch(before, change)
+    else:
+        after = patches.merge(before, change)
+    replicas = _replicas(target, after)
+    version = (after.get("metadata") or {}).get("resourceVersion")
+    if version and version != obj["metadata"]["resourceVersion"]:
+        raise Conflict.modified(target.kind, target.name or "")
+    new = clone(obj)
+    assert target.kind.scale
+    _put(new, target.kind.scale.spec, replicas)
+    stored = writing.store_changed(api, request, target, obj, new)
+    return answer(request, encode(scale_of(target, stored)))
+
+
+def _replicas(target: Target, scale: Any) -> int:
+    spec = scale.get("spec") if isinstance(scale, dict) else None
+    replicas = (spec or {}).get("replicas", 0) if isinstance(spec, dict | None) else None
+    if isinstance(replicas, bool) or not isinstance(replicas, int) or abs(replicas) >= 2**31:
+        raise BadRequest('Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal into Go struct field '
+                         "ScaleSpec.spec.replicas of type int32")  # fmt: skip
+    if replicas < 0:
+        cause = Cause.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+        raise Invalid.of(target.kind, target.name or "", [cause])
+    return replicas
+
+
+def scale_of(target: Target, obj: Obj) -> Obj:
+    """The autoscaling/v1 Scale that stands for a workload."""
+    where, meta = target.kind.scale, obj["metadata"]
+    assert where
+    selector = _at(obj, where.selector) if where.selector else selectors.as_text(obj.get("spec", {}).get("selector"))
+    status = {"replicas": _at(obj, where.status) or 0} | ({"selector": selector} if selector else {})
+    kept = {
+        key: meta[key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if key in meta
+    }
+    spec = {"replicas": _at(obj, where.spec) or 0}
+    return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": kept, "spec": spec, "status": status}
+
+
+def _at(obj: Any, path: str) -> Any:
+    for step in path.strip(".").split("."):
+        obj = obj.get(step) if isinstance(obj, dict) else None
+    return obj
+
+
+def _put(obj: Obj, path: str, value: Any) -> None:
+    *steps, last = path.strip(".").split(".")
+    for step in steps:
+        obj = obj.setdefault(step, {})
+    obj[last] = value
+
+
+async def finalize(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    """PUT a namespace with fewer spec.finalizers: what its controller does when it is empty."""
+    return await writing.update(api, request, target)
+
+
+async def evict(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    """Delete a pod in the way of `kubectl drain`; the lab has no disruption budgets that could forbid it."""
+    eviction = await bodies.read_object(request)
+    options = eviction.get("deleteOptions") or {}
+    grace = options.get("gracePeriodSeconds") if isinstance(options, dict) else None
+    api.store.delete(PODS, target.name or "", target.namespace, grace=grace if isinstance(grace, int) else None)
+    return answer(
+        request, encode({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}), 201
+    )
+
+
+async def token(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    """`kubectl create token`: the lab's tokens live as long as the lab."""
+    asked = await bodies.read_object(request)
+    account = api.store.get(SERVICEACCOUNTS, target.name or "", target.namespace)
+    if api.issue_token is None:
+        raise NotFound.path()
+    issued = api.issue_token(target.namespace or "", account["metadata"]["name"])
+    spec = asked.get("spec") if isinstance(asked.get("spec"), dict) else {}
+    now = api.store.now()
+    status = {"token": issued, "expirationTimestamp": timestamp(now + timedelta(seconds=HOUR))}
+    meta = {"name": target.name, "namespace": target.namespace, "creationTimestamp": timestamp(now)}
+    whole = {
+        "kind": "TokenRequest",
+        "apiVersion": "authentication.k8s.io/v1",
+        "metadata": meta,
+        "spec": spec,
+        "status": status,
+    }
+    return answer(request, encode(whole), 201)
