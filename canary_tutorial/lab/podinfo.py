@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 FAREWELL = 1.0  # seconds of answering after SIGTERM
 COLOURS = ("#34577c", "#c06f1d", "#2e7d6b", "#8a4f9e", "#9a3b3b", "#5b6d1e")
-ERRORS = (500, 502, 503)
+ERRORS = (500, 400, 409)
 
 
 def flag(text: str) -> bool:
@@ -36,7 +36,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=9898, help="HTTP port")
     parser.add_argument("--level", default="info", help="log level; debug logs each request")
     for name, text in (
-        ("random-error", "answer a third of the requests with an error"),
+        ("random-error", "answer a third of the requests with 500, 400 or 409"),
         ("random-delay", "wait before each answer"),
         ("unhealthy", "never be healthy"),
         ("unready", "never be ready"),

@@ -1,0 +1,80 @@
+"""Keeping the world up to date: list, then watch, each kind on its own. I/O: the Kubernetes API (lightkube).
+
+A watch that ends is taken up where it was; one that cannot be (410 Gone), or a server that is away, means a fresh list
+after a pause that grows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from lightkube import AsyncClient
+from lightkube.core.exceptions import ApiError, ConfigError
+from lightkube.generic_resource import create_namespaced_resource
+
+from canary_tutorial.lab.mesh.world import World
+
+log = logging.getLogger(__name__)
+
+ISTIO = ("networking.istio.io", "v1beta1")
+WATCHED: dict[str, Any] = {
+    "pods": create_namespaced_resource("", "v1", "Pod", "pods"),
+    "services": create_namespaced_resource("", "v1", "Service", "services"),
+    "endpoints": create_namespaced_resource("", "v1", "Endpoints", "endpoints"),
+    "virtualservices": create_namespaced_resource(*ISTIO, "VirtualService", "virtualservices"),
+    "destinationrules": create_namespaced_resource(*ISTIO, "DestinationRule", "destinationrules"),
+    "gateways": create_namespaced_resource(*ISTIO, "Gateway", "gateways"),
+}
+
+
+class Watcher:
+    """Fills a World and calls `changed` after each change, once every kind has been listed."""
+
+    def __init__(self, client: AsyncClient, world: World, changed: Callable[[], None]) -> None:
+        self._client, self._world, self._changed = client, world, changed
+        self._listed: set[str] = set()
+
+    async def run(self) -> None:
+        await asyncio.gather(*(self._follow(name, resource) for name, resource in WATCHED.items()))
+
+    async def _follow(self, name: str, resource: Any) -> None:
+        pause = 0.1
+        while True:
+            try:
+                version = await self._list(name, resource)
+                pause = 0.1
+                await self._watch(name, resource, version)
+            except (ApiError, ConfigError, httpx.HTTPError, OSError) as error:
+                log.info("%s: %s; listing again in %.1f s", name, error, pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5)
+
+    async def _list(self, name: str, resource: Any) -> str:
+        answer = self._client.list(resource, namespace="*")
+        found = {_key(obj): dict(obj) async for obj in answer}
+        setattr(self._world, name, found)
+        self._tell(name)
+        return str(answer.resourceVersion)
+
+    async def _watch(self, name: str, resource: Any, version: str) -> None:
+        objects: dict[tuple[str, str], Any] = getattr(self._world, name)
+        async for type_, obj in self._client.watch(resource, namespace="*", resource_version=version):
+            if type_ == "DELETED":
+                objects.pop(_key(obj), None)
+            else:
+                objects[_key(obj)] = dict(obj)
+            self._tell(name)
+
+    def _tell(self, name: str) -> None:
+        self._listed.add(name)
+        if self._listed >= {"pods", "services", "endpoints"}:
+            self._changed()
+
+
+def _key(obj: Any) -> tuple[str, str]:
+    meta = obj["metadata"]
+    return meta["namespace"], meta["name"]
