@@ -1,0 +1,185 @@
+"""The door to a cluster: HTTP requests to the Kubernetes API through the official client, with objects as plain dicts.
+
+The client brings what is hard (kubeconfig, certificates, tokens that expire, WebSockets); its models stay outside, so
+that what a learner sees is what YAML says. Kinds are looked up in the server's own discovery, as kubectl does, which
+makes `deploy`, `deployments` and `Deployment` the same. All I/O with the API server is here and in `pods.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from canary_tutorial.errors import BadInput, Missing, Unreachable, refused
+
+Obj = dict[str, Any]
+
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+APPLY, MERGE, STRATEGIC = (
+    f"application/{kind}" for kind in ("apply-patch+yaml", "merge-patch+json", "strategic-merge-patch+json")
+)
+NO_ANSWER = "Is it still running? For the lab: `canary-tutorial status`, and connect() starts a new one."
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One row of discovery."""
+
+    group_version: str
+    kind: str
+    plural: str
+    namespaced: bool
+    names: tuple[str, ...]  # everything that kubectl accepts, in lower case
+
+    def path(self, name: str | None = None, namespace: str | None = None, subresource: str | None = None) -> str:
+        parts = ["/api" if "/" not in self.group_version else "/apis", self.group_version]
+        parts += ["namespaces", namespace] if self.namespaced and namespace else []
+        parts += [self.plural, *([name] if name else []), *([subresource] if subresource else [])]
+        return "/".join(parts)
+
+
+class Api:
+    """Requests to one API server. `configuration` is the client's own, as its kubeconfig loader fills it."""
+
+    def __init__(self, configuration: Any) -> None:
+        from kubernetes import client
+
+        configuration.retries = False
+        configuration.connection_pool_maxsize = 8
+        self.configuration = configuration
+        self.client = client.ApiClient(configuration)
+        self._resources: list[Resource] = []
+        self._lock = threading.Lock()
+
+    @property
+    def server(self) -> str:
+        return str(self.configuration.host)
+
+    def headers(self) -> dict[str, str]:
+        """What a request outside the client (Prometheus through the proxy) must carry: a fresh token, if there is one."""
+        request = self.client.param_serialize("GET", "/", auth_settings=["BearerToken"])
+        return {k: v for k, v in request[2].items() if k.lower() == "authorization"}
+
+    def request(
+        self, method: str, path: str, body: Any = None, *, content_type: str = "application/json",
+        accept: str = "application/json", timeout: float | tuple[float, float] = 30, parse: bool = True, **query: Any,
+    ) -> Any:  # fmt: skip
+        """One request; the answer as parsed JSON (or as text, if it is none or `parse` is off). Raises Refused, Missing, Unreachable."""
+        response = self._send(method, path, body, content_type, accept, timeout, query)
+        data = response.read().decode(errors="replace")
+        return _parsed(data) if parse else data
+
+    def lines(self, path: str, timeout: float = 330, **query: Any) -> Iterator[str]:
+        """The lines of an answer as they come (watches, logs); ends when the server ends it. Closing it disconnects."""
+        response = self._send("GET", path, None, "", "application/json", (10, timeout), query)
+        rest = b""
+        try:
+            for chunk in response.response.stream(amt=None, decode_content=False):
+                *whole, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode(errors="replace") for line in whole)
+            if rest:
+                yield rest.decode(errors="replace")
+        except Exception as exc:
+            raise _unreachable(self.server, exc) from exc
+        finally:
+            response.response.close()
+
+    def _send(self, method: str, path: str, body: Any, content_type: str, accept: str, timeout: Any, query: Any) -> Any:
+        import urllib3
+        from kubernetes.client import ApiException
+
+        headers = {"Accept": accept, **({"Content-Type": content_type} if body is not None else {})}
+        query = [(key, value) for key, value in query.items() if value not in (None, "")]
+        request = self.client.param_serialize(
+            method, path, query_params=query, header_params=headers, auth_settings=["BearerToken"]
+        )
+        try:
+            response = self.client.call_api(*request[:3], body=body, _request_timeout=timeout)
+            if response.status >= 300:
+                answer = _parsed(response.read().decode(errors="replace"))
+                raise refused(response.status, answer if isinstance(answer, dict) else {"message": answer})
+            return response
+        except (urllib3.exceptions.HTTPError, ApiException, OSError) as exc:
+            raise _unreachable(self.server, exc) from exc
+
+    def resource(self, name: str) -> Resource:
+        """The kind that kubectl would understand by `name` (`deploy`, `Canary`, `virtualservices.networking.istio.io`).
+
+        Discovery is read once and again when a name is unknown: a CRD may have come since. Raises Missing.
+        """
+        wanted = name.lower()
+        for attempt in range(2):
+            for resource in self._discovered(again=attempt > 0):
+                if wanted in resource.names:
+                    return resource
+        raise Missing(
+            f"this cluster knows no kind called {name}",
+            "If it is Istio's or Flagger's, apply its CustomResourceDefinition first: lesson 1 does.",
+            status=404,
+        )
+
+    def resource_of(self, obj: Obj) -> Resource:
+        """The kind of an object, by its own apiVersion and kind."""
+        for attempt in range(2):
+            for resource in self._discovered(again=attempt > 0):
+                if (resource.group_version, resource.kind) == (obj["apiVersion"], obj["kind"]):
+                    return resource
+        raise Missing(
+            f"this cluster knows no {obj['kind']} of {obj['apiVersion']}",
+            "Apply its CustomResourceDefinition first: lesson 1 does.",
+            status=404,
+        )
+
+    def _discovered(self, again: bool) -> list[Resource]:
+        with self._lock:
+            if again or not self._resources:
+                groups = self.request("GET", "/apis")["groups"]
+                versions = ["v1"]  # the preferred version of each group first: that is what a bare name means
+                for group in groups:
+                    preferred = group["preferredVersion"]["groupVersion"]
+                    versions += sorted((v["groupVersion"] for v in group["versions"]), key=lambda v: v != preferred)
+                self._resources = [resource for version in versions for resource in self._of_version(version)]
+            return self._resources
+
+    def _of_version(self, version: str) -> list[Resource]:
+        group = version.partition("/")[0] if "/" in version else ""
+        answer = self.request("GET", ("/api/" if not group else "/apis/") + version)
+        found = []
+        for row in answer["resources"]:
+            if "/" in row["name"]:
+                continue
+            names = {row["name"], row.get("singularName") or row["kind"], row["kind"], *row.get("shortNames", [])}
+            names |= {f"{row['name']}.{group}"} if group else set()
+            found.append(
+                Resource(version, row["kind"], row["name"], row["namespaced"], tuple(sorted(n.lower() for n in names)))
+            )
+        return found
+
+
+def of_kubeconfig(path: str | None, context: str | None) -> Api:
+    """An Api for one context of a kubeconfig file (None: the usual files; its current context). Raises BadInput."""
+    from kubernetes import client, config
+
+    configuration = client.Configuration()
+    try:
+        config.load_kube_config(path, context, client_configuration=configuration, persist_config=False)
+    except config.ConfigException as exc:
+        raise BadInput(
+            f"{path or 'the kubeconfig'}, context {context}: {exc}",
+            "`kubectl config get-contexts` lists what there is.",
+        ) from exc
+    return Api(configuration)
+
+
+def _parsed(data: str) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data
+
+
+def _unreachable(server: str, exc: Exception) -> Unreachable:
+    return Unreachable(f"{server} does not answer: {exc}", NO_ANSWER)

@@ -1,0 +1,211 @@
+"""The picture of a release as plain data: tracks of lines over one time axis, with the phases as bands. Pure.
+
+`release_chart` builds it from samples and points; `plotly_figure` here and `svg` in `charts_svg.py` draw the same
+chart, one to move about in, one that stays in a file. Lines differ in colour, dash and marker alike, and the colours
+(Okabe and Ito's) keep apart for colour-blind eyes and on dark and light ground.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from canary_tutorial.series import Series
+from canary_tutorial.timeline import Point, Step, steps
+
+GREY = "#777777"  # text and axes: readable on white and on black
+FONT = "system-ui, sans-serif"
+XY = tuple[float, float | None]
+
+
+@dataclass(frozen=True)
+class Style:
+    colour: str
+    dash: str  # plotly's word: solid, dash, dot
+    marker: str  # plotly's word: circle, diamond, circle-open
+
+
+ROLES: Mapping[str, Style] = {
+    "primary": Style("#0072b2", "solid", "circle"),
+    "shifted": Style("#d55e00", "dash", "diamond"),
+    "mirrored": Style("#009e73", "dot", "circle-open"),
+}
+OTHER = Style("#777777", "dash", "circle")
+
+
+@dataclass(frozen=True)
+class Line:
+    name: str
+    points: Sequence[XY]
+    style: Style
+    step: bool = False  # keeps its value until the next point
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A threshold: a value that must not be passed."""
+
+    value: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Track:
+    title: str  # of the y axis, unit included
+    lines: Sequence[Line]
+    share: float = 1.0  # of the height
+    top: float | None = None  # the axis reaches at least this far
+    limits: Sequence[Limit] = ()
+
+
+@dataclass(frozen=True)
+class Band:
+    start: float
+    end: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    title: str
+    x_title: str
+    tracks: Sequence[Track]
+    bands: Sequence[Band] = field(default=())
+
+    @property
+    def span(self) -> tuple[float, float]:
+        xs = [x for track in self.tracks for line in track.lines for x, _ in line.points]
+        xs += [x for band in self.bands for x in (band.start, band.end)]
+        return (min(xs), max(xs)) if xs else (0.0, 1.0)
+
+
+def role(labels: Mapping[str, str]) -> str:
+    """primary, shifted or mirrored: what the webinar's two labels say of a series."""
+    if "-shadow" in labels.get("request_host", ""):
+        return "mirrored"
+    return "primary" if labels.get("destination_workload", "").endswith("-primary") else "shifted"
+
+
+def release_chart(
+    series: Sequence[Series], points: Sequence[Point], began: float, end: float, title: str = ""
+) -> Chart:
+    """The webinar's plot, and below it the weights; time in seconds since `began` (both in seconds since the epoch)."""
+    ordered = sorted(series, key=lambda s: list(ROLES).index(role(s.labels)))
+    rates = [
+        Line(f"{role(s.labels)}: {_label(s)}", _since(began, with_gaps(s.samples)), ROLES[role(s.labels)])
+        for s in ordered
+    ]
+    stretches = steps(points, end) if points else []
+    bands = [Band(max(s.start, min_x(series, points)) - began, s.end - began, s.phase) for s in _by_phase(stretches)]
+    tracks = [
+        Track("requests per second", rates, share=2.2, top=20),
+        Track("share of requests, %", _weights(stretches, began), top=100),
+    ]
+    return Chart(title, "seconds since the image was set", tracks, bands)
+
+
+def min_x(series: Sequence[Series], points: Sequence[Point]) -> float:
+    """Where the samples begin; a point may be older than what is drawn."""
+    firsts = [s.samples[0][0] for s in series if s.samples]
+    return min(firsts, default=points[0].time if points else 0.0)
+
+
+def with_gaps(samples: Sequence[tuple[float, float]], gap: float = 2.5) -> list[XY]:
+    """A None where samples are missing, so that no line is drawn across nothing. `gap` in steps of the first two."""
+    step = samples[1][0] - samples[0][0] if len(samples) > 1 else 1.0
+    found: list[XY] = []
+    for time, value in samples:
+        if found and time - found[-1][0] > gap * step:
+            found.append((found[-1][0] + step, None))
+        found.append((time, value))
+    return found
+
+
+def _weights(stretches: Sequence[Step], began: float) -> list[Line]:
+    def line(name: str, values: Sequence[float]) -> Line:
+        pairs: list[XY] = [(s.start - began, value) for s, value in zip(stretches, values, strict=True)]
+        if stretches:
+            pairs.append((stretches[-1].end - began, values[-1]))
+        return Line(name, pairs, ROLES[name], step=True)
+
+    return [
+        line("primary", [s.primary for s in stretches]),
+        line("shifted", [s.canary for s in stretches]),
+        line("mirrored", [100.0 * s.mirror for s in stretches]),
+    ]
+
+
+def _by_phase(stretches: Sequence[Step]) -> list[Step]:
+    found: list[Step] = []
+    for step in stretches:
+        if found and found[-1].phase == step.phase:
+            found[-1] = Step(found[-1].start, step.end, step.phase, 0, 0, False)
+        else:
+            found.append(step)
+    return found
+
+
+def _label(series: Series) -> str:
+    return f"{series.labels.get('destination_workload', '?')}, {series.labels.get('request_host', '?')}"
+
+
+def _since(began: float, samples: Sequence[XY]) -> list[XY]:
+    return [(time - began, value) for time, value in samples]
+
+
+def plotly_figure(chart: Chart) -> Any:
+    """The chart as a plotly Figure that takes on the ground it stands on, dark or light."""
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    shares = [track.share for track in chart.tracks]
+    figure = make_subplots(len(chart.tracks), 1, shared_xaxes=True, vertical_spacing=0.06, row_heights=shares)
+    named: set[str] = set()
+    for row, track in enumerate(chart.tracks, 1):
+        for line in track.lines:
+            group = line.name.split(":")[0]
+            figure.add_trace(go.Scatter(**trace(line), legendgroup=group, showlegend=group not in named), row, 1)
+            named.add(group)
+        for limit in track.limits:
+            figure.add_hline(
+                limit.value, line={"dash": "dashdot", "color": GREY}, annotation_text=limit.text, row=row, col=1
+            )
+        figure.update_yaxes(title_text=track.title, rangemode="tozero", row=row, col=1)
+        if track.top is not None:
+            figure.update_yaxes(autorangeoptions={"include": [0, track.top * 1.05]}, row=row, col=1)
+    figure.update_xaxes(title_text=chart.x_title, row=len(chart.tracks), col=1)
+    figure.update_xaxes(gridcolor="rgba(128,128,128,.25)", zeroline=False)
+    figure.update_yaxes(gridcolor="rgba(128,128,128,.25)", zeroline=False)
+    figure.update_layout(
+        title={"text": chart.title, "x": 0, "xanchor": "left", "font": {"size": 14}},
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"color": GREY, "family": FONT},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.14, "x": 0}, height=480,
+        margin={"l": 60, "r": 20, "t": 60, "b": 40}, hovermode="x unified", **bands(chart),
+    )  # fmt: skip
+    return figure
+
+
+def trace(line: Line) -> dict[str, Any]:
+    """A line as plotly's scatter trace; also what a live picture sets anew on each refresh."""
+    return {
+        "name": line.name, "x": [round(x, 2) for x, _ in line.points], "y": [None if y is None else round(y, 3) for _, y in line.points],
+        "mode": "lines" if line.step else "lines+markers", "connectgaps": False,
+        "line": {"color": line.style.colour, "dash": line.style.dash, "width": 2.5, "shape": "hv" if line.step else "linear"},
+        "marker": {"symbol": line.style.marker, "size": 7, "maxdisplayed": 14, "color": line.style.colour},
+    }  # fmt: skip
+
+
+def bands(chart: Chart) -> dict[str, Any]:
+    """The phases as plotly's shapes and annotations: alternating ground, and the name on top."""
+    shapes = [
+        {"type": "rect", "xref": "x", "yref": "paper", "x0": b.start, "x1": b.end, "y0": 0, "y1": 1, "layer": "below",
+         "line": {"width": 0}, "fillcolor": f"rgba(128,128,128,{0.16 if i % 2 else 0.05})"}
+        for i, b in enumerate(chart.bands)
+    ]  # fmt: skip
+    texts = [
+        {"xref": "x", "yref": "paper", "x": (b.start + b.end) / 2, "y": 1.0, "yanchor": "bottom", "text": b.text,
+         "showarrow": False, "font": {"size": 11}}
+        for b in chart.bands
+    ]  # fmt: skip
+    return {"shapes": shapes, "annotations": texts}

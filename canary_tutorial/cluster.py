@@ -1,0 +1,313 @@
+"""A Kubernetes cluster, the lab's or another one, with kubectl's verbs on plain dicts.
+
+`apply` is a server-side apply. What it creates carries LABEL, and `clean_up` deletes what carries it and nothing else:
+an object that was there before, made by someone else, never gets the label. A kind may be given as kubectl takes it
+(`deploy`, `Canary`), a namespace left out is the cluster's own (`test`), and "*" means all of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from canary_tutorial import manifests, pods, rollouts
+from canary_tutorial.api import APPLY, STRATEGIC, TABLE, Api, Obj, Resource
+from canary_tutorial.errors import BadInput, Missing, Refused
+from canary_tutorial.progress import Line
+from canary_tutorial.tables import Table
+from canary_tutorial.waiting import until
+
+if TYPE_CHECKING:
+    from canary_tutorial.canary import Canary
+    from canary_tutorial.metrics import Metrics
+
+LABEL = {"app.kubernetes.io/part-of": "canary-tutorial"}
+ALL = "*"
+
+
+class Cluster:
+    """What `connect()` returns."""
+
+    def __init__(self, name: str, api: Api, version: str, namespace: str = "test") -> None:
+        self.name, self.api, self.version, self.namespace = name, api, version, namespace
+
+    def __repr__(self) -> str:
+        return f"<Cluster {self.name} {self.api.server} Kubernetes {self.version}>"
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> Obj:
+        """One object. Raises Missing."""
+        return dict(self.api.request("GET", self._path(kind, name, namespace)))
+
+    def find(self, kind: str, name: str, namespace: str | None = None) -> Obj | None:
+        """One object, or None where there is none (or no such kind)."""
+        try:
+            return self.get(kind, name, namespace)
+        except Missing:
+            return None
+
+    def list(self, kind: str, namespace: str | None = None, labels: str = "") -> list[Obj]:
+        """All objects of a kind; `labels` is a selector such as "app=podinfo"."""
+        resource = self.api.resource(kind)
+        answer = self.api.request("GET", self._path(kind, None, namespace), labelSelector=labels)
+        return [{"apiVersion": resource.group_version, "kind": resource.kind, **item} for item in answer["items"]]
+
+    def table(self, kind: str, namespace: str | None = None, labels: str = "", wide: bool = False) -> Table:
+        """What `kubectl get` shows: the API server makes that table itself."""
+        answer = self.api.request("GET", self._path(kind, None, namespace), accept=TABLE, labelSelector=labels)
+        return Table.of_server(answer, wide)
+
+    def watch(self, kind: str, namespace: str | None = None, name: str = "") -> Iterator[tuple[str, Obj]]:
+        """(ADDED | MODIFIED | DELETED, object) for what is there and for whatever happens to it; without end.
+
+        Starts again by itself where a watch ends or has fallen too far behind (410), so an ADDED may come twice.
+        """
+        path, only = self._path(kind, None, namespace), f"metadata.name={name}" if name else ""
+        while True:
+            listed = self.api.request("GET", path, fieldSelector=only)
+            yield from (("ADDED", item) for item in listed["items"])
+            version = listed["metadata"]["resourceVersion"]
+            while version:
+                query = {"watch": "1", "resourceVersion": version, "fieldSelector": only, "timeoutSeconds": 300}
+                for line in self.api.lines(path, **query):
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        version = ""
+                        break
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    yield event["type"], event["object"]
+
+    # -- writing ------------------------------------------------------------------------------------------------
+
+    def apply(self, *files: str | Path, **settings: Any) -> Table:
+        """`kubectl apply --server-side -f` for each file, by path or by name in manifests/, changed by `settings`.
+
+        Settings are those of `manifests.SETTINGS` (`interval="5s"`); the table's title lists what they changed.
+        """
+        objects = [obj for file in files for obj in manifests.read(manifests.find(file))]
+        objects, changes = manifests.change(objects, settings)
+        rows = [[f"{obj['kind']}/{obj['metadata']['name']}", self.apply_object(obj)] for obj in objects]
+        return Table(["object", "result"], rows, title="; ".join(changes))
+
+    def apply_object(self, obj: Obj) -> str:
+        """Server-side apply of one object: `created`, `configured` or `unchanged`."""
+        resource = self.api.resource_of(obj)
+        name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
+        path = self._path_of(resource, name, namespace)
+        try:
+            before: Obj | None = self.api.request("GET", path)
+        except Missing:
+            before = None
+        if before is None or is_ours(before):
+            labels = {**obj["metadata"].get("labels", {}), **LABEL}
+            obj = {**obj, "metadata": {**obj["metadata"], "labels": labels}}
+        after = self.api.request("PATCH", path, obj, content_type=APPLY, fieldManager="canary-tutorial", force="true")
+        if resource.kind == "CustomResourceDefinition":
+            self.wait_established(name)
+        if before is None:
+            return "created"
+        return "unchanged" if _wanted(before) == _wanted(after) else "configured"
+
+    def patch(
+        self,
+        kind: str,
+        name: str,
+        body: Any,
+        namespace: str | None = None,
+        *,
+        how: str = STRATEGIC,
+        subresource: str = "",
+    ) -> Obj:
+        """A patch; `how` is one of api.STRATEGIC, MERGE (what custom resources need) or APPLY."""
+        path = self._path(kind, name, namespace) + (f"/{subresource}" if subresource else "")
+        return dict(self.api.request("PATCH", path, body, content_type=how))
+
+    def set_image(self, target: str, namespace: str | None = None, /, **images: str) -> Obj:
+        """`kubectl set image deployment/podinfo podinfod=IMAGE`, with the very patch that kubectl sends."""
+        kind, name = _split(target)
+        known = [c["name"] for c in self.get(kind, name, namespace)["spec"]["template"]["spec"]["containers"]]
+        if wrong := set(images) - set(known):
+            raise BadInput(f"{target} has no container {', '.join(wrong)}", f"It has: {', '.join(known)}.")
+        return self.patch(kind, name, {"spec": {"template": {"spec": {
+            "$setElementOrder/containers": [{"name": name} for name in known],
+            "containers": [{"name": name, "image": image} for name, image in images.items()],
+        }}}}, namespace)  # fmt: skip
+
+    def scale(self, target: str, replicas: int, namespace: str | None = None) -> None:
+        """`kubectl scale`: through the scale subresource."""
+        kind, name = _split(target)
+        body = {"spec": {"replicas": replicas}}
+        self.patch(kind, name, body, namespace, how="application/merge-patch+json", subresource="scale")
+
+    def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
+        """`kubectl delete --wait=false`; nothing happens where there is nothing. Raises Refused."""
+        try:
+            self.api.request("DELETE", self._path(kind, name, namespace), {"propagationPolicy": "Background"})
+        except Missing:
+            return
+
+    def clean_up(self) -> Table:
+        """Delete what the tutorial created: the objects of the kinds in manifests/ that carry LABEL. Waits for the end."""
+        kinds = {obj["kind"] for path in manifests.home().glob("*.yaml") for obj in manifests.read(path)}
+        last = ["Deployment", "ServiceAccount", "CustomResourceDefinition", "Namespace"]
+        rows = []
+        selector = ",".join(f"{key}={value}" for key, value in LABEL.items())
+        for kind in sorted(kinds, key=lambda k: (last.index(k) + 1 if k in last else 0, k)):
+            try:
+                found = self.list(kind, ALL, selector)
+            except Missing:
+                continue
+            for obj in found:
+                name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
+                self.delete(kind, name, namespace)
+                rows.append([namespace or "", f"{kind}/{name}"])
+            with Line(f"Deleting {kind}s") as line:
+                for obj in found:
+                    self._wait_gone(kind, obj, line)
+        return Table(["namespace", "deleted"], rows)
+
+    def _wait_gone(self, kind: str, obj: Obj, line: Line) -> None:
+        name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
+        until(lambda: (self.find(kind, name, namespace) is None, "still there"), f"{kind}/{name} to be gone", line=line)
+
+    # -- waiting ------------------------------------------------------------------------------------------------
+
+    def wait_established(self, crd: str, timeout: float = 30) -> None:
+        """Until the API server has digested a CustomResourceDefinition. Raises TookTooLong."""
+
+        def established() -> tuple[bool, str]:
+            conditions = (self.find("customresourcedefinitions", crd) or {}).get("status", {}).get("conditions", [])
+            return any(c["type"] == "Established" and c["status"] == "True" for c in conditions), "not yet established"
+
+        until(established, f"the CustomResourceDefinition {crd}", timeout)
+
+    def wait_for_rollout(self, *targets: str, namespace: str | None = None, timeout: float = 120) -> None:
+        """`kubectl rollout status` for each `deployment/NAME`; says what keeps it. Raises TookTooLong, Missing."""
+        for target in targets:
+            kind, name = _split(target)
+
+            def finished(kind: str = kind, name: str = name) -> tuple[bool, str]:
+                deployment = self.get(kind, name, namespace)
+                done, text = rollouts.progress(deployment)
+                if done:
+                    return True, text
+                selector = ",".join(f"{k}={v}" for k, v in deployment["spec"]["selector"]["matchLabels"].items())
+                return False, rollouts.trouble(self.list("pods", namespace, selector)) or text
+
+            until(
+                finished,
+                f"{target} to roll out",
+                timeout,
+                next_step=f"Look at its pods: cluster.table('pods'), cluster.logs('{target}').",
+            )
+
+    # -- pods and pages -----------------------------------------------------------------------------------------
+
+    def exec(
+        self, target: str, *command: str, namespace: str | None = None, container: str = "", show: bool = True
+    ) -> str:
+        """`kubectl exec`: run a command in a pod (or in one of a deployment's), printing what it says as it comes.
+
+        Returns what it wrote to stdout. Raises CommandFailed if it ends with another code than 0.
+        """
+        pod = self.pod(target, namespace)
+        return pods.run(self.api, pod, container or pods.main_container(pod), list(command), show)
+
+    def logs(
+        self,
+        target: str,
+        namespace: str | None = None,
+        *,
+        container: str = "",
+        tail: int | None = None,
+        previous: bool = False,
+    ) -> str:
+        """`kubectl logs` of a pod, or of one of a deployment's."""
+        pod = self.pod(target, namespace)
+        path = self._path("pods", pod["metadata"]["name"], pod["metadata"]["namespace"]) + "/log"
+        query = {
+            "container": container or pods.main_container(pod),
+            "tailLines": tail,
+            "previous": "true" if previous else None,
+        }
+        answer = self.api.request("GET", path, accept="*/*", parse=False, **query)
+        return str(answer)
+
+    def pod(self, target: str, namespace: str | None = None) -> Obj:
+        """The pod that `kubectl exec TARGET` would take: by name, or a running one of `deployment/NAME`."""
+        kind, name = _split(target) if "/" in target else ("pod", target)
+        if kind.startswith("po"):
+            return self.get("pods", name, namespace)
+        labels = self.get(kind, name, namespace)["spec"]["selector"]["matchLabels"]
+        found = self.list("pods", namespace, ",".join(f"{k}={v}" for k, v in labels.items()))
+        running = [
+            pod
+            for pod in found
+            if pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
+        ]
+        if not running:
+            raise Missing(
+                f"{target} has no running pod", rollouts.trouble(found) or "Scale it up, or wait for its rollout.", 404
+            )
+        return running[0]
+
+    def fetch(self, service: str, path: str = "/", namespace: str | None = None) -> Any:
+        """GET a page of a service ("podinfo:9898") through the API server's service proxy; JSON comes parsed."""
+        return self.api.request("GET", self.page(service, path, namespace), accept="*/*")
+
+    def page(self, service: str, path: str = "/", namespace: str | None = None) -> str:
+        """The path, below the API server's address, at which a service's web page answers; the same on every cluster."""
+        return f"/api/v1/namespaces/{namespace or self.namespace}/services/{service}/proxy/{path.lstrip('/')}"
+
+    # -- the rest of the helper ---------------------------------------------------------------------------------
+
+    def canary(self, name: str = "podinfo", namespace: str | None = None) -> Canary:
+        """The Canary object of that name, to release, watch and question."""
+        from canary_tutorial.canary import Canary
+
+        return Canary(self, name, namespace or self.namespace)
+
+    @property
+    def metrics(self) -> Metrics:
+        """Questions to this cluster's Prometheus."""
+        from canary_tutorial.metrics import Metrics
+
+        return Metrics.of_cluster(self)
+
+    def events(self, name: str, namespace: str | None = None, kind: str = "") -> list[Obj]:
+        """The events about one object, oldest first."""
+        only = f"involvedObject.name={name}" + (f",involvedObject.kind={kind}" if kind else "")
+        found = self.api.request("GET", self._path("events", None, namespace), fieldSelector=only)["items"]
+        return sorted(
+            found,
+            key=lambda e: (e.get("lastTimestamp") or e.get("eventTime") or "", int(e["metadata"]["resourceVersion"])),
+        )
+
+    def _path(self, kind: str, name: str | None, namespace: str | None) -> str:
+        return self._path_of(self.api.resource(kind), name, namespace)
+
+    def _path_of(self, resource: Resource, name: str | None, namespace: str | None) -> str:
+        if namespace == ALL and name:
+            raise Refused("one object lives in one namespace: name it instead of '*'")
+        return resource.path(name, None if namespace == ALL else namespace or self.namespace)
+
+
+def is_ours(obj: Obj) -> bool:
+    """Whether the tutorial created this object."""
+    return LABEL.items() <= (obj["metadata"].get("labels") or {}).items()
+
+
+def _wanted(obj: Obj) -> Obj:
+    """An object without what the cluster itself keeps up to date."""
+    metadata = {k: v for k, v in obj["metadata"].items() if k not in ("resourceVersion", "managedFields", "generation")}
+    return {**obj, "metadata": metadata, "status": None}
+
+
+def _split(target: str) -> tuple[str, str]:
+    kind, slash, name = target.partition("/")
+    if not slash:
+        raise BadInput(f"{target!r} names no object", 'Write it as kubectl does: "deployment/podinfo".')
+    return kind, name

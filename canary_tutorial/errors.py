@@ -1,0 +1,92 @@
+"""Every error that a learner can meet, one base class, sorted by what the reader can do about it.
+
+A message says what is missing; `next_step` says what to do about it, and is printed below it. Foreign errors (of the
+Kubernetes client, of Prometheus, of a subprocess) are translated once, at the edge where they arise, `from exc`.
+In a notebook these errors show their message alone: a traceback helps with our mistakes, not with a wrong tag.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+
+class TutorialError(Exception):
+    """The base of all. `str()` gives the message and, on a line of its own, the next step."""
+
+    def __init__(self, message: str, next_step: str = "") -> None:
+        self.message, self.next_step = message, next_step
+        super().__init__(f"{message}\n→ {next_step}" if next_step else message)
+
+
+class BadInput(TutorialError):
+    """What was asked for does not exist or makes no sense: a file, a field, a tag. The learner's to mend."""
+
+
+class NoCluster(TutorialError):
+    """No lab could be started, or no such context; nothing to talk to."""
+
+
+class Unreachable(TutorialError):
+    """The cluster was there and does not answer (any more)."""
+
+
+class Refused(TutorialError):
+    """The API server said no. `status` is the HTTP code, `reason` Kubernetes' own word (Forbidden, Invalid, ...)."""
+
+    def __init__(self, message: str, next_step: str = "", status: int = 0, reason: str = "") -> None:
+        super().__init__(message, next_step)
+        self.status, self.reason = status, reason
+
+
+class Missing(Refused):
+    """The API server has no such object or kind (404)."""
+
+
+class TookTooLong(TutorialError):
+    """A wait ended before what it waited for. The message says how far it came."""
+
+
+class NoData(TutorialError):
+    """Prometheus answered, but has no values for this question; the message says which of the known causes it is."""
+
+
+class CommandFailed(TutorialError):
+    """A program, in a pod or here, ended with something else than 0."""
+
+    def __init__(self, message: str, next_step: str = "", code: int = 1) -> None:
+        super().__init__(message, next_step)
+        self.code = code
+
+
+NEXT_STEP = {
+    401: "The kubeconfig's credentials are not accepted (any more): connect() again, or log in to your cluster.",
+    403: "Your account may not do this on that cluster. Ask its owner for the rights, or use the lab: connect().",
+    409: "Something else changed the object meanwhile: run the cell again.",
+    503: "The cluster, or the service behind it, is not ready: wait a moment and run the cell again.",
+}
+
+
+def refused(status: int, body: dict[str, Any]) -> Refused:
+    """The error for an HTTP answer of the API server. `body` is a Kubernetes Status (or {} if there was none)."""
+    reason = body.get("reason", "")
+    message = body.get("message") or f"the API server answered {status}"
+    kind = Missing if status == 404 else Refused
+    return kind(message, NEXT_STEP.get(status, ""), status=status, reason=reason)
+
+
+def show_plainly(shell: Any) -> None:
+    """Make an IPython `shell` print a TutorialError as its message alone. The cell fails all the same.
+
+    `_showtraceback` is what IPython itself calls with the finished lines: in a kernel it sends them to the notebook
+    (so that papermill and nbval see an error), in a terminal it prints them.
+    """
+
+    def handler(
+        shell: Any, etype: type[TutorialError], value: TutorialError, _tb: TracebackType, tb_offset: int | None = None
+    ) -> list[str]:
+        lines = [f"\x1b[1;31m{value.message}\x1b[0m", *([f"→ {value.next_step}"] if value.next_step else [])]
+        shell._showtraceback(etype, value, lines)
+        return lines
+
+    shell.set_custom_exc((TutorialError,), handler)

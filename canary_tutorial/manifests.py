@@ -1,0 +1,101 @@
+"""The YAML files below `manifests/`: find, read, and change a few values on the way to the cluster. Pure but for reading.
+
+The files carry the webinar's values (an interval of 30s), so that `kubectl apply -f` does what the notebook does, only
+slower. A lesson that wants to be quick names what it changes, and sees it: every change is listed as `path: old → new`.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from canary_tutorial.errors import BadInput
+
+Obj = dict[str, Any]
+
+# What a notebook calls a setting, and where it is written: kind, then the path of its field ("*" = each item).
+SETTINGS = {
+    "interval": ("Canary", "spec.analysis.interval"),
+    "threshold": ("Canary", "spec.analysis.threshold"),
+    "step_weight": ("Canary", "spec.analysis.stepWeight"),
+    "max_weight": ("Canary", "spec.analysis.maxWeight"),
+    "mirror": ("Canary", "spec.analysis.mirror"),
+    "window": ("Canary", "spec.analysis.metrics.*.interval"),
+    "progress_deadline_seconds": ("Canary", "spec.progressDeadlineSeconds"),
+    "min_ready_seconds": ("Deployment", "spec.minReadySeconds"),
+    "replicas": ("Deployment", "spec.replicas"),
+}
+
+
+def home() -> Path:
+    """Where the tutorial's own manifests are."""
+    return Path(__file__).parents[1] / "manifests"
+
+
+def find(name: str | Path) -> Path:
+    """A manifest by path, or by its name in this repository's `manifests/`. Raises BadInput if it is in neither."""
+    for path in (Path(name), home() / name):
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(path.name for path in home().glob("*.yaml")))
+    raise BadInput(f"there is no manifest {name}", f"Those that come with the tutorial: {known}.")
+
+
+def read(path: Path) -> list[Obj]:
+    """The objects of one YAML file, in its order. Raises BadInput where it is not YAML or not Kubernetes."""
+    import yaml
+
+    try:
+        objects = [obj for obj in yaml.safe_load_all(path.read_text()) if obj]
+    except yaml.YAMLError as exc:
+        raise BadInput(f"{path} is not valid YAML: {exc}") from exc
+    for obj in objects:
+        if not isinstance(obj, dict) or not obj.get("kind") or not obj.get("apiVersion"):
+            raise BadInput(f"{path} holds something that is no Kubernetes object: no kind or apiVersion in it.")
+    return objects
+
+
+def change(objects: list[Obj], settings: Mapping[str, Any]) -> tuple[list[Obj], list[str]]:
+    """Copies of `objects` with `settings` (names of SETTINGS) written in, and what that changed, as lines of text.
+
+    A setting of None is left alone. One that no object of the file has a place for is a mistake: BadInput.
+    """
+    objects, lines = copy.deepcopy(objects), []
+    for name, value in settings.items():
+        if value is None:
+            continue
+        if name not in SETTINGS:
+            raise BadInput(f"there is no setting {name}", f"Those that there are: {', '.join(SETTINGS)}.")
+        kind, path = SETTINGS[name]
+        places = [place for obj in objects if obj["kind"] == kind for place in _places(obj, path.split("."))]
+        if not places:
+            raise BadInput(f"{name} sets {path} of a {kind}, and this file holds none")
+        for obj, key in places:
+            if obj.get(key) != value:
+                lines.append(f"{path}: {obj.get(key, 'unset')} → {value}")
+                obj[key] = value
+    return objects, list(dict.fromkeys(lines))
+
+
+def _places(node: Any, path: list[str]) -> Iterator[tuple[Obj, str]]:
+    """(dict, key) of each place that `path` leads to. The last key need not be there; those before it must."""
+    if len(path) == 1:
+        if isinstance(node, dict):
+            yield node, path[0]
+    elif path[0] == "*":
+        for item in node if isinstance(node, list) else []:
+            yield from _places(item, path[1:])
+    elif isinstance(node, dict) and path[0] in node:
+        yield from _places(node[path[0]], path[1:])
+
+
+def seconds(duration: str) -> float:
+    """`"1m30s"` as 90.0: the durations that Flagger and Prometheus write. Raises BadInput."""
+    units = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", duration)
+    if not parts or "".join(number + unit for number, unit in parts) != duration:
+        raise BadInput(f"{duration!r} is no duration", 'Write it as "30s", "1m" or "1m30s".')
+    return float(sum(float(number) * units[unit] for number, unit in parts))

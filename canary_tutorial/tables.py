@@ -1,0 +1,68 @@
+"""A small table that reads well everywhere: as text in a terminal, as HTML in a notebook. Pure.
+
+`kubectl get` is nothing but the API server's own table printed: `Table.of_server` takes that answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Table:
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    title: str = ""
+
+    @classmethod
+    def of_server(cls, answer: dict[str, Any], wide: bool = False) -> Table:
+        """From a `meta.k8s.io/v1 Table`: the columns of priority 0, or all of them if `wide`, as kubectl shows them."""
+        shown = [i for i, column in enumerate(answer["columnDefinitions"]) if wide or not column.get("priority", 0)]
+        columns = [answer["columnDefinitions"][i]["name"] for i in shown]
+        rows = [[row["cells"][i] for i in shown] for row in answer.get("rows") or []]
+        namespaces = [((row.get("object") or {}).get("metadata") or {}).get("namespace", "") for row in answer["rows"]]
+        if len(set(namespaces)) > 1:
+            columns, rows = ["Namespace", *columns], [[ns, *row] for ns, row in zip(namespaces, rows, strict=True)]
+        return cls(columns, rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Each row as a dict, by column name."""
+        return (dict(zip(self.columns, row, strict=True)) for row in self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        cells = [[column.upper() for column in self.columns], *(list(map(text, row)) for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = [
+            "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+        ]
+        body = "\n".join(lines) if self.rows else "nothing found"
+        return f"{self.title}\n{body}" if self.title else body
+
+    def _repr_html_(self) -> str:
+        if not self.rows:
+            return f"<p>{escape(self.title)}: nothing found</p>"
+        caption = f"<caption style='text-align:left'>{escape(self.title)}</caption>" if self.title else ""
+        head = "".join(f"<th style='text-align:left'>{escape(str(column))}</th>" for column in self.columns)
+        body = "".join(f"<tr>{_cells(row)}</tr>" for row in self.rows)
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def text(value: Any) -> str:
+    """A cell as one reads it: numbers short, nothing as `<none>`, lists joined."""
+    if value is None or value == "":
+        return "<none>"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Iterable) and not isinstance(value, str | dict):
+        return ", ".join(map(text, value))
+    return str(value)
+
+
+def _cells(row: Sequence[Any]) -> str:
+    return "".join(f"<td style='text-align:left'>{escape(text(cell))}</td>" for cell in row)
