@@ -36,6 +36,7 @@ class Start:
     listen_address: str
     directory: Path
     kubeconfig: Path
+    targets: Path  # what Prometheus may scrape
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,10 @@ class Image:
 
 
 def _prometheus(start: Start) -> list[str]:
-    """Listen on the pod's address only, keep data in the pod's directory, find the API by kubeconfig.
+    """Listen on the pod's address only, keep data in the pod's directory, find targets in the kubelet's file.
 
-    Prometheus' in-cluster discovery reads fixed paths below /var/run, which are not a pod's own here: a copy of the
-    configuration names the pod's kubeconfig instead.
+    Debian builds Prometheus without Kubernetes discovery. The kubelet writes what that would have found, under the same
+    labels (`kubelet/discovery.py`), so a configuration written for a cluster is used here as it is but for the source.
     """
     command = [word for word in start.command if not word.startswith(("--storage.tsdb.path", "--web.listen-address"))]
     port = next((w.rpartition(":")[2] for w in start.command if w.startswith("--web.listen-address")), "9090")
@@ -59,8 +60,8 @@ def _prometheus(start: Start) -> list[str]:
         if word.startswith("--config.file="):
             config = yaml.safe_load(Path(word.partition("=")[2]).read_text())
             for job in config.get("scrape_configs") or []:
-                for discovery in job.get("kubernetes_sd_configs") or []:
-                    discovery.setdefault("kubeconfig_file", str(start.kubeconfig))
+                if any(d.get("role") == "pod" for d in job.pop("kubernetes_sd_configs", [])):
+                    job["file_sd_configs"] = [{"files": [str(start.targets)]}]
             copy = start.directory / "prometheus.yml"
             copy.write_text(yaml.safe_dump(config))
             command[number] = f"--config.file={copy}"

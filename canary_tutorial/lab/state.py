@@ -69,7 +69,7 @@ def prepare(name: str) -> Path:
 
 def clean(directory: Path) -> None:
     """Remove what a lab wrote, and nothing else."""
-    for name in ("lab.json", "kubeconfig", "ca.crt", "server.pem"):
+    for name in ("lab.json", "kubeconfig", "ca.crt", "server.pem", "targets.json", "failed"):
         (directory / name).unlink(missing_ok=True)
     for name in ("bin", "pods", "logs"):
         shutil.rmtree(directory / name, ignore_errors=True)

@@ -18,6 +18,7 @@ import aiohttp
 from canary_tutorial.lab.controllers.events import Recorder
 from canary_tutorial.lab.errors import ApiError, BadRequest
 from canary_tutorial.lab.kinds import CONFIGMAPS, NODES, PODS, SECRETS
+from canary_tutorial.lab.kubelet.discovery import write_targets
 from canary_tutorial.lab.kubelet.environment import Find
 from canary_tutorial.lab.kubelet.pods import container_environment, find_in, listen_address
 from canary_tutorial.lab.kubelet.sessions import ProcessSession
@@ -53,12 +54,14 @@ class Kubelet:
         self._workers: dict[str, Worker] = {}
         self._addresses: dict[str, str] = {}  # address -> uid of the pod that has it
         self._last_address = ""
+        self._writing_targets: asyncio.TimerHandle | None = None
         self.http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, force_close=True), auto_decompress=False
         )
 
     def start(self) -> None:
         """Register the node and look after the pods from now on."""
+        write_targets(self.directory, ())
         self.store.create(NODES, _node(timestamp(self.now())))
         self.store.subscribe(self._on_pod, PODS)
 
@@ -77,6 +80,8 @@ class Kubelet:
     def _on_pod(self, event: Event) -> None:
         pod = event.object
         uid = pod["metadata"]["uid"]
+        if not self._writing_targets:
+            self._writing_targets = asyncio.get_running_loop().call_later(0.1, self._write_targets)
         worker = self._workers.get(uid)
         if worker:
             worker.update(pod)
@@ -84,6 +89,10 @@ class Kubelet:
                 worker.ending.set()
         elif event.type != "DELETED" and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
             asyncio.get_running_loop().call_soon(self._bind, pod)
+
+    def _write_targets(self) -> None:
+        self._writing_targets = None
+        write_targets(self.directory, self.store.list(PODS))
 
     def _bind(self, pod: Obj) -> None:
         """Schedule a pod onto this node, the only one."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from canary_tutorial.lab.images import Start, find_image, tag_of
 from canary_tutorial.lab.kubelet.container import Program
+from canary_tutorial.lab.kubelet.discovery import TARGETS
 from canary_tutorial.lab.kubelet.environment import Find, environment, expand, mounts, relocate, volume_files
 from canary_tutorial.lab.network import OUTBOUND_PORT, app_address
 from canary_tutorial.lab.store import Obj
@@ -98,7 +99,8 @@ def program_for(pod: Obj, container: Obj, place: Place, machine: Machine) -> Pro
     words[0] = find_in(machine.directory / "bin", words[0])
     if Path(words[0]).name == image.entrypoint:
         kubeconfig = place.directory / "kubeconfig"
-        words = image.adapt(Start(words, variables["LISTEN_ADDRESS"], place.directory, kubeconfig))
+        targets = machine.directory / TARGETS
+        words = image.adapt(Start(words, variables["LISTEN_ADDRESS"], place.directory, kubeconfig, targets))
     directory = place.directory / "work"
     directory.mkdir(exist_ok=True)
     return Program(words, variables, directory)

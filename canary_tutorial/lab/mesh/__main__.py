@@ -66,7 +66,7 @@ async def keep_envoy(directory: Path) -> None:
     command += ["--drain-time-s", "2", "--log-level", "warning"]
     while True:
         began = time.monotonic()
-        envoy = await asyncio.create_subprocess_exec(*command, preexec_fn=die_with_parent())
+        envoy = await asyncio.create_subprocess_exec(*command, cwd=directory, preexec_fn=die_with_parent())
         try:
             code = await envoy.wait()
         except asyncio.CancelledError:
@@ -79,7 +79,7 @@ async def keep_envoy(directory: Path) -> None:
 
 async def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     address = os.environ.get("LISTEN_ADDRESS", "127.0.0.1")
     directory = Path.cwd() / "envoy"
     plane = ControlPlane(directory, resolver_of(address))

@@ -92,7 +92,7 @@ def bootstrap(directory: Path, stats_address: str) -> Obj:
 
     Envoy's admin interface can stop Envoy, so it is a Unix socket of mode 0600; the listener passes on two paths of it.
     """
-    admin = str(directory / "admin.sock")
+    admin = "admin.sock"  # relative to where Envoy runs: a socket path may have 108 letters at most
     allowed = [{"match": {"path": path}, "route": {"cluster": "admin"}} for path in ("/stats/prometheus", "/ready")]
     source = {"resource_api_version": "V3"}
     manager = {

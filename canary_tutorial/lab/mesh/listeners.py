@@ -21,16 +21,16 @@ EXTENSIONS = "type.googleapis.com/envoy.extensions"
 # Which of the weighted clusters gets a request is decided by a number below 100. Real meshes draw it at random; at 20
 # requests a second and steps of a few seconds, chance alone would then move a share of 20 % by a fifth. This sequence
 # is as even as one can be (the golden ratio in steps of 100), so shares are right within a few requests.
-SHARES = """
-local seen = {}
+SHARES = f"""
+local seen = {{}}
 function envoy_on_request(handle)
   local headers = handle:headers()
   local host = headers:get(":authority") or ""
   local count = ((seen[host] or 0) + 1) % 100
   seen[host] = count
-  headers:replace("%s", tostring((count * 61) %% 100))
+  headers:replace("{SHARE_HEADER}", tostring((count * 61) % 100))
 end
-""" % SHARE_HEADER
+"""
 
 Tags = dict[str, str]
 

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx2
 from lightkube import AsyncClient
 from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.generic_resource import create_namespaced_resource
@@ -48,7 +48,7 @@ class Watcher:
                 version = await self._list(name, resource)
                 pause = 0.1
                 await self._watch(name, resource, version)
-            except (ApiError, ConfigError, httpx.HTTPError, OSError) as error:
+            except (ApiError, ConfigError, httpx2.HTTPError, OSError) as error:
                 log.info("%s: %s; listing again in %.1f s", name, error, pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5)
