@@ -22,7 +22,7 @@ from canary_tutorial.lab.kinds import ENDPOINTS, PODS, SERVICES
 Obj = dict[str, Any]
 HOP_BY_HOP = {
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
-    "upgrade", "authorization", "host", "content-length",
+    "upgrade", "authorization", "host",
 }  # fmt: skip
 
 
@@ -57,8 +57,6 @@ async def forward(api: Api, request: web.Request, url: URL, prefix: str) -> web.
             response = web.StreamResponse(status=upstream.status, reason=upstream.reason)
             for key, value in kept:
                 response.headers.add(key, relocated(value, url, prefix) if key.lower() == "location" else value)
-            if upstream.headers.get("Content-Length") and request.method != "HEAD":
-                response.content_length = int(upstream.headers["Content-Length"])
             await response.prepare(request)
             async for block in upstream.content.iter_any():
                 await response.write(block)

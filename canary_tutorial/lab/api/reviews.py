@@ -11,7 +11,7 @@ from aiohttp import web
 
 from canary_tutorial.lab.api import bodies
 from canary_tutorial.lab.api.bodies import answer, encode
-from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.api.server import USER, Api
 from canary_tutorial.lab.errors import MethodNotAllowed
 from canary_tutorial.lab.node import User
 
@@ -41,7 +41,7 @@ async def serve(api: Api, request: web.Request) -> web.StreamResponse:
     if name == "tokenreviews":
         review["status"] = _token(api.authenticate(str(spec.get("token", ""))))
     elif name == "selfsubjectreviews":
-        review["status"] = {"userInfo": _info(request["user"])}
+        review["status"] = {"userInfo": _info(request[USER])}
     elif name == "selfsubjectrulesreviews":
         review["status"] = EVERYTHING
     else:

@@ -22,6 +22,7 @@ from canary_tutorial.lab.store import Store
 
 log = logging.getLogger(__name__)
 
+USER = web.RequestKey("user", User)
 HEALTH = ("/healthz", "/livez", "/readyz")
 
 
@@ -58,7 +59,7 @@ class Api:
         try:
             if request.path.startswith(HEALTH):
                 return web.Response(text="ok")
-            request["user"] = self._user(request)
+            request[USER] = self._user(request)
             return await self._room(request.path)(self, request)
         except ApiError as error:
             return failure(error)
