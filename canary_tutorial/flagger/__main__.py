@@ -1,0 +1,121 @@
+"""The controller's process: `python -m canary_tutorial.flagger -mesh-provider=istio ...`, with Flagger's own flags.
+
+Flagger raises analysis intervals below 10s to 10s; FLAGGER_MIN_ANALYSIS_INTERVAL (say, 1s) lowers that for lessons.
+FLAGGER_TRACE=1 adds one log line per tick with everything that it saw (see `trace.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+from canary_tutorial.flagger.flags import FlagError, Flags, parse, usage
+
+VERSION = "1.44.0"
+
+
+def main(words: list[str] | None = None) -> int:
+    try:
+        flags = parse(sys.argv[1:] if words is None else words)
+    except FlagError as error:
+        print(f"{error}\n{usage()}", file=sys.stderr)
+        return 2
+    if flags.switch("version"):
+        print(f"Flagger version: {VERSION} revision canary_tutorial")
+        return 0
+    return asyncio.run(run(flags))
+
+
+async def run(flags: Flags) -> int:
+    """Everything that Flagger says and does when it starts, then the loops; returns the exit code."""
+    from lightkube import KubeConfig
+    from lightkube.core.exceptions import ConfigError
+
+    from canary_tutorial.flagger.controller import Controller
+    from canary_tutorial.flagger.effects import Obj, Query, Refused
+    from canary_tutorial.flagger.kube import Kube
+    from canary_tutorial.flagger.logs import Logger
+    from canary_tutorial.flagger.performer import Performer
+    from canary_tutorial.flagger.recorder import Recorder, serve
+    from canary_tutorial.flagger.rules import Settings
+    from canary_tutorial.flagger.spec import LEAST_INTERVAL, go_duration
+
+    logger = Logger(flags.text("log-level"))
+    provider = flags.text("mesh-provider")
+    logger.log("info", f"Starting flagger version {VERSION} revision canary_tutorial mesh provider {provider}")
+    try:
+        config = KubeConfig.from_file(flags.text("kubeconfig")) if flags.text("kubeconfig") else KubeConfig.from_env()
+        kube = Kube(config.get())  # type: ignore[arg-type]
+        version = await kube.version()
+    except (ConfigError, Refused, OSError) as error:
+        logger.log("error", f"Error building kubernetes clientset: {error}")
+        return 1
+    logger.log("info", f"Connected to Kubernetes API {version}")
+    namespace = flags.text("namespace")
+    for kind, name in (("Canary", "Canary"), ("MetricTemplate", "MetricTemplate"), ("AlertProvider", "AlertProvider")):
+        try:
+            await kube.list(kind, namespace)
+        except Refused as refused:
+            logger.log("error", f"{name} CRD is not registered {refused.message}")
+            return 1
+    logger.log("info", "Waiting for canary informer cache to sync")
+
+    def trace(record: Obj) -> None:
+        logger.log("info", "tick", tick=record)
+
+    recorder = Recorder(VERSION, provider)
+    hook = flags.text("event-webhook") or os.environ.get("EVENT_WEBHOOK_URL", "")
+    tracing = trace if os.environ.get("FLAGGER_TRACE") else None
+    performer = Performer(kube, recorder, logger, flags.text("metrics-server"), hook, tracing)
+    answer = await performer.perform(Query(None, "vector(1)", "availability"), "", "", None)
+    if answer.error:
+        logger.log("error", f"Metrics server {flags.text('metrics-server')} unreachable {answer.error}")
+    else:
+        logger.log("info", f"Connected to metrics server {flags.text('metrics-server')}")
+    try:
+        serve(recorder, os.environ.get("LISTEN_ADDRESS", "127.0.0.1"), flags.number("port"))
+    except OSError as error:
+        logger.log("error", f"HTTP server cannot listen on port {flags.number('port')}: {error.strerror}")
+        return 1
+    logger.log("info", f"Starting HTTP server on port {flags.number('port')}")
+    least = go_duration(os.environ.get("FLAGGER_MIN_ANALYSIS_INTERVAL", "")) or LEAST_INTERVAL
+    settings = Settings(
+        provider=provider,
+        selector_labels=flags.listed("selector-labels"),
+        include_label_prefix=flags.listed("include-label-prefix"),
+        config_tracking=flags.switch("enable-config-tracking"),
+        least_interval=least,
+        no_cross_namespace_refs=flags.switch("no-cross-namespace-refs"),
+    )
+    controller = Controller(performer, settings, flags.seconds("control-loop-interval"), namespace)
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    logger.log("info", "Starting operator")
+    work = asyncio.create_task(_lead(kube, flags, controller.run) if flags.switch("enable-leader-election") else controller.run())
+    logger.log("info", "Started operator workers")
+    done, _ = await asyncio.wait([work, asyncio.create_task(ending.wait())], return_when=asyncio.FIRST_COMPLETED)
+    if work in done and work.exception():
+        logger.log("error", f"operator failed: {work.exception()!r}")
+        return 1
+    work.cancel()
+    logger.log("info", "Shutting down operator workers")
+    return 0
+
+
+async def _lead(kube, flags, run) -> None:  # type: ignore[no-untyped-def]
+    from canary_tutorial.flagger.leader import Election
+
+    election = Election(kube, flags.text("leader-election-namespace"))
+    await election.won()
+    acting = asyncio.create_task(run())
+    await election.kept()
+    acting.cancel()
+    raise RuntimeError("leadership lost")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""What a tick asks and does: the vocabulary between the rules and whoever carries them out.
+
+The rules are generators. They yield one of these and are sent the answer; a refusal is thrown in as `Refused`. So they
+need no client, no clock and no network, and a run of them can be recorded, replayed and tested with scripted answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+Obj = dict[str, Any]
+Rules = Generator[Any, Any, Any]
+
+
+class Refused(Exception):
+    """The Kubernetes API said no; the message is its own. `missing` tells a 404."""
+
+    def __init__(self, message: str, missing: bool = False) -> None:
+        super().__init__(message)
+        self.message, self.missing = message, missing
+
+
+class TickEnds(Exception):
+    """The tick cannot go on; the message becomes a Warning event (none if empty)."""
+
+
+@dataclass(frozen=True)
+class Get:
+    """-> the object, as the API has it now; refused if it is missing."""
+
+    kind: str
+    name: str
+    namespace: str
+
+
+@dataclass(frozen=True)
+class Create:
+    kind: str
+    obj: Obj
+
+
+@dataclass(frozen=True)
+class Update:
+    """PUT the whole object, with the resourceVersion that it was read with."""
+
+    kind: str
+    obj: Obj
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A JSON merge patch."""
+
+    kind: str
+    name: str
+    namespace: str
+    body: Obj
+
+
+@dataclass(frozen=True)
+class WriteStatus:
+    """PUT /status of a Canary with `fields` changed; on a conflict on a fresh read. -> the Canary written."""
+
+    name: str
+    namespace: str
+    fields: Obj
+
+
+@dataclass(frozen=True)
+class Emit:
+    """An event about the Canary, a log line, and a call of its event webhooks. `phase` goes to those only."""
+
+    canary: Obj
+    type: str
+    message: str
+    phase: str = ""
+    level: str = "info"
+
+
+@dataclass(frozen=True)
+class Log:
+    level: str
+    message: str
+
+
+@dataclass(frozen=True)
+class CallHook:
+    """POST a webhook; -> None if it approves, else the error text."""
+
+    canary: Obj
+    hook: Obj
+    phase: str
+
+
+@dataclass(frozen=True)
+class Query:
+    """A PromQL query; -> `Value`. `server` None means the controller's -metrics-server."""
+
+    server: str | None
+    promql: str
+    name: str
+    template: Obj | None = None
+    credentials: Obj | None = None
+
+
+@dataclass(frozen=True)
+class Value:
+    """The answer: a number, or nothing was found, or the query failed."""
+
+    value: float | None = None
+    missing: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A metric was judged: for traces and for the gauge flagger_canary_metric_analysis."""
+
+    metric: str
+    query: str
+    interval: str
+    value: float | None
+    threshold: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Now:
+    """-> the time, a datetime in UTC."""
+
+
+@dataclass(frozen=True)
+class Random:
+    """-> `length` random letters, or a uuid4 for 0."""
+
+    length: int = 0
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """A figure of §metrics: `weight`, `status`, `duration` (starts the stopwatch), `success`, `failure`."""
+
+    name: str
+    values: Obj = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Alert:
+    canary: Obj
+    message: str
+    severity: str
+    metadata: bool = True

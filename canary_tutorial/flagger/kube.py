@@ -1,0 +1,109 @@
+"""The Kubernetes API as the controller uses it: objects as dicts, refusals as `Refused`. I/O: lightkube."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+from lightkube import AsyncClient, KubeConfig
+from lightkube.core.exceptions import ApiError
+from lightkube.generic_resource import create_namespaced_resource
+from lightkube.types import PatchType
+
+from canary_tutorial.flagger.effects import Obj, Refused
+
+_FLAGGER, _ISTIO = ("flagger.app", "v1beta1"), ("networking.istio.io", "v1beta1")
+RESOURCES: dict[str, Any] = {
+    kind: create_namespaced_resource(group, version, kind, plural)
+    for group, version, kind, plural in (
+        (*_FLAGGER, "Canary", "canaries"),
+        (*_FLAGGER, "MetricTemplate", "metrictemplates"),
+        (*_FLAGGER, "AlertProvider", "alertproviders"),
+        (*_ISTIO, "VirtualService", "virtualservices"),
+        (*_ISTIO, "DestinationRule", "destinationrules"),
+        ("apps", "v1", "Deployment", "deployments"),
+        ("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
+        ("coordination.k8s.io", "v1", "Lease", "leases"),
+        ("", "v1", "Service", "services"),
+        ("", "v1", "ConfigMap", "configmaps"),
+        ("", "v1", "Secret", "secrets"),
+        ("", "v1", "Event", "events"),
+    )
+}
+CONFLICT_TRIES = 5
+
+
+class Kube:
+    """A client for the kinds that Flagger reads and writes."""
+
+    def __init__(self, config: KubeConfig) -> None:
+        self._client = AsyncClient(config=config, trust_env=False)
+
+    async def version(self) -> str:
+        """The server's gitVersion."""
+        http: httpx2.AsyncClient = self._client._client._client
+        try:
+            answer = await http.get("/version")
+            return str(answer.json()["gitVersion"])
+        except (httpx2.HTTPError, ValueError, KeyError) as error:
+            raise Refused(str(error)) from error
+
+    async def get(self, kind: str, name: str, namespace: str) -> Obj:
+        return await _refused(self._client.get(RESOURCES[kind], name, namespace=namespace))
+
+    async def create(self, kind: str, obj: Obj) -> Obj:
+        return await _refused(self._client.create(RESOURCES[kind](obj)))
+
+    async def update(self, kind: str, obj: Obj) -> Obj:
+        return await _refused(self._client.replace(RESOURCES[kind](obj)))
+
+    async def patch(self, kind: str, name: str, namespace: str, body: Obj) -> Obj:
+        patched = self._client.patch(RESOURCES[kind], name, body, namespace=namespace, patch_type=PatchType.MERGE)
+        return await _refused(patched)
+
+    async def write_status(self, name: str, namespace: str, fields: Any) -> Obj:
+        """PUT /status with `fields(canary)` as its status; on a conflict, once more on what is there now."""
+        for attempt in range(CONFLICT_TRIES):
+            current = await self.get("Canary", name, namespace)
+            body = RESOURCES["Canary"].Status({**current, "status": fields(current)})
+            try:
+                return dict(await self._client.replace(body))
+            except ApiError as error:
+                if error.status.code != 409 or attempt == CONFLICT_TRIES - 1:
+                    raise Refused(str(error.status.message), error.status.code == 404) from error
+                await asyncio.sleep(0.01 * 2**attempt)
+            except httpx2.HTTPError as error:
+                raise Refused(str(error)) from error
+        raise AssertionError("the last attempt returns or raises")
+
+    async def list(self, kind: str, namespace: str) -> tuple[list[Obj], str]:
+        """The objects (of all namespaces for "") and the resourceVersion to watch from."""
+        answer = self._client.list(RESOURCES[kind], namespace=namespace or "*")
+        try:
+            found = [dict(obj) async for obj in answer]
+        except ApiError as error:
+            raise Refused(str(error.status.message), error.status.code == 404) from error
+        except httpx2.HTTPError as error:
+            raise Refused(str(error)) from error
+        return found, str(answer.resourceVersion)
+
+    async def watch(self, kind: str, namespace: str, version: str) -> AsyncIterator[tuple[str, Obj]]:
+        try:
+            watching = self._client.watch(RESOURCES[kind], namespace=namespace or "*", resource_version=version)
+            async for type_, obj in watching:
+                yield type_, dict(obj)
+        except ApiError as error:
+            raise Refused(str(error.status.message)) from error
+        except httpx2.HTTPError as error:
+            raise Refused(str(error)) from error
+
+
+async def _refused(call: Any) -> Obj:
+    try:
+        return dict(await call)
+    except ApiError as error:
+        raise Refused(str(error.status.message), error.status.code == 404) from error
+    except httpx2.HTTPError as error:
+        raise Refused(str(error) or type(error).__name__) from error

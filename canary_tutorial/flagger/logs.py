@@ -1,0 +1,25 @@
+"""Log lines as Flagger's: one JSON object each, on standard error. I/O: stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
+
+
+class Logger:
+    """Writes lines at or above `level`."""
+
+    def __init__(self, level: str = "debug", stream: TextIO = sys.stderr) -> None:
+        self._least, self._stream = LEVELS.get(level, 1), stream
+
+    def log(self, level: str, message: str, **more: Any) -> None:
+        if LEVELS[level] < self._least:
+            return
+        ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = {"level": level, "ts": ts, "caller": "flagger", "msg": message, **more}
+        self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._stream.flush()

@@ -1,0 +1,204 @@
+"""Carrying out what the rules ask: every effect in one place. I/O: the API, Prometheus, webhooks, logs.
+
+A tick is driven here: the generator yields an effect, gets its answer or a `Refused`, and goes on. With a `recording`,
+each tick is also kept as a line of JSON (effects and answers), from which it can be shown and replayed.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+
+from canary_tutorial.flagger import alerts, prometheus, webhooks
+from canary_tutorial.flagger.effects import (
+    Alert,
+    CallHook,
+    Checked,
+    Create,
+    Emit,
+    Gauge,
+    Get,
+    Log,
+    Now,
+    Obj,
+    Patch,
+    Query,
+    Random,
+    Refused,
+    Rules,
+    Update,
+    WriteStatus,
+)
+from canary_tutorial.flagger.events import Correlator
+from canary_tutorial.flagger.kube import Kube
+from canary_tutorial.flagger.logs import Logger
+from canary_tutorial.flagger.recorder import Recorder
+from canary_tutorial.flagger.spec import Canary
+from canary_tutorial.flagger.status import with_fields
+from canary_tutorial.flagger.trace import Tick
+
+
+class Performer:
+    """Drives ticks against a cluster."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        recorder: Recorder,
+        logger: Logger,
+        metrics_server: str,
+        event_webhook: str = "",
+        trace: Callable[[Obj], None] | None = None,
+    ) -> None:
+        self.kube, self.recorder, self.logger = kube, recorder, logger
+        self.correlator = Correlator()
+        self._metrics_server, self._event_webhook, self._trace = metrics_server, event_webhook, trace
+        self._hooks = webhooks.Clients()
+        self._prometheus = httpx2.AsyncClient()
+        self._insecure: httpx2.AsyncClient | None = None
+
+    async def drive(self, rules: Rules, name: str, namespace: str) -> Any:
+        """Run a tick to its end; returns what the rules return."""
+        tick = Tick(name, namespace, datetime.now(UTC)) if self._trace else None
+        began = None
+        answer: Any = None
+        refused: Refused | None = None
+        canary: Canary | None = None
+        while True:
+            try:
+                effect = rules.throw(refused) if refused else rules.send(answer)
+            except StopIteration as ended:
+                break_value = ended.value
+                break
+            answer, refused = None, None
+            try:
+                if isinstance(effect, Gauge):
+                    began = self._gauge(effect, canary, began)
+                else:
+                    answer = await self.perform(effect, name, namespace, canary)
+            except Refused as error:
+                refused = error
+            if isinstance(effect, Get) and effect.kind == "Canary" and answer and canary is None:
+                canary = Canary(answer)
+            if tick:
+                tick.saw(effect, answer)
+        if began is not None and canary:
+            self.recorder.duration(canary.target, namespace, time.monotonic() - began)
+        if tick and self._trace:
+            self._trace(tick.as_json())
+        return break_value
+
+    async def perform(self, effect: Any, name: str, namespace: str, canary: Canary | None) -> Any:
+        """One effect; raises Refused."""
+        match effect:
+            case Get(kind, of, where):
+                return await self.kube.get(kind, of, where)
+            case Create(kind, obj):
+                return await self.kube.create(kind, obj)
+            case Update(kind, obj):
+                return await self.kube.update(kind, obj)
+            case Patch(kind, of, where, body):
+                return await self.kube.patch(kind, of, where, body)
+            case WriteStatus(of, where, fields):
+                return await self._write_status(of, where, fields)
+            case Query():
+                return await self._query(effect)
+            case CallHook(obj, hook, phase):
+                return await webhooks.call(self._hooks, hook, webhooks.payload(obj, phase, hook.get("metadata")))
+            case Emit():
+                await self._emit(effect)
+            case Log(level, message):
+                self.logger.log(level, message, canary=f"{name}.{namespace}")
+            case Checked(metric, _, _, value) if value is not None and canary:
+                self.recorder.analysis(canary.target, namespace, metric, value)
+            case Now():
+                return datetime.now(UTC)
+            case Random(length):
+                letters = string.ascii_letters
+                return "".join(random.choices(letters, k=length)) if length else str(uuid.uuid4())
+            case Alert():
+                await self._alert(effect)
+        return None
+
+    async def _write_status(self, name: str, namespace: str, fields: Obj) -> Obj:
+        def status(current: Obj) -> Obj:
+            kind = current["spec"]["targetRef"].get("kind", "Deployment")
+            return with_fields(current.get("status") or {}, fields, kind, datetime.now(UTC))
+
+        return await self.kube.write_status(name, namespace, status)
+
+    async def _query(self, effect: Query) -> Any:
+        provider = ((effect.template or {}).get("spec") or {}).get("provider") or {}
+        http = self._prometheus
+        if provider.get("insecureSkipVerify"):
+            http = self._insecure = self._insecure or httpx2.AsyncClient(verify=False)
+        server = effect.server or self._metrics_server
+        return await prometheus.query(http, server, effect.promql, effect.template, effect.credentials)
+
+    async def _emit(self, event: Emit) -> None:
+        meta = event.canary["metadata"]
+        self.logger.log(event.level, event.message, canary=f"{meta['name']}.{meta['namespace']}")
+        now = datetime.now(UTC)
+        write = self.correlator.told(event.canary, event.type, event.message, now)
+        try:
+            if write and write[0] == "create":
+                await self.kube.create("Event", write[1])
+            elif write:
+                body = write[1]
+                await self.kube.patch("Event", body["metadata"]["name"], body["metadata"]["namespace"], body)
+        except Refused as refused:
+            self.logger.log("debug", f"event not written: {refused.message}")
+        await self._call_event_hooks(event, now)
+
+    async def _call_event_hooks(self, event: Emit, now: datetime) -> None:
+        c = Canary(event.canary)
+        hooks = c.hooks("event") or ([{"name": "events", "url": self._event_webhook}] if self._event_webhook else [])
+        for hook in hooks:
+            phase = event.phase or c.phase
+            body = webhooks.event_payload(event.canary, hook.get("metadata"), event.type, event.message, phase, now)
+            error = await webhooks.call(self._hooks, hook, body)
+            if error is not None:
+                self.logger.log("error", f"error sending event to webhook: {error}", canary=f"{c.name}.{c.namespace}")
+
+    def _gauge(self, effect: Gauge, canary: Canary | None, began: float | None) -> float | None:
+        if effect.name == "duration":
+            return time.monotonic()
+        if canary is None:
+            return began
+        target, namespace, values = canary.target, canary.namespace, effect.values
+        if effect.name == "weight":
+            self.recorder.weight(target, namespace, values["primary"], values["canary"])
+        elif effect.name == "status":
+            self.recorder.status(target, namespace, values["phase"])
+        else:
+            self.recorder.ended(effect.name, target, namespace, values["strategy"], values["analysis_status"])
+        return began
+
+    async def _alert(self, alert: Alert) -> None:
+        meta = alert.canary["metadata"]
+        for wanted in (alert.canary["spec"].get("analysis") or {}).get("alerts") or []:
+            if not alerts.wanted(wanted, alert.severity):
+                continue
+            reference = wanted["providerRef"]
+            namespace = reference.get("namespace") or meta["namespace"]
+            try:
+                provider = await self.kube.get("AlertProvider", reference["name"], namespace)
+                secret = None
+                if provider["spec"].get("secretRef"):
+                    secret = await self.kube.get("Secret", provider["spec"]["secretRef"]["name"], namespace)
+            except Refused as refused:
+                self.logger.log("error", f"alert provider {reference['name']}.{namespace} error: {refused.message}")
+                continue
+            more = alerts.fields(alert.canary) if alert.metadata else []
+            kind = provider["spec"].get("type", "")
+            body = alerts.body(kind, provider, alert.canary, alert.message, alert.severity, more)
+            error = await alerts.post(self._hooks.checked, alerts.address_of(provider, secret), body)
+            if error:
+                self.logger.log("error", f"alert provider {reference['name']}.{namespace} send error: {error}")

@@ -1,0 +1,65 @@
+"""Asking Prometheus, as Flagger's provider does. I/O: HTTP."""
+
+from __future__ import annotations
+
+import base64
+import math
+from urllib.parse import quote
+
+import httpx2
+
+from canary_tutorial.flagger.effects import Obj, Value
+
+TIMEOUT = 5.0  # seconds
+
+
+async def query(http: httpx2.AsyncClient, address: str, promql: str, template: Obj | None, secret: Obj | None) -> Value:
+    """One instant query; everything that can go wrong is in the `Value`."""
+    url = f"{address.rstrip('/')}/api/v1/query?query={quote(promql, safe='')}"
+    headers = _headers(template, secret)
+    try:
+        answer = await http.get(url, headers=headers, timeout=TIMEOUT)
+    except httpx2.HTTPError as error:
+        return Value(error=f'request failed: Get "{url}": {_why(error, url)}')
+    if answer.status_code >= 400:
+        return Value(error=f"error response: Status {answer.status_code} {answer.reason_phrase}: {answer.text}")
+    try:
+        return parse(answer.json())
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        return Value(error=f"error unmarshaling result: {error}, '{answer.text[:200]}'")
+
+
+def parse(body: Obj) -> Value:
+    """The last series' value; nothing and NaN are both "no values found"."""
+    result = body["data"]["result"]
+    if body["data"].get("resultType") in ("scalar", "string"):
+        raise ValueError("the result is no vector")
+    value = math.nan
+    for series in result:
+        if "values" in series:
+            return Value(error="query returned multiple values")
+        value = float(series["value"][1])
+    return Value(missing=True) if math.isnan(value) else Value(value)
+
+
+def _headers(template: Obj | None, secret: Obj | None) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in (((template or {}).get("spec") or {}).get("provider") or {}).get("headers", {}).items():
+        headers[name] = ",".join(value) if isinstance(value, list) else str(value)
+    data = {key: base64.b64decode(value).decode() for key, value in ((secret or {}).get("data") or {}).items()}
+    if "token" in data:
+        headers["Authorization"] = f"Bearer {data['token'].strip()}"
+    elif "username" in data and "password" in data:
+        pair = f"{data['username']}:{data['password']}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+    return headers
+
+
+def _why(error: Exception, url: str) -> str:
+    if isinstance(error, httpx2.TimeoutException):
+        return "context deadline exceeded"
+    host = httpx2.URL(url).netloc.decode()
+    text = str(error).lower()
+    if "refused" in text or "connect" in text:
+        return f"dial tcp {host}: connect: connection refused"
+    return str(error)

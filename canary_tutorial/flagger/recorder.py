@@ -1,0 +1,73 @@
+"""Flagger's own metrics and health, on `:port/metrics` and `/healthz`. I/O: one HTTP server in a thread."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from canary_tutorial.flagger.status import FAILED, PROGRESSING
+
+
+class Recorder:
+    """The figures; names and labels are Flagger's. `name` is the target's."""
+
+    def __init__(self, version: str, provider: str) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        info = Gauge("flagger_info", "Version and mesh provider", ["version", "mesh_provider"], registry=r)
+        info.labels(version, provider).set(1)
+        who = ["name", "namespace"]
+        self.total = Gauge("flagger_canary_total", "Number of Canaries", ["namespace"], registry=r)
+        self._status = Gauge("flagger_canary_status", "0 running, 1 ended well or idle, 2 failed", who, registry=r)
+        self._weight = Gauge("flagger_canary_weight", "Share of requests in percent", ["workload", "namespace"], registry=r)
+        self._duration = Histogram("flagger_canary_duration_seconds", "Duration of an analysis", who, registry=r)
+        self._analysis = Gauge(
+            "flagger_canary_metric_analysis", "Last value of a metric", [*who, "metric"], registry=r
+        )
+        labels = [*who, "deployment_strategy", "analysis_status"]
+        self._ended = {
+            "success": Counter("flagger_canary_successes", "Canaries that succeeded", labels, registry=r),
+            "failure": Counter("flagger_canary_failures", "Canaries that failed", labels, registry=r),
+        }
+
+    def status(self, target: str, namespace: str, phase: str) -> None:
+        self._status.labels(target, namespace).set({PROGRESSING: 0, FAILED: 2}.get(phase, 1))
+
+    def weight(self, target: str, namespace: str, primary: int, canary: int) -> None:
+        self._weight.labels(f"{target}-primary", namespace).set(primary)
+        self._weight.labels(target, namespace).set(canary)
+
+    def duration(self, target: str, namespace: str, seconds: float) -> None:
+        self._duration.labels(target, namespace).observe(seconds)
+
+    def analysis(self, target: str, namespace: str, metric: str, value: float) -> None:
+        """Durations are kept in seconds, whatever the query answers."""
+        self._analysis.labels(target, namespace, metric).set(value / 1000 if metric == "request-duration" else value)
+
+    def ended(self, how: str, target: str, namespace: str, strategy: str, analysis_status: str) -> None:
+        self._ended[how].labels(target, namespace, strategy, analysis_status).inc()
+
+
+def serve(recorder: Recorder, address: str, port: int) -> ThreadingHTTPServer:
+    """Start the HTTP server; raises OSError if the port is taken."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            pages = {"/metrics": lambda: generate_latest(recorder.registry), "/healthz": lambda: b"OK"}
+            page = pages.get(self.path.split("?")[0])
+            body = page() if page else b"404 page not found\n"
+            self.send_response(200 if page else 404)
+            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Probes and scrapes are no news."""
+
+    server = ThreadingHTTPServer((address, port), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True, name="metrics").start()
+    return server

@@ -1,0 +1,164 @@
+"""The strategies' steps, promotion, the end of a run. Rules only; each ends the tick."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from canary_tutorial.flagger import analysis, objects, texts, writing
+from canary_tutorial.flagger.effects import Alert, Emit, Gauge, Log, Refused, Rules, TickEnds
+from canary_tutorial.flagger.routes import Routes
+from canary_tutorial.flagger.spec import Canary
+from canary_tutorial.flagger.status import FAILED, FINALISING, PROMOTING, SUCCEEDED
+
+if TYPE_CHECKING:
+    from canary_tutorial.flagger.rules import Settings
+
+Label = tuple[str, str]
+
+
+def weighted(c: Canary, now: Routes, label: Label, settings: Settings) -> Rules:
+    """More for the canary, until it has enough; then promote."""
+    if now.canary >= c.max_weight:
+        yield from promote(c, label, settings)
+        return
+    step = c.next_step_weight(now.canary)
+    primary, canary, mirrored = now.primary, now.canary, False
+    if c.mirror and canary == 0:
+        if now.mirrored:
+            primary, canary = 100 - step, step
+        else:
+            primary, canary, mirrored = 100, 0, True
+        yield Log("info", f"Running mirror step {primary}/{canary}/{'true' if mirrored else 'false'}")
+    else:
+        primary, canary = max(0, primary - step), min(100, canary + step)
+    yield from objects.set_routes(c, primary, canary, mirrored)
+    yield from writing.fields(c, {"canaryWeight": canary})
+    yield Gauge("weight", {"primary": primary, "canary": canary})
+    yield Emit(c.obj, "Normal", texts.canary_weight(c, canary))
+
+
+def ab(c: Canary, label: Label, settings: Settings) -> Rules:
+    """Requests that match go to the canary, for a number of iterations."""
+    if c.iterations > c.done_iterations:
+        yield from objects.set_routes(c, 0, 100)
+        yield Gauge("weight", {"primary": 0, "canary": 100})
+        yield from writing.fields(c, {"iterations": c.done_iterations + 1})
+        yield Emit(c.obj, "Normal", texts.iteration(c, c.done_iterations + 1))
+        return
+    if not (yield from analysis.confirm_promotion(c)):
+        return
+    if c.iterations == c.done_iterations:
+        yield from copy_to_primary(c, label, settings)
+
+
+def blue_green(c: Canary, now: Routes, label: Label, settings: Settings) -> Rules:
+    """Checks without users (or with mirrored requests), then everybody at once, then promotion."""
+    if c.iterations > c.done_iterations:
+        if c.mirror and not now.mirrored:
+            try:
+                yield from objects.set_routes(c, 100, 0, mirrored=True)
+            except TickEnds as why:
+                yield Emit(c.obj, "Warning", str(why), level="error")
+            yield Log("info", "Start traffic mirroring")
+        yield from writing.fields(c, {"iterations": c.done_iterations + 1})
+        yield Emit(c.obj, "Normal", texts.iteration(c, c.done_iterations + 1))
+        return
+    if not (yield from analysis.confirm_promotion(c)):
+        return
+    if c.iterations == c.done_iterations:
+        yield Emit(c.obj, "Normal", texts.TO_CANARY_FROM_MIRROR if c.mirror else texts.TO_CANARY)
+        yield from objects.set_routes(c, 0, 100)
+        yield Gauge("weight", {"primary": 0, "canary": 100})
+        yield from writing.fields(c, {"iterations": c.iterations + 1})
+        return
+    yield from copy_to_primary(c, label, settings)
+
+
+def promote(c: Canary, label: Label, settings: Settings) -> Rules:
+    if (yield from analysis.confirm_promotion(c)):
+        yield from copy_to_primary(c, label, settings)
+
+
+def copy_to_primary(c: Canary, label: Label, settings: Settings) -> Rules:
+    yield Emit(c.obj, "Normal", texts.copying(c))
+    yield from objects.promote(c, label, settings)
+    yield from writing.phase(c, PROMOTING)
+
+
+def shift_to_primary(c: Canary, now: Routes, settings: Settings) -> Rules:
+    """Promoting: once the primary runs the new version, requests go back to it, at once or in steps."""
+    yield from objects.sync_autoscaler(c)
+    step = int(c.analysis.get("stepWeightPromotion") or 0)
+    if step == 0:
+        yield Emit(c.obj, "Normal", texts.TO_PRIMARY)
+        yield from objects.set_routes(c, 100, 0)
+        yield Gauge("weight", {"primary": 100, "canary": 0})
+        yield from writing.phase(c, FINALISING)
+    elif now.canary > 0:
+        primary, canary = min(100, now.primary + step), max(0, now.canary - step)
+        yield from objects.set_routes(c, primary, canary)
+        yield Gauge("weight", {"primary": primary, "canary": canary})
+        yield Emit(c.obj, "Normal", texts.primary_weight(c, primary))
+        if primary == 100:
+            yield from writing.phase(c, FINALISING)
+        else:
+            yield from writing.fields(c, {"canaryWeight": canary})
+
+
+def finish(c: Canary) -> Rules:
+    """Finalising: the target goes back to sleep."""
+    yield from objects.scale_to_zero(c)
+    yield from writing.phase(c, SUCCEEDED)
+    yield Gauge("status", {"phase": SUCCEEDED})
+    yield Gauge("success", {"strategy": c.strategy, "analysis_status": "completed"})
+    yield from analysis.post_rollout(c, SUCCEEDED)
+    yield Emit(c.obj, "Normal", texts.promoted(c), phase=SUCCEEDED)
+    yield Alert(c.obj, "Canary analysis completed successfully, promotion finished.", "info", metadata=False)
+
+
+def skip(c: Canary, label: Label, settings: Settings) -> Rules:
+    """skipAnalysis: promote without a look."""
+    yield from objects.set_routes(c, 100, 0)
+    yield Gauge("weight", {"primary": 100, "canary": 0})
+    yield Emit(c.obj, "Normal", texts.copying(c))
+    yield from objects.promote(c, label, settings)
+    yield from objects.sync_autoscaler(c)
+    yield from objects.scale_to_zero(c)
+    yield from writing.phase(c, SUCCEEDED)
+    yield Gauge("status", {"phase": SUCCEEDED})
+    yield Gauge("success", {"strategy": c.strategy, "analysis_status": "skipped"})
+    yield from analysis.post_rollout(c, SUCCEEDED)
+    yield Emit(c.obj, "Normal", texts.skipped(c), phase=SUCCEEDED)
+    yield Alert(c.obj, "Canary analysis was skipped, promotion finished.", "info", metadata=False)
+
+
+def rollback(c: Canary, settings: Settings) -> Rules:
+    """Everybody back to the primary, the target to zero."""
+    if c.failed_checks >= c.threshold:
+        yield Emit(c.obj, "Warning", texts.threshold_reached(c, c.failed_checks))
+        why = f"Failed checks threshold reached {c.failed_checks}"
+        yield Alert(c.obj, why, "error", metadata=False)
+    yield from objects.set_routes(c, 100, 0)
+    yield Gauge("weight", {"primary": 100, "canary": 0})
+    yield Emit(c.obj, "Warning", texts.failed(c), phase=FAILED)
+    try:
+        yield from objects.scale_to_zero(c)
+    except Refused as refused:
+        raise TickEnds(refused.message) from refused
+    c = yield from writing.sync(c, FAILED, settings)
+    yield Gauge("status", {"phase": FAILED})
+    yield Gauge("failure", {"strategy": c.strategy, "analysis_status": "completed"})
+    yield Alert(c.obj, f"Canary analysis failed, {c.kind} scaled to zero.", "error", metadata=False)
+    yield from analysis.post_rollout(c, FAILED)
+
+
+def failed_promotion(c: Canary, settings: Settings, why: str) -> Rules:
+    """The primary cannot run what the canary ran: everybody stays with the canary, whose pods are left alone."""
+    yield Emit(c.obj, "Warning", texts.promotion_failed(c, why))
+    yield from objects.set_routes(c, 0, 100)
+    yield Gauge("weight", {"primary": 0, "canary": 100})
+    c = yield from writing.sync(c, FAILED, settings, weight=100)
+    yield Gauge("status", {"phase": FAILED})
+    yield Gauge("failure", {"strategy": c.strategy, "analysis_status": "completed"})
+    yield Alert(c.obj, f"Promotion failed, primary not ready: {why}", "error", metadata=False)
+    yield from analysis.post_rollout(c, FAILED)

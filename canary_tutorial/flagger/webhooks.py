@@ -1,0 +1,97 @@
+"""Calling webhooks: payloads, retries, and what counts as yes. `payload` and `event_payload` are pure. I/O: HTTP.
+
+Yes is 200, 201 or 202. Connection errors, 429 and 5xx (but 501) are tried again `retries` times, after 1, 2, 4 ... 30 s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime
+
+import httpx2
+
+from canary_tutorial.flagger.effects import Obj
+from canary_tutorial.flagger.spec import go_duration
+from canary_tutorial.flagger.status import revision_hash
+
+DEFAULT_TIMEOUT = 10.0  # seconds
+GOOD = (200, 201, 202)
+
+
+def payload(canary: Obj, phase: str, metadata: Obj | None) -> Obj:
+    """The body of every call; metadata only if there is some."""
+    meta, status = canary["metadata"], canary.get("status") or {}
+    body = {
+        "name": meta["name"],
+        "namespace": meta["namespace"],
+        "phase": phase,
+        "checksum": revision_hash([status.get("trackedConfigs"), status.get("lastAppliedSpec", "")]),
+    }
+    return body | ({"metadata": dict(metadata)} if metadata else {})
+
+
+def event_payload(canary: Obj, hook_metadata: Obj | None, type_: str, message: str, phase: str, now: datetime) -> Obj:
+    """The body for an event; its own three metadata keys cannot be overridden."""
+    own = {"eventMessage": message, "eventType": type_, "timestamp": str(int(now.timestamp() * 1000))}
+    return payload(canary, phase, {**(hook_metadata or {}), **own})
+
+
+def timeout_of(hook: Obj) -> float | None:
+    """Seconds; None if the text is no duration."""
+    text = str(hook.get("timeout") or "")
+    return DEFAULT_TIMEOUT if len(text) < 2 else go_duration(text)
+
+
+async def call(clients: Clients, hook: Obj, body: Obj) -> str | None:
+    """None if the hook says yes, else the text that events show."""
+    timeout = timeout_of(hook)
+    if timeout is None:
+        return f'time: invalid duration "{hook["timeout"]}"'
+    url, retries = hook["url"], int(hook.get("retries") or 0)
+    http = clients.for_hook(hook)
+    for attempt in range(retries + 1):
+        last = attempt == retries
+        try:
+            answer = await http.post(url, content=json.dumps(body), headers={"Content-Type": "application/json"}, timeout=timeout)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            if last:
+                return f'POST {url} giving up after {attempt + 1} attempt(s): Post "{url}": {_why(error, url)}'
+        else:
+            if answer.status_code in GOOD:
+                return None
+            again = answer.status_code == 429 or (answer.status_code >= 500 and answer.status_code != 501)
+            if not again:
+                return answer.text
+            if last:
+                return f"POST {url} giving up after {attempt + 1} attempt(s)"
+        await asyncio.sleep(min(30.0, 2.0**attempt))
+    raise AssertionError("the last attempt returns")
+
+
+class Clients:
+    """HTTP clients for hooks, with and without certificate checks. Names resolve by the environment's proxy."""
+
+    def __init__(self) -> None:
+        self.checked = httpx2.AsyncClient(follow_redirects=True)
+        self._unchecked: httpx2.AsyncClient | None = None
+
+    def for_hook(self, hook: Obj) -> httpx2.AsyncClient:
+        if not hook.get("disableTLS"):
+            return self.checked
+        if self._unchecked is None:
+            self._unchecked = httpx2.AsyncClient(verify=False, follow_redirects=True)
+        return self._unchecked
+
+    async def close(self) -> None:
+        await self.checked.aclose()
+        if self._unchecked:
+            await self._unchecked.aclose()
+
+
+def _why(error: Exception, url: str) -> str:
+    if isinstance(error, httpx2.TimeoutException):
+        return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+    if "refused" in str(error).lower() or "connection attempts failed" in str(error).lower():
+        return f"dial tcp {httpx2.URL(url).netloc.decode()}: connect: connection refused"
+    return str(error) or type(error).__name__
