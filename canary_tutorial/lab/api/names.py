@@ -32,7 +32,8 @@ SAID = {
     ),
     DNS_LABEL_1035: (
         "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
-        f"character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', {REGEX}'[a-z]([-a-z0-9]*[a-z0-9])?')"
+        f"character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', {REGEX}"
+        "'[a-z]([-a-z0-9]*[a-z0-9])?')"
     ),
     DNS_SUBDOMAIN: (
         f"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', {ENDS}"
