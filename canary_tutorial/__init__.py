@@ -1,1 +1,33 @@
-"""Learn progressive delivery by releasing: real canaries, on real traffic, with no cluster needed."""
+"""Learn progressive delivery by releasing: real canaries, on real traffic, with no cluster needed.
+
+A notebook begins with `from canary_tutorial import connect` and gets the rest from what that returns. Names are
+imported when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from canary_tutorial.canary import Canary
+    from canary_tutorial.cluster import Cluster
+    from canary_tutorial.connection import connect
+    from canary_tutorial.errors import TutorialError
+    from canary_tutorial.metrics import Metrics
+    from canary_tutorial.release import Release
+    from canary_tutorial.result import record
+    from canary_tutorial.tables import Table
+
+__all__ = ["Canary", "Cluster", "Metrics", "Release", "Table", "TutorialError", "connect", "record"]
+
+_HOMES = {
+    "Canary": "canary", "Cluster": "cluster", "Metrics": "metrics", "Release": "release", "Table": "tables",
+    "TutorialError": "errors", "connect": "connection", "record": "result",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from canary_tutorial.errors import BadInput, Missing, Unreachable, refused
 
 Obj = dict[str, Any]
+Query = Mapping[str, str | int | None]
+Timeout = float | tuple[float, float]
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
-APPLY, MERGE, STRATEGIC = (
-    f"application/{kind}" for kind in ("apply-patch+yaml", "merge-patch+json", "strategic-merge-patch+json")
-)
+JSON = "application/json"
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
 NO_ANSWER = "Is it still running? For the lab: `canary-tutorial status`, and connect() starts a new one."
 
 
@@ -59,22 +62,25 @@ class Api:
         return str(self.configuration.host)
 
     def headers(self) -> dict[str, str]:
-        """What a request outside the client (Prometheus through the proxy) must carry: a fresh token, if there is one."""
+        """What a request outside the client (Prometheus through the proxy) must carry: a fresh token, if any."""
         request = self.client.param_serialize("GET", "/", auth_settings=["BearerToken"])
         return {k: v for k, v in request[2].items() if k.lower() == "authorization"}
 
     def request(
-        self, method: str, path: str, body: Any = None, *, content_type: str = "application/json",
-        accept: str = "application/json", timeout: float | tuple[float, float] = 30, parse: bool = True, **query: Any,
+        self, method: str, path: str, body: Any = None, query: Query | None = None, *, accept: str = JSON,
+        content_type: str = JSON, timeout: Timeout = 30, parse: bool = True,
     ) -> Any:  # fmt: skip
-        """One request; the answer as parsed JSON (or as text, if it is none or `parse` is off). Raises Refused, Missing, Unreachable."""
-        response = self._send(method, path, body, content_type, accept, timeout, query)
+        """One request; the answer as parsed JSON, or as text if it is none or `parse` is off.
+
+        Raises Refused, Missing, Unreachable.
+        """
+        response = self._send(method, path, body, query, accept, content_type, timeout)
         data = response.read().decode(errors="replace")
         return _parsed(data) if parse else data
 
-    def lines(self, path: str, timeout: float = 330, **query: Any) -> Iterator[str]:
+    def lines(self, path: str, query: Query | None = None, timeout: float = 330) -> Iterator[str]:
         """The lines of an answer as they come (watches, logs); ends when the server ends it. Closing it disconnects."""
-        response = self._send("GET", path, None, "", "application/json", (10, timeout), query)
+        response = self._send("GET", path, None, query, JSON, "", (10, timeout))
         rest = b""
         try:
             for chunk in response.response.stream(amt=None, decode_content=False):
@@ -87,17 +93,19 @@ class Api:
         finally:
             response.response.close()
 
-    def _send(self, method: str, path: str, body: Any, content_type: str, accept: str, timeout: Any, query: Any) -> Any:
+    def _send(
+        self, method: str, path: str, body: Any, query: Query | None, accept: str, content_type: str, timeout: Timeout
+    ) -> Any:
         import urllib3
         from kubernetes.client import ApiException
 
         headers = {"Accept": accept, **({"Content-Type": content_type} if body is not None else {})}
-        query = [(key, value) for key, value in query.items() if value not in (None, "")]
+        pairs = [(key, value) for key, value in (query or {}).items() if value not in (None, "")]
         request = self.client.param_serialize(
-            method, path, query_params=query, header_params=headers, auth_settings=["BearerToken"]
+            method, path, query_params=pairs, header_params=headers, auth_settings=["BearerToken"]
         )
         try:
-            response = self.client.call_api(*request[:3], body=body, _request_timeout=timeout)
+            response: Any = self.client.call_api(*request[:3], body=body, _request_timeout=timeout)
             if response.status >= 300:
                 answer = _parsed(response.read().decode(errors="replace"))
                 raise refused(response.status, answer if isinstance(answer, dict) else {"message": answer})
@@ -165,7 +173,8 @@ def of_kubeconfig(path: str | None, context: str | None) -> Api:
 
     configuration = client.Configuration()
     try:
-        config.load_kube_config(path, context, client_configuration=configuration, persist_config=False)
+        load: Any = config.load_kube_config  # untyped
+        load(path, context, client_configuration=configuration, persist_config=False)
     except config.ConfigException as exc:
         raise BadInput(
             f"{path or 'the kubeconfig'}, context {context}: {exc}",

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from canary_tutorial.series import Series
+from canary_tutorial.series import Series, role
 from canary_tutorial.timeline import Point, Step, steps
 
 GREY = "#777777"  # text and axes: readable on white and on black
@@ -80,22 +80,14 @@ class Chart:
         return (min(xs), max(xs)) if xs else (0.0, 1.0)
 
 
-def role(labels: Mapping[str, str]) -> str:
-    """primary, shifted or mirrored: what the webinar's two labels say of a series."""
-    if "-shadow" in labels.get("request_host", ""):
-        return "mirrored"
-    return "primary" if labels.get("destination_workload", "").endswith("-primary") else "shifted"
-
-
 def release_chart(
     series: Sequence[Series], points: Sequence[Point], began: float, end: float, title: str = ""
 ) -> Chart:
     """The webinar's plot, and below it the weights; time in seconds since `began` (both in seconds since the epoch)."""
-    ordered = sorted(series, key=lambda s: list(ROLES).index(role(s.labels)))
-    rates = [
-        Line(f"{role(s.labels)}: {_label(s)}", _since(began, with_gaps(s.samples)), ROLES[role(s.labels)])
-        for s in ordered
-    ]
+    rates = []
+    for name, style in ROLES.items():
+        found = [s for s in series if role(s.labels) == name] or [Series({}, [])]
+        rates += [Line(f"{name}: {_label(s)}", _since(began, with_gaps(s.samples)), style) for s in found]
     stretches = steps(points, end) if points else []
     bands = [Band(max(s.start, min_x(series, points)) - began, s.end - began, s.phase) for s in _by_phase(stretches)]
     tracks = [
@@ -147,7 +139,9 @@ def _by_phase(stretches: Sequence[Step]) -> list[Step]:
 
 
 def _label(series: Series) -> str:
-    return f"{series.labels.get('destination_workload', '?')}, {series.labels.get('request_host', '?')}"
+    if not series.labels:
+        return "none yet"
+    return f"{series.labels.get('destination_workload', '')}, {series.labels.get('request_host', 'no request_host')}"
 
 
 def _since(began: float, samples: Sequence[XY]) -> list[XY]:
@@ -175,8 +169,8 @@ def plotly_figure(chart: Chart) -> Any:
         if track.top is not None:
             figure.update_yaxes(autorangeoptions={"include": [0, track.top * 1.05]}, row=row, col=1)
     figure.update_xaxes(title_text=chart.x_title, row=len(chart.tracks), col=1)
-    figure.update_xaxes(gridcolor="rgba(128,128,128,.25)", zeroline=False)
-    figure.update_yaxes(gridcolor="rgba(128,128,128,.25)", zeroline=False)
+    for axes in (figure.update_xaxes, figure.update_yaxes):
+        axes(gridcolor="rgba(128,128,128,.25)", zeroline=False)
     figure.update_layout(
         title={"text": chart.title, "x": 0, "xanchor": "left", "font": {"size": 14}},
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"color": GREY, "family": FONT},
@@ -188,12 +182,16 @@ def plotly_figure(chart: Chart) -> Any:
 
 def trace(line: Line) -> dict[str, Any]:
     """A line as plotly's scatter trace; also what a live picture sets anew on each refresh."""
+    style = line.style
     return {
-        "name": line.name, "x": [round(x, 2) for x, _ in line.points], "y": [None if y is None else round(y, 3) for _, y in line.points],
-        "mode": "lines" if line.step else "lines+markers", "connectgaps": False,
-        "line": {"color": line.style.colour, "dash": line.style.dash, "width": 2.5, "shape": "hv" if line.step else "linear"},
-        "marker": {"symbol": line.style.marker, "size": 7, "maxdisplayed": 14, "color": line.style.colour},
-    }  # fmt: skip
+        "name": line.name,
+        "x": [round(x, 2) for x, _ in line.points],
+        "y": [None if y is None else round(y, 3) for _, y in line.points],
+        "mode": "lines" if line.step else "lines+markers",
+        "connectgaps": False,
+        "line": {"color": style.colour, "dash": style.dash, "width": 2.5, "shape": "hv" if line.step else "linear"},
+        "marker": {"symbol": style.marker, "size": 7, "maxdisplayed": 14, "color": style.colour},
+    }
 
 
 def bands(chart: Chart) -> dict[str, Any]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
+from itertools import pairwise
 from math import ceil, floor, log10
 
 from canary_tutorial.charts import FONT, GREY, Chart, Line, Style, Track
 
 WIDTH, LEFT, RIGHT, TOP, GAP = 900, 64, 16, 48, 22
 UNIT = 120  # pixels of height for a share of 1
-Scale = Callable[[float], float]  # from a value to a pixel
+GRID = {"stroke": "#808080", "stroke_opacity": ".25"}
 DASHES = {"solid": "none", "dash": "9 5", "dot": "2 4"}
+Scale = Callable[[float], float]  # from a value to a pixel
 
 
 def svg(chart: Chart) -> str:
@@ -26,37 +28,25 @@ def svg(chart: Chart) -> str:
     def x(value: float) -> float:
         return LEFT + plot * (value - x0) / ((x1 - x0) or 1)
 
-    parts, top = [], float(TOP)
     bottom = TOP + sum(track.share * UNIT for track in chart.tracks) + GAP * (len(chart.tracks) - 1)
-    last = x0 - 1e9
-    for i, band in enumerate(chart.bands):
-        left, right = x(band.start), x(band.end)
-        parts.append(
-            f'<rect x="{left:.1f}" y="{TOP}" width="{max(0, right - left):.1f}" height="{bottom - TOP:.1f}" fill="#808080" fill-opacity="{0.16 if i % 2 else 0.05}"/>'
-        )
-        lift = 14 if (left + right) / 2 - last < 64 else 0  # two narrow bands: the second name one line higher
-        last = (left + right) / 2 if not lift else last
-        parts.append(_text((left + right) / 2, TOP - 6 - lift, band.text, "middle", 11))
+    parts = [*_bands(chart, x, bottom)]
+    top = float(TOP)
     for track in chart.tracks:
-        height = track.share * UNIT
-        parts += _track(track, x, top, height)
-        top += height + GAP
+        parts += _track(track, x, top, track.share * UNIT)
+        top += track.share * UNIT + GAP
     for value in ticks(x0, x1, 10):
         parts.append(_text(x(value), bottom + 16, f"{value:g}", "middle"))
-        parts.append(
-            f'<line x1="{x(value):.1f}" x2="{x(value):.1f}" y1="{TOP}" y2="{bottom:.1f}" stroke="#808080" stroke-opacity=".25"/>'
-        )
+        parts.append(_tag("line", x1=x(value), x2=x(value), y1=TOP, y2=bottom, **GRID))
     parts.append(_text(LEFT + plot / 2, bottom + 36, chart.x_title, "middle"))
-    legend, height = _legend(chart, bottom + 58)
-    parts += legend
     parts.append(_text(LEFT, 14, chart.title, "start", 14))
+    lines: Sequence[Line] = chart.tracks[0].lines if chart.tracks else ()
+    parts += _legend(lines, bottom + 58)
     described = "; ".join(f"{track.title}: {', '.join(line.name for line in track.lines)}" for track in chart.tracks)
-    total = bottom + 58 + height
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {WIDTH} {total:.0f}" width="100%" '
-        f'style="max-width:{WIDTH}px" font-family="{FONT}" font-size="12" fill="{GREY}">'
-        f"<title>{escape(chart.title)}</title><desc>{escape(described)}</desc>{''.join(parts)}</svg>"
-    )
+    return _tag(
+        "svg", _tag("title", escape(chart.title)) + _tag("desc", escape(described)) + "".join(parts),
+        xmlns="http://www.w3.org/2000/svg", role="img", viewBox=f"0 0 {WIDTH} {bottom + 58 + 18 * len(lines):.0f}",
+        width="100%", style=f"max-width:{WIDTH}px", font_family=FONT, font_size=12, fill=GREY,
+    )  # fmt: skip
 
 
 def ticks(low: float, high: float, about: int) -> list[float]:
@@ -69,6 +59,20 @@ def ticks(low: float, high: float, about: int) -> list[float]:
     return [round(step * n, 10) for n in range(ceil(low / step), floor(high / step) + 1)]
 
 
+def _bands(chart: Chart, x: Scale, bottom: float) -> Iterator[str]:
+    named = -1e9
+    for i, band in enumerate(chart.bands):
+        left, right = x(band.start), x(band.end)
+        opacity = 0.16 if i % 2 else 0.05
+        yield _tag(
+            "rect", x=left, y=TOP, width=max(0, right - left), height=bottom - TOP, fill="#808080", fill_opacity=opacity
+        )
+        middle = (left + right) / 2
+        lift = 14 if middle - named < 64 else 0  # two narrow bands: the second one's name a line higher
+        named = named if lift else middle
+        yield _text(middle, TOP - 6 - lift, band.text, "middle", 11)
+
+
 def _track(track: Track, x: Scale, top: float, height: float) -> Iterator[str]:
     values = [y for line in track.lines for _, y in line.points if y is not None]
     highest = max([*values, *(limit.value for limit in track.limits), track.top or 0, 1e-9]) * 1.08
@@ -77,13 +81,15 @@ def _track(track: Track, x: Scale, top: float, height: float) -> Iterator[str]:
         return top + height * (1 - value / highest)
 
     for value in ticks(0, highest, max(2, int(height / 45))):
-        yield f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#808080" stroke-opacity=".25"/>'
+        yield _tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y(value), y2=y(value), **GRID)
         yield _text(LEFT - 8, y(value) + 4, f"{value:g}", "end")
     middle = top + height / 2
-    yield f'<text x="16" y="{middle:.1f}" text-anchor="middle" transform="rotate(-90 16 {middle:.1f})">{escape(track.title)}</text>'
+    turned = f"rotate(-90 16 {middle:.1f})"
+    yield _tag("text", escape(track.title), x=16, y=middle, text_anchor="middle", transform=turned)
     for limit in track.limits:
-        yield f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(limit.value):.1f}" y2="{y(limit.value):.1f}" stroke="{GREY}" stroke-dasharray="10 4 2 4"/>'
-        yield _text(WIDTH - RIGHT, y(limit.value) - 5, limit.text, "end", 11)
+        at = y(limit.value)
+        yield _tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at, stroke=GREY, stroke_dasharray="10 4 2 4")
+        yield _text(WIDTH - RIGHT, at - 5, limit.text, "end", 11)
     for line in track.lines:
         yield from _line(line, x, y)
 
@@ -92,11 +98,8 @@ def _line(line: Line, x: Scale, y: Scale) -> Iterator[str]:
     for run in _runs(line):
         pairs = [(x(at), y(value)) for at, value in run]
         if line.step:
-            pairs = [
-                p for (xa, ya), (xb, _) in zip(pairs, pairs[1:], strict=False) for p in ((xa, ya), (xb, ya))
-            ] + pairs[-1:]
-        path = " ".join(f"{px:.1f},{py:.1f}" for px, py in pairs)
-        yield f'<polyline points="{path}" fill="none" stroke="{line.style.colour}" stroke-width="2.5" stroke-dasharray="{DASHES[line.style.dash]}"/>'
+            pairs = [corner for (xa, ya), (xb, _) in pairwise(pairs) for corner in ((xa, ya), (xb, ya))] + pairs[-1:]
+        yield _tag("polyline", points=" ".join(f"{px:.1f},{py:.1f}" for px, py in pairs), fill="none", **_stroke(line))
         if not line.step:
             yield from (_marker(px, py, line.style) for px, py in pairs[:: max(1, len(pairs) // 12)])
 
@@ -112,25 +115,31 @@ def _runs(line: Line) -> list[list[tuple[float, float]]]:
     return [run for run in runs if run]
 
 
+def _stroke(line: Line) -> dict[str, str]:
+    return {"stroke": line.style.colour, "stroke_width": "2.5", "stroke_dasharray": DASHES[line.style.dash]}
+
+
 def _marker(x: float, y: float, style: Style) -> str:
     fill = "none" if style.marker.endswith("open") else style.colour
     if style.marker == "diamond":
-        return f'<path d="M{x:.1f} {y - 5:.1f}l5 5l-5 5l-5 -5z" fill="{fill}"/>'
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{fill}" stroke="{style.colour}" stroke-width="1.5"/>'
+        return _tag("path", d=f"M{x:.1f} {y - 5:.1f}l5 5l-5 5l-5 -5z", fill=fill)
+    return _tag("circle", cx=x, cy=y, r=3.5, fill=fill, stroke=style.colour, stroke_width=1.5)
 
 
-def _legend(chart: Chart, top: float) -> tuple[list[str], float]:
-    """One row per line of the first track (the others repeat its roles), and the height of it all."""
-    lines: Sequence[Line] = chart.tracks[0].lines if chart.tracks else ()
-    parts = []
+def _legend(lines: Sequence[Line], top: float) -> Iterator[str]:
+    """One row per line of the first track; the others repeat its roles."""
     for i, line in enumerate(lines):
         y = top + 18 * i
-        parts.append(
-            f'<line x1="{LEFT}" x2="{LEFT + 44}" y1="{y}" y2="{y}" stroke="{line.style.colour}" stroke-width="2.5" stroke-dasharray="{DASHES[line.style.dash]}"/>'
-        )
-        parts += [_marker(LEFT + 22, y, line.style), _text(LEFT + 54, y + 4, line.name, "start")]
-    return parts, 18 * len(lines)
+        yield _tag("line", x1=LEFT, x2=LEFT + 44, y1=y, y2=y, **_stroke(line))
+        yield _marker(LEFT + 22, y, line.style)
+        yield _text(LEFT + 54, y + 4, line.name, "start")
 
 
 def _text(x: float, y: float, text: str, anchor: str, size: int = 12) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}">{escape(text)}</text>'
+    return _tag("text", escape(text), x=x, y=y, text_anchor=anchor, font_size=size)
+
+
+def _tag(name: str, inside: str = "", **attributes: str | float) -> str:
+    """One element; numbers rounded to a tenth of a pixel, underscores as dashes."""
+    words = (f'{k.replace("_", "-")}="{round(v, 2) if isinstance(v, float) else v}"' for k, v in attributes.items())
+    return f"<{name} {' '.join(words)}>{inside}</{name}>"

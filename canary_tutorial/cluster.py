@@ -8,12 +8,13 @@ an object that was there before, made by someone else, never gets the label. A k
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from canary_tutorial import manifests, pods, rollouts
-from canary_tutorial.api import APPLY, STRATEGIC, TABLE, Api, Obj, Resource
+from canary_tutorial.api import APPLY, MERGE, STRATEGIC, TABLE, Api, Obj, Resource
 from canary_tutorial.errors import BadInput, Missing, Refused
 from canary_tutorial.progress import Line
 from canary_tutorial.tables import Table
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     from canary_tutorial.canary import Canary
     from canary_tutorial.metrics import Metrics
 
+MANAGER = "canary-tutorial"
+WATCH = 10  # seconds after which a watch is begun anew, and looks whether it is still wanted
 LABEL = {"app.kubernetes.io/part-of": "canary-tutorial"}
 ALL = "*"
+Objects = list[Obj]
 
 
 class Cluster:
@@ -49,30 +53,35 @@ class Cluster:
         except Missing:
             return None
 
-    def list(self, kind: str, namespace: str | None = None, labels: str = "") -> list[Obj]:
+    def list(self, kind: str, namespace: str | None = None, labels: str = "") -> Objects:
         """All objects of a kind; `labels` is a selector such as "app=podinfo"."""
         resource = self.api.resource(kind)
-        answer = self.api.request("GET", self._path(kind, None, namespace), labelSelector=labels)
+        answer = self.api.request("GET", self._path(kind, None, namespace), query={"labelSelector": labels})
         return [{"apiVersion": resource.group_version, "kind": resource.kind, **item} for item in answer["items"]]
 
     def table(self, kind: str, namespace: str | None = None, labels: str = "", wide: bool = False) -> Table:
         """What `kubectl get` shows: the API server makes that table itself."""
-        answer = self.api.request("GET", self._path(kind, None, namespace), accept=TABLE, labelSelector=labels)
+        answer = self.api.request(
+            "GET", self._path(kind, None, namespace), query={"labelSelector": labels}, accept=TABLE
+        )
         return Table.of_server(answer, wide)
 
-    def watch(self, kind: str, namespace: str | None = None, name: str = "") -> Iterator[tuple[str, Obj]]:
-        """(ADDED | MODIFIED | DELETED, object) for what is there and for whatever happens to it; without end.
+    def watch(
+        self, kind: str, namespace: str | None = None, name: str = "", stop: threading.Event | None = None
+    ) -> Iterator[tuple[str, Obj]]:
+        """(ADDED | MODIFIED | DELETED, object) for what is there and for whatever happens to it, until `stop` is set.
 
         Starts again by itself where a watch ends or has fallen too far behind (410), so an ADDED may come twice.
         """
         path, only = self._path(kind, None, namespace), f"metadata.name={name}" if name else ""
-        while True:
-            listed = self.api.request("GET", path, fieldSelector=only)
+        stop = stop or threading.Event()
+        while not stop.is_set():
+            listed = self.api.request("GET", path, query={"fieldSelector": only})
             yield from (("ADDED", item) for item in listed["items"])
             version = listed["metadata"]["resourceVersion"]
-            while version:
-                query = {"watch": "1", "resourceVersion": version, "fieldSelector": only, "timeoutSeconds": 300}
-                for line in self.api.lines(path, **query):
+            while version and not stop.is_set():
+                query = {"watch": "1", "resourceVersion": version, "fieldSelector": only, "timeoutSeconds": WATCH}
+                for line in self.api.lines(path, query):
                     event = json.loads(line)
                     if event["type"] == "ERROR":
                         version = ""
@@ -104,7 +113,7 @@ class Cluster:
         if before is None or is_ours(before):
             labels = {**obj["metadata"].get("labels", {}), **LABEL}
             obj = {**obj, "metadata": {**obj["metadata"], "labels": labels}}
-        after = self.api.request("PATCH", path, obj, content_type=APPLY, fieldManager="canary-tutorial", force="true")
+        after = self.api.request("PATCH", path, obj, {"fieldManager": MANAGER, "force": "true"}, content_type=APPLY)
         if resource.kind == "CustomResourceDefinition":
             self.wait_established(name)
         if before is None:
@@ -140,7 +149,7 @@ class Cluster:
         """`kubectl scale`: through the scale subresource."""
         kind, name = _split(target)
         body = {"spec": {"replicas": replicas}}
-        self.patch(kind, name, body, namespace, how="application/merge-patch+json", subresource="scale")
+        self.patch(kind, name, body, namespace, how=MERGE, subresource="scale")
 
     def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
         """`kubectl delete --wait=false`; nothing happens where there is nothing. Raises Refused."""
@@ -150,7 +159,7 @@ class Cluster:
             return
 
     def clean_up(self) -> Table:
-        """Delete what the tutorial created: the objects of the kinds in manifests/ that carry LABEL. Waits for the end."""
+        """Delete what the tutorial created: what carries LABEL, of the kinds in manifests/. Waits until it is gone."""
         kinds = {obj["kind"] for path in manifests.home().glob("*.yaml") for obj in manifests.read(path)}
         last = ["Deployment", "ServiceAccount", "CustomResourceDefinition", "Namespace"]
         rows = []
@@ -233,8 +242,7 @@ class Cluster:
             "tailLines": tail,
             "previous": "true" if previous else None,
         }
-        answer = self.api.request("GET", path, accept="*/*", parse=False, **query)
-        return str(answer)
+        return str(self.api.request("GET", path, query=query, accept="*/*", parse=False))
 
     def pod(self, target: str, namespace: str | None = None) -> Obj:
         """The pod that `kubectl exec TARGET` would take: by name, or a running one of `deployment/NAME`."""
@@ -259,7 +267,7 @@ class Cluster:
         return self.api.request("GET", self.page(service, path, namespace), accept="*/*")
 
     def page(self, service: str, path: str = "/", namespace: str | None = None) -> str:
-        """The path, below the API server's address, at which a service's web page answers; the same on every cluster."""
+        """The path below the API server's address at which a service's web page answers; the same on every cluster."""
         return f"/api/v1/namespaces/{namespace or self.namespace}/services/{service}/proxy/{path.lstrip('/')}"
 
     # -- the rest of the helper ---------------------------------------------------------------------------------
@@ -277,10 +285,10 @@ class Cluster:
 
         return Metrics.of_cluster(self)
 
-    def events(self, name: str, namespace: str | None = None, kind: str = "") -> list[Obj]:
+    def events(self, name: str, namespace: str | None = None, kind: str = "") -> Objects:
         """The events about one object, oldest first."""
         only = f"involvedObject.name={name}" + (f",involvedObject.kind={kind}" if kind else "")
-        found = self.api.request("GET", self._path("events", None, namespace), fieldSelector=only)["items"]
+        found = self.api.request("GET", self._path("events", None, namespace), query={"fieldSelector": only})["items"]
         return sorted(
             found,
             key=lambda e: (e.get("lastTimestamp") or e.get("eventTime") or "", int(e["metadata"]["resourceVersion"])),

@@ -41,10 +41,8 @@ def connect(context: str | None = None, *, namespace: str = "test") -> Cluster:
     cluster = Cluster(name, door, version, namespace)
     print(f"Connected to {name}: {door.server}, Kubernetes {version}.")
     if context:
-        print(
-            f"The lessons write into the namespaces {' and '.join(sorted({*WRITES, namespace}))} of that cluster, and nowhere else;"
-        )
-        print("everything that they create carries a label, and clean_up() removes exactly that.")
+        print(f"The lessons write into its namespaces {' and '.join(sorted({*WRITES, namespace}))}, and nowhere else.")
+        print("What they create carries a label, and clean_up() removes exactly that.")
     return cluster
 
 

@@ -1,7 +1,8 @@
-"""The YAML files below `manifests/`: find, read, and change a few values on the way to the cluster. Pure but for reading.
+"""The YAML files below `manifests/`: find, read, and change a few values on the way to the cluster.
 
 The files carry the webinar's values (an interval of 30s), so that `kubectl apply -f` does what the notebook does, only
 slower. A lesson that wants to be quick names what it changes, and sees it: every change is listed as `path: old → new`.
+I/O: reading files.
 """
 
 from __future__ import annotations
@@ -70,13 +71,15 @@ def change(objects: list[Obj], settings: Mapping[str, Any]) -> tuple[list[Obj], 
         if name not in SETTINGS:
             raise BadInput(f"there is no setting {name}", f"Those that there are: {', '.join(SETTINGS)}.")
         kind, path = SETTINGS[name]
-        places = [place for obj in objects if obj["kind"] == kind for place in _places(obj, path.split("."))]
-        if not places:
+        hit = False
+        for obj in (obj for obj in objects if obj["kind"] == kind):
+            for place, key in _places(obj, path.split(".")):
+                hit = True
+                if place.get(key) != value:
+                    lines.append(f"{obj['metadata']['name']} {path}: {place.get(key, 'unset')} → {value}")
+                    place[key] = value
+        if not hit:
             raise BadInput(f"{name} sets {path} of a {kind}, and this file holds none")
-        for obj, key in places:
-            if obj.get(key) != value:
-                lines.append(f"{path}: {obj.get(key, 'unset')} → {value}")
-                obj[key] = value
     return objects, list(dict.fromkeys(lines))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,7 @@ class Metrics:
         return parse(self._ask("custom_query_range", promql, start_time=first, end_time=last, step=f"{step:g}"))
 
     def _ask(self, how: str, promql: str, **options: Any) -> Any:
-        from prometheus_api_client import PrometheusApiClientException
+        from prometheus_api_client.exceptions import PrometheusApiClientException
         from requests import RequestException
 
         try:
@@ -163,9 +164,12 @@ class Metrics:
     def requests(self, start: float, end: float | None = None, reporter: str = "destination") -> list[Requests]:
         """How many requests each workload got in a span, by host and code: differences of counters, no estimates."""
         end = end or time.time()
+        return requests(self.counters(start, end, reporter), start, end)
+
+    def counters(self, start: float, end: float, reporter: str = "destination") -> list[Series]:
+        """The raw scrapes of `istio_requests_total` in a span, and for LOOKBACK seconds before it."""
         selector = f'reporter="{reporter}", destination_workload_namespace="{self.namespace}"'
-        raw = self.query(f"istio_requests_total{{{selector}}}[{end - start + LOOKBACK:.0f}s]", end)
-        return requests(raw, start, end)
+        return self.query(f"istio_requests_total{{{selector}}}[{end - start + LOOKBACK:.0f}s]", end)
 
     def users(self, start: float, end: float | None = None, service: str = "podinfo") -> Users:
         """What users of a service saw: requests without -shadow in their host, counted by the client's sidecar."""
@@ -173,13 +177,11 @@ class Metrics:
         sent = [r for r in self.requests(start, end, "source") if not r.mirrored and service in r.host]
         theirs = sent or [r for r in served if not r.mirrored]
         copies = [r for r in served if r.mirrored]
-        return Users(
-            _count(theirs), _count(r for r in theirs if r.failed), _count(copies), _count(r for r in copies if r.failed),
-            "source" if sent else "destination",
-        )  # fmt: skip
+        (answered, failed), (mirrored, mirrored_failed) = map(_counted, (theirs, copies))
+        return Users(answered, failed, mirrored, mirrored_failed, "source" if sent else "destination")
 
     def check(self) -> None:
-        """Whether the plot can be drawn: Prometheus answers, requests are counted, and request_host is among the labels.
+        """Whether the plot can be drawn: Prometheus answers, requests are counted, with the label request_host.
 
         Raises NoData with the cause that applies.
         """
@@ -209,5 +211,6 @@ class _Token:
         return request
 
 
-def _count(found: Any) -> float:
-    return sum(r.count for r in found)
+def _counted(found: Sequence[Requests]) -> tuple[float, float]:
+    """(all, those that failed)."""
+    return sum(r.count for r in found), sum(r.count for r in found if r.failed)

@@ -15,7 +15,7 @@ def main_container(pod: Obj) -> str:
     """The container that kubectl takes unasked: the annotated one, else the first that is no sidecar."""
     annotated = (pod["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container")
     names = [container["name"] for container in pod["spec"]["containers"]]
-    return annotated or next((name for name in names if name != "istio-proxy"), names[0])
+    return str(annotated or next((name for name in names if name != "istio-proxy"), names[0]))
 
 
 def run(api: Api, pod: Obj, container: str, command: list[str], show: bool = True) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 Obj = dict[str, Any]
 
+STARTING = (None, "ContainerCreating", "PodInitializing")
+
 
 def progress(deployment: Obj) -> tuple[bool, str]:
     """(finished, kubectl's sentence) for a Deployment."""
@@ -34,14 +36,12 @@ def trouble(pods: list[Obj]) -> str:
         status = pod.get("status", {})
         for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
             state, where = container.get("state", {}), f"container {container['name']} of pod {pod['metadata']['name']}"
-            if (waiting := state.get("waiting")) and waiting.get("reason") not in (
-                None,
-                "ContainerCreating",
-                "PodInitializing",
-            ):
+            waiting, ended = state.get("waiting"), state.get("terminated")
+            if waiting and waiting.get("reason") not in STARTING:
                 return f"{where}: {waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
-            if (ended := state.get("terminated")) and ended.get("exitCode"):
-                return f"{where} ended with exit code {ended['exitCode']}: {ended.get('message') or ended.get('reason', '')}"
+            if ended and ended.get("exitCode"):
+                why = ended.get("message") or ended.get("reason", "")
+                return f"{where} ended with exit code {ended['exitCode']}: {why}"
         for condition in status.get("conditions", []):
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
                 return f"pod {pod['metadata']['name']} is not scheduled: {condition.get('message', '')}"

@@ -40,27 +40,28 @@ def _sample(pair: Sequence[Any]) -> tuple[float, float]:
     return float(pair[0]), float(pair[1])
 
 
-def increase(series: Series, start: float, end: float) -> float:
-    """How much a counter grew from `start` to `end`, by its scrapes; one that first appears after `start` began at 0.
+def increase(series: Series, start: float, end: float, watched: float = 0.0) -> float:
+    """How much a counter grew from `start` to `end`, by its scrapes.
 
-    The span's edges fall between two scrapes: what was counted in the part of a scrape interval before `start` may be in,
-    and that before `end` out.
+    One that first appears in the span began at 0, unless Prometheus itself began to look (`watched`) only then: what
+    was counted before nobody knows. The span's edges fall between two scrapes, so that a scrape interval's worth of
+    requests may be in before `start`, and out before `end`.
     """
-    before = series.at(start)
-    last, total = before or 0.0, 0.0
-    for _, value in (s for s in series.samples if start < s[0] <= end):
+    last, total = series.at(start), 0.0
+    for when, value in series.between(start, end):
+        if last is None:
+            last = value if when <= watched else 0.0
         total += value - last if value >= last else value
         last = value
     return total
 
 
-def rate(series: Series, start: float, end: float) -> float | None:
-    """Growth per second between the first and the last scrape inside the span; None with fewer than two."""
-    inside = series.between(start, end)
-    if len(inside) < 2:
+def rate(counters: Sequence[Series], start: float, end: float) -> float | None:
+    """Growth per second of counters together, from the first to the last scrape in a span; None with fewer than two."""
+    times = sorted({time for series in counters for time, _ in series.between(start, end)})
+    if len(times) < 2:
         return None
-    (first, _), (last, _) = inside[0], inside[-1]
-    return increase(series, first, last) / (last - first)
+    return sum(increase(series, times[0], times[-1]) for series in counters) / (times[-1] - times[0])
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,19 @@ class Requests:
 
 def requests(counters: Iterable[Series], start: float, end: float) -> list[Requests]:
     """The requests that `istio_requests_total` counted in a span, by workload, host and code; the sum over pods."""
+    counters = list(counters)
+    watched = min((series.samples[0][0] for series in counters if series.samples), default=0.0)
     total: dict[tuple[str, str, str], float] = {}
     for series in counters:
-        key = tuple(series.labels.get(k, "") for k in ("destination_workload", "request_host", "response_code"))
-        total[key] = total.get(key, 0) + increase(series, start, end)  # type: ignore[index, arg-type]
+        workload, host, code = (
+            series.labels.get(k, "") for k in ("destination_workload", "request_host", "response_code")
+        )
+        total[workload, host, code] = total.get((workload, host, code), 0) + increase(series, start, end, watched)
     return [Requests(*key, count) for key, count in sorted(total.items()) if count > 0]
+
+
+def role(labels: Mapping[str, str]) -> str:
+    """primary, shifted or mirrored: what the webinar's two labels say of a series."""
+    if "-shadow" in labels.get("request_host", ""):
+        return "mirrored"
+    return "primary" if labels.get("destination_workload", "").endswith("-primary") else "shifted"

@@ -153,7 +153,7 @@ def ticks(spec: Obj) -> int:
 
 
 def weights_to_come(spec: Obj) -> list[int]:
-    """The canary's weights of a release that goes well. The last one may pass maxWeight: 20, 40, 60 for a maximum of 50."""
+    """The canary's weights if all goes well. The last one may pass maxWeight: 20, 40, 60 for a maximum of 50."""
     analysis = spec.get("analysis", {})
     step, listed = analysis.get("stepWeight") or 0, analysis.get("stepWeights") or []
     if not step:

@@ -19,7 +19,7 @@ VERSION = "v1.32.0"
 WANTED = {
     "v1": "Namespace Pod Node Service Endpoints ConfigMap Secret ServiceAccount Event",
     "apps/v1": "Deployment ReplicaSet",
-    "autoscaling/v1": "Scale",
+    "autoscaling/v1": "Scale HorizontalPodAutoscaler",
     "autoscaling/v2": "HorizontalPodAutoscaler",
     "discovery.k8s.io/v1": "EndpointSlice",
     "coordination.k8s.io/v1": "Lease",

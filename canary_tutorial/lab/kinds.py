@@ -79,7 +79,7 @@ REPLICASETS = Kind(
 )
 AUTOSCALERS = Kind(
     "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "horizontalpodautoscaler", True,
-    ("hpa",), ALL, status=True,
+    ("hpa",), ALL, status=True, also_served=("v1",),
 )  # fmt: skip
 ENDPOINTSLICES = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", "endpointslice", True)
 LEASES = Kind("coordination.k8s.io", "v1", "Lease", "leases", "lease", True)

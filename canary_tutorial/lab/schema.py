@@ -77,4 +77,4 @@ def merge_key(schema: Schema) -> str | None:
     """The field by which a strategic merge patch matches the items of this list, if it merges them at all."""
     if "merge" not in schema.get("x-kubernetes-patch-strategy", "").split(","):
         return None
-    return schema.get("x-kubernetes-patch-merge-key", "")
+    return str(schema.get("x-kubernetes-patch-merge-key", ""))

@@ -126,7 +126,9 @@ class Served:
 
     def http(self, method: str, path: str, body: bytes | None = None, **headers: str) -> httpx.Response:
         """One plain request; header names are written with underscores."""
-        given = {"Authorization": f"Bearer {self.token}"} | {key.replace("_", "-"): each for key, each in headers.items()}
+        given = {"Authorization": f"Bearer {self.token}"} | {
+            key.replace("_", "-"): each for key, each in headers.items()
+        }
         with httpx.Client(verify=ssl.create_default_context(cafile=self.ca), trust_env=False) as client:
             return client.request(method, self.url + path, content=body, headers=given, timeout=30)
 
@@ -141,7 +143,9 @@ class Served:
     def pod(self, name: str, containers: tuple[str, ...] = ("app",), port: int = 9898, phase: str = "Running") -> Obj:
         """A pod as a kubelet would leave it."""
         spec = {"nodeName": "lab", "containers": [
-            {"name": each, "image": "x", "ports": [{"containerPort": port, "name": "http"}]} for each in containers]}  # fmt: skip
+            {"name": each, "image": "x", "ports": [{"containerPort": port, "name": "http"}]}
+            for each in containers
+        ]}  # fmt: skip
         status = {"phase": phase, "podIP": "127.0.0.1", "conditions": [{"type": "Ready", "status": "True"}],
                   "containerStatuses": [{"name": each, "ready": True, "restartCount": 0, "image": "x", "imageID": "",
                                          "state": {"running": {}}} for each in containers]}  # fmt: skip
@@ -151,7 +155,7 @@ class Served:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Served]:
-    ca, context = make_ca_and_server_cert(tmp_path)
+    _, context = make_ca_and_server_cert(tmp_path)
     ready = threading.Event()
     found: list[Served] = []
 

@@ -36,7 +36,8 @@ class Page(BaseHTTPRequestHandler):
             self.end_headers()
             return
         length = int(self.headers.get("Content-Length", 0))
-        body = f"{self.command} {self.path} {self.rfile.read(length).decode()} {self.headers.get('Authorization')}".encode()
+        sent = self.rfile.read(length).decode()
+        body = f"{self.command} {self.path} {sent} {self.headers.get('Authorization')}".encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Content-Length", str(len(body)))
@@ -161,7 +162,8 @@ def test_kubectl_port_forward_carries_many_requests(server: Served, kubectl: Kub
     server.pod("web", port=page)
     environment = os.environ | {"KUBECONFIG": str(server.kubeconfig)}
     forwarding = subprocess.Popen(["kubectl", "port-forward", "-n", "test", "pod/web", f":{page}"],
-                                  env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+                                  env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True)  # fmt: skip
     try:
         assert forwarding.stdout
         line = forwarding.stdout.readline()
@@ -195,7 +197,9 @@ def endpoints(server: Served, page: int) -> None:
     server.call(server.store.create, kinds.SERVICES, service)
     address = {"ip": "127.9.9.9", "targetRef": {"kind": "Pod", "name": "web", "namespace": "test"}}
     subsets = [{"addresses": [address], "ports": [{"name": "http", "port": page, "protocol": "TCP"}]}]
-    server.call(server.store.create, kinds.ENDPOINTS, {"metadata": {"name": "web", "namespace": "test"}, "subsets": subsets})
+    server.call(
+        server.store.create, kinds.ENDPOINTS, {"metadata": {"name": "web", "namespace": "test"}, "subsets": subsets}
+    )
 
 
 def test_the_service_proxy_reaches_the_program_and_bends_its_redirects(

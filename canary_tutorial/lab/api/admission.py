@@ -26,7 +26,8 @@ STATUS = "sidecar.istio.io/status"
 def defaulted(store: Store, kind: Kind, version: str, obj: Obj) -> Obj:
     """A complete copy of a decoded object."""
     if kind.custom:
-        return structural.defaulted(obj, crds.schema_of(store, kind, version))  # type: ignore[no-any-return]
+        filled: Obj = structural.defaulted(obj, crds.schema_of(store, kind, version))
+        return filled
     if kind.key == CRDS.key:
         return crds.defaulted(obj)
     obj = clone(obj)
@@ -67,7 +68,7 @@ def wants_sidecar(store: Store, pod: Obj) -> bool:
 def injected(pod: Obj) -> Obj:
     """The pod with its proxy container."""
     pod = clone(pod)
-    proxy = {"name": "istio-proxy", "image": PROXY_IMAGE}
+    proxy: Obj = {"name": "istio-proxy", "image": PROXY_IMAGE}
     proxy["ports"] = [{"containerPort": 15090, "name": "http-envoy-prom", "protocol": "TCP"}]
     defaults.container(proxy)
     pod["spec"]["containers"] = [*pod["spec"]["containers"], proxy]

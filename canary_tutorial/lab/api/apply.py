@@ -36,16 +36,15 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
         raise BadRequest("metadata.managedFields must be nil")
     warnings: list[str] = []
     config = writing.typed(api, request, target, config, warnings)
-    config.setdefault("metadata", {}).setdefault("name", target.name)
+    config["metadata"].setdefault("name", target.name)
     live = api.store.find(target.kind, target.name or "", target.namespace)
-    shape = crds.schema_of(api.store, target.kind, target.version)
+    shape = crds.stored_schema(api.store, target.kind, target.version)
     force = request.query.get("force") in ("true", "1")
     now = timestamp(api.store.now())
     new = applied(live, config, shape, manager, target.api_version, target.subresource, now, force)
     if live is None:
         if config["metadata"]["name"] != target.name:
-            raise BadRequest(f"the name of the object ({config['metadata']['name']}) does not match the name on the URL "
-                             f"({target.name})")  # fmt: skip
+            raise BadRequest(f"the name of the object does not match the name on the URL ({target.name})")
         return writing.respond(api, request, target, writing.store_new(api, request, target, new), warnings, 201)
     writing.keep_identity(target, live, new)
     stored = writing.store_changed(api, request, target, live, new, noted=True)
@@ -73,7 +72,7 @@ def applied(
     if disputes and not force:
         raise conflict(disputes)
     owned_by_others: set[Path] = set().union(*(own for _, own in others)) if others else set()
-    new = _merged(live or {}, {key: value for key, value in config.items()}, shape)
+    new: Obj = _merged(live or {}, config, shape)
     for path in sorted(before - wanted.keys() - owned_by_others, key=len, reverse=True):
         _remove(new, path)
     kept = []

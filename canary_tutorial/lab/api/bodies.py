@@ -1,4 +1,4 @@
-"""What comes in and what goes out: JSON and YAML bodies, read with care and written once.
+"""What comes in and what goes out: JSON, YAML and protobuf bodies, read with care and written once.
 
 A body is untrusted: size, depth, aliases ("YAML bombs"), numbers that are none and broken text are refused with
 400, 413 or 415 before anything else looks at it. Going out, an object's JSON is made once per version and kept
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from canary_tutorial.lab.api import protobuf
 from canary_tutorial.lab.errors import ApiError, BadRequest, TooLarge, UnsupportedMediaType
 from canary_tutorial.lab.store import Obj
 
@@ -62,6 +63,8 @@ def parse_object(body: bytes, content_type: str) -> Obj:
 
 def parse(body: bytes, content_type: str) -> Any:
     """Bytes to values; raises `BadRequest` with what is wrong, `UnsupportedMediaType` for other formats."""
+    if content_type == protobuf.MEDIA_TYPE:
+        return protobuf.decode(body)
     if content_type in YAML_TYPES and not body.lstrip().startswith(b"{"):
         value = _parse_yaml(body)
     elif content_type in JSON_TYPES or content_type in YAML_TYPES or content_type.endswith("+json"):
@@ -69,7 +72,7 @@ def parse(body: bytes, content_type: str) -> Any:
     else:
         raise UnsupportedMediaType(
             "the body of the request was in an unknown format - accepted media types include: "
-            "application/json, application/yaml"
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf"
         )
     if _too_deep(value):
         raise BadRequest(f"the object is nested too deeply: more than {MAX_DEPTH} levels")

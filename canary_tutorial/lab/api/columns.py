@@ -178,10 +178,12 @@ def _deployment_ready(obj: Obj, now: datetime) -> str:
 
 
 def _service_ports(obj: Obj, now: datetime) -> str:
-    ports = obj["spec"].get("ports") or []
-    texts = [f"{each['port']}" + (f":{each['nodePort']}" if each.get("nodePort") else "") + f"/{each.get('protocol', 'TCP')}"
-             for each in ports]  # fmt: skip
-    return ",".join(texts) or "<none>"
+    return ",".join(_service_port(each) for each in obj["spec"].get("ports") or []) or "<none>"
+
+
+def _service_port(port: Obj) -> str:
+    node = f":{port['nodePort']}" if port.get("nodePort") else ""
+    return f"{port['port']}{node}/{port.get('protocol', 'TCP')}"
 
 
 def _external_ip(obj: Obj, now: datetime) -> str:
@@ -247,9 +249,8 @@ def _targets(obj: Obj, now: datetime) -> str:
     texts = []
     for each in obj["spec"].get("metrics") or []:
         resource = each.get("resource") or {}
-        found = ((current.get(resource.get("name")) or {}).get("resource", {}).get("current") or {}).get(
-            "averageUtilization"
-        )
+        reported = (current.get(resource.get("name")) or {}).get("resource", {}).get("current") or {}
+        found = reported.get("averageUtilization")
         wanted = (resource.get("target") or {}).get("averageUtilization", "<auto>")
         now_at = f"{found}%" if found is not None else "<unknown>"
         texts.append(f"{resource.get('name', each.get('type', ''))}: {now_at}/{wanted}%")
@@ -266,6 +267,10 @@ def _event_seen(obj: Obj, now: datetime) -> str:
     return age_of(last or obj["metadata"].get("creationTimestamp"), now)
 
 
+def _event_first(obj: Obj, now: datetime) -> str:
+    return age_of(obj.get("firstTimestamp") or obj["metadata"].get("creationTimestamp"), now)
+
+
 def _event_object(obj: Obj, now: datetime) -> str:
     involved = obj.get("involvedObject") or {}
     return f"{str(involved.get('kind', '')).lower()}/{involved.get('name', '')}"
@@ -275,6 +280,10 @@ def _event_source(obj: Obj, now: datetime) -> str:
     source = obj.get("source") or {}
     parts = [source.get("component") or obj.get("reportingComponent") or "", source.get("host") or ""]
     return ", ".join(part for part in parts if part)
+
+
+def _data_count(obj: Obj, now: datetime) -> int:
+    return len(obj.get("data") or {}) + len(obj.get("binaryData") or {})
 
 
 def _role(obj: Obj, now: datetime) -> str:
@@ -291,7 +300,8 @@ def _subjects(kind: str) -> Cell:
     return cell
 
 
-BINDING = [NAME, Column("Role", _role), AGE, Column("Users", _subjects("User"), 1), Column("Groups", _subjects("Group"), 1),
+BINDING = [NAME, Column("Role", _role), AGE, Column("Users", _subjects("User"), 1),
+           Column("Groups", _subjects("Group"), 1),
            Column("ServiceAccounts", _subjects("ServiceAccount"), 1)]  # fmt: skip
 
 FOR: dict[tuple[str, str], list[Column]] = {
@@ -319,14 +329,14 @@ FOR: dict[tuple[str, str], list[Column]] = {
         NAME, Column("AddressType", _field("addressType")), Column("Ports", _slice_ports),
         Column("Endpoints", _slice_addresses), AGE,
     ],
-    kinds.CONFIGMAPS.key: [NAME, Column("Data", lambda obj, now: len(obj.get("data") or {}) + len(obj.get("binaryData") or {})), AGE],
+    kinds.CONFIGMAPS.key: [NAME, Column("Data", _data_count), AGE],
     kinds.SECRETS.key: [NAME, Column("Type", _field("type")), _count("Data", "data"), AGE],
     kinds.SERVICEACCOUNTS.key: [NAME, _count("Secrets", "secrets"), AGE],
     kinds.EVENTS.key: [
         Column("Last Seen", _event_seen), Column("Type", _field("type", "")), Column("Reason", _field("reason", "")),
         Column("Object", _event_object), Column("Subobject", _field("involvedObject.fieldPath", ""), 1),
         Column("Source", _event_source, 1), Column("Message", lambda obj, now: str(obj.get("message", "")).strip()),
-        Column("First Seen", lambda obj, now: age_of(obj.get("firstTimestamp") or obj["metadata"].get("creationTimestamp"), now), 1),
+        Column("First Seen", _event_first, 1),
         Column("Count", _field("count", 1), 1), Column("Name", NAME.cell, 1),
     ],
     kinds.DEPLOYMENTS.key: [
@@ -338,8 +348,9 @@ FOR: dict[tuple[str, str], list[Column]] = {
         _integer("Ready", "status.readyReplicas"), AGE, *CONTAINERS, SELECTOR,
     ],
     kinds.AUTOSCALERS.key: [
-        NAME, Column("Reference", _hpa_reference), Column("Targets", _targets), Column("MinPods", _field("spec.minReplicas")),
-        _integer("MaxPods", "spec.maxReplicas"), _integer("Replicas", "status.currentReplicas"), AGE,
+        NAME, Column("Reference", _hpa_reference), Column("Targets", _targets),
+        Column("MinPods", _field("spec.minReplicas")), _integer("MaxPods", "spec.maxReplicas"),
+        _integer("Replicas", "status.currentReplicas"), AGE,
     ],
     kinds.LEASES.key: [NAME, Column("Holder", _field("spec.holderIdentity", "")), AGE],
     kinds.ROLES.key: [NAME, CREATED],

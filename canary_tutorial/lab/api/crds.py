@@ -18,13 +18,19 @@ Obj = dict[str, Any]
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 
-def schema_of(store: Store, kind: Kind, version: str) -> Schema:
-    """The schema that objects of a kind must keep in one version."""
+def schema_of(store: Store, kind: Kind, version: str, group: str | None = None) -> Schema:
+    """The schema that objects of a kind must keep in one version; `group` if it is another form's."""
     if not kind.custom:
-        api_version = f"{kind.group}/{version}" if kind.group else version
+        group = kind.group if group is None else group
+        api_version = f"{group}/{version}" if group else version
         return schema.builtin(api_version, kind.kind) or schema.FREE
     openapi = (version_of(store, kind, version).get("schema") or {}).get("openAPIV3Schema")
     return schema.custom(openapi) if openapi else schema.FREE
+
+
+def stored_schema(store: Store, kind: Kind, version: str) -> Schema:
+    """The schema of an object as it is stored: custom kinds keep the version's own, built-in ones have one form."""
+    return schema_of(store, kind, version if kind.custom else kind.version)
 
 
 def version_of(store: Store, kind: Kind, version: str) -> Obj:

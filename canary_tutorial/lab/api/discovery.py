@@ -7,9 +7,10 @@ from typing import Any
 from aiohttp import web
 
 from canary_tutorial.lab.api.bodies import answer, encode
+from canary_tutorial.lab.api.conversion import EVENTS_GROUP
 from canary_tutorial.lab.api.server import Api
 from canary_tutorial.lab.errors import NotFound
-from canary_tutorial.lab.kinds import NAMESPACES, PODS, SERVICEACCOUNTS, SERVICES, Kind
+from canary_tutorial.lab.kinds import EVENTS, NAMESPACES, PODS, SERVICEACCOUNTS, SERVICES, Kind
 
 Obj = dict[str, Any]
 VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
@@ -93,7 +94,7 @@ def groups(api: Api) -> list[tuple[str, list[str]]]:
                 found[kind.group].append(each)
     for group, each, *_ in VIRTUAL:
         found.setdefault(group, [each])
-    found.setdefault("events.k8s.io", ["v1"])
+    found.setdefault(EVENTS_GROUP, ["v1"])
     return list(found.items())
 
 
@@ -108,8 +109,8 @@ def _resources(api: Api, group: str, version: str) -> list[Obj]:
     for kind in sorted(api.store.kinds.values(), key=lambda kind: kind.plural):
         if kind.group == group and version in kind.served:
             found += _resource(kind, version)
-        if group == "events.k8s.io" and kind.key == ("", "events"):
-            found += _resource(Kind("events.k8s.io", "v1", "Event", "events", "event", True, ("ev",)), version)
+        if group == EVENTS_GROUP and kind is EVENTS:
+            found += _resource(kind, version)
     for owner, each, plural, kind_name, namespaced in VIRTUAL:
         if (owner, each) == (group, version):
             singular = kind_name.lower()

@@ -47,7 +47,7 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
 
 
 def choose(pod: Obj, asked: str) -> str:
-    """The container meant: the one asked for, the annotated default, or the first; `BadRequest` if there is none such."""
+    """The container meant: the one asked for, the annotated default, or the only one; else `BadRequest`."""
     spec, name = pod["spec"], pod["metadata"]["name"]
     names = [each["name"] for each in [*spec["containers"], *(spec.get("initContainers") or [])]]
     if asked:

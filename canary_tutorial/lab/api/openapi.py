@@ -77,7 +77,8 @@ def _paths(kind: Kind, version: str, gvk: Obj, name: str) -> Obj:
         options = ["dryRun", "fieldManager", "fieldValidation"] if action in ("post", "put", "patch") else []
         parameters = [{"name": each, "in": "query", "schema": {"type": "string"}} for each in options]
         operation_id = f"{action}{kind.kind}{version}"
-        return {"operationId": operation_id, "parameters": parameters, "responses": {"200": {"description": "OK", **body}},
+        responses = {"200": {"description": "OK", **body}}
+        return {"operationId": operation_id, "parameters": parameters, "responses": responses,
                 "x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk}  # fmt: skip
 
     return {

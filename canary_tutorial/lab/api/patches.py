@@ -55,7 +55,8 @@ def strategic(obj: Any, patch: Obj, shape: Schema) -> Obj:
     """A strategic merge patch by the object's schema."""
     directive = patch.get(DIRECTIVE)
     if directive == "replace":
-        return _without_directives({key: value for key, value in patch.items() if key != DIRECTIVE})
+        replacement: Obj = _without_directives({key: value for key, value in patch.items() if key != DIRECTIVE})
+        return replacement
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):

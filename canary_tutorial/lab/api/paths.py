@@ -6,26 +6,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from canary_tutorial.lab.api.conversion import EVENTS_GROUP
 from canary_tutorial.lab.errors import NotFound
-from canary_tutorial.lab.kinds import NAMESPACES, Kind
+from canary_tutorial.lab.kinds import EVENTS, NAMESPACES, Kind
 
 Kinds = Mapping[tuple[str, str], Kind]
 
 
 @dataclass(frozen=True)
 class Target:
-    """`name` is None for a collection; `tail` is what follows a sub-resource (a proxied path)."""
+    """`name` is None for a collection; `group` and `version` are the URL's, which may be another form of the kind."""
 
     kind: Kind
+    group: str
     version: str
     namespace: str | None = None
     name: str | None = None
     subresource: str | None = None
-    tail: str = ""
 
     @property
     def api_version(self) -> str:
-        return f"{self.kind.group}/{self.version}" if self.kind.group else self.version
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def stored_form(self) -> bool:
+        return self.version == self.kind.version and self.group == self.kind.group
 
 
 def parse(raw_path: str, kinds: Kinds) -> Target:
@@ -44,7 +49,7 @@ def parse(raw_path: str, kinds: Kinds) -> Target:
             raise NotFound.path()
     if not rest:
         raise NotFound.path()
-    kind = kinds.get((group, rest[0]))
+    kind = EVENTS if (group, rest[0]) == (EVENTS_GROUP, EVENTS.plural) else kinds.get((group, rest[0]))
     if kind is None or version not in kind.served or (namespace is not None and not kind.namespaced):
         raise NotFound.path()
     if kind is NAMESPACES and len(rest) > 1:
@@ -53,4 +58,4 @@ def parse(raw_path: str, kinds: Kinds) -> Target:
     if name and kind.namespaced and namespace is None:
         raise NotFound.path()
     subresource = rest[2] if len(rest) > 2 and rest[2] else None
-    return Target(kind, version, namespace, name, subresource, "/".join(rest[3:]))
+    return Target(kind, group, version, namespace, name, subresource)

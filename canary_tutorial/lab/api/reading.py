@@ -10,7 +10,7 @@ import yaml
 from aiohttp import web
 
 from canary_tutorial.lab import selectors
-from canary_tutorial.lab.api import tables, views
+from canary_tutorial.lab.api import conversion, tables, views
 from canary_tutorial.lab.api.bodies import answer, encode
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import Api
@@ -58,10 +58,10 @@ def written(request: web.Request, value: Obj, view: views.View, status: int = 20
 def plain(api: Api, target: Target, obj: Obj) -> bytes:
     """An object's JSON in the version of the URL."""
     if "resourceVersion" not in obj["metadata"] or "uid" not in obj["metadata"]:
-        return encode(obj)  # a dry run: nothing that is stored
-    if target.version == target.kind.version:
+        return encode(obj)  # a dry run: not in the store
+    if target.stored_form:
         return api.encoder(obj)
-    return encode(obj | {"apiVersion": target.api_version})
+    return encode(conversion.from_stored(target.api_version, target.kind.kind, obj))
 
 
 def many(api: Api, request: web.Request, target: Target) -> web.Response:

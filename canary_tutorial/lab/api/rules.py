@@ -6,42 +6,30 @@ all faults.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from canary_tutorial.lab import kinds, selectors
 from canary_tutorial.lab.api import crds
+from canary_tutorial.lab.api.names import (
+    DATA_KEY,
+    DNS_LABEL,
+    DNS_LABEL_1035,
+    DNS_SUBDOMAIN,
+    PATH_SEGMENT,
+    PERCENT,
+    PORT_HINT,
+    SAID,
+    duplicate,
+    label_faults,
+    not_negative,
+)  # fmt: skip
+from canary_tutorial.lab.api.pod_rules import pod_spec
 from canary_tutorial.lab.errors import ApiError, Cause
 from canary_tutorial.lab.kinds import Kind
 
 Obj = dict[str, Any]
 
-LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-DNS_LABEL = re.compile(LABEL)
-DNS_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-DNS_SUBDOMAIN = re.compile(rf"{LABEL}(\.{LABEL})*")
-PATH_SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%]+")
-LABEL_KEY = re.compile(rf"({LABEL}(\.{LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?")
-LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](-?[a-z0-9])*")
-ENV_NAME = re.compile(r"[ -<>-~]+")
-DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
-QUANTITY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
-PORT_HINT = "must be between 1 and 65535, inclusive"
-
-SAID = {
-    DNS_LABEL: ("a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start "
-                "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-                "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"),
-    DNS_LABEL_1035: ("a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
-                     "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
-                     "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"),
-    DNS_SUBDOMAIN: ("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and "
-                    "must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation "
-                    "is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"),
-    PATH_SEGMENT: "may not contain '/' or '%', and may not be '.' or '..'",
-}  # fmt: skip
 NAMES = {
     kinds.NAMESPACES.key: (DNS_LABEL, 63),
     kinds.SERVICES.key: (DNS_LABEL_1035, 63),
@@ -68,15 +56,17 @@ def check_change(kind: Kind, old: Obj, new: Obj) -> list[Cause]:
         if before != after and before is not None:
             causes.append(Cause.invalid(path, _shown(after), "field is immutable"))
     if kind.key == kinds.PODS.key and _frozen(old["spec"]) != _frozen(new["spec"]):
-        hint = ("pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
-                "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
-                "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)")  # fmt: skip
-        causes.append(Cause.forbidden("spec", hint))
+        causes.append(Cause.forbidden("spec", FROZEN))
     if old.get("immutable") and _without_metadata(old) != _without_metadata(new):
         causes.append(Cause.forbidden("data", "field is immutable when `immutable` is set"))
     return causes
 
 
+FROZEN = (
+    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
+    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+)
 IMMUTABLE = {
     kinds.DEPLOYMENTS.key: ("spec.selector",),
     kinds.REPLICASETS.key: ("spec.selector",),
@@ -98,21 +88,9 @@ def _metadata(kind: Kind, meta: Obj) -> list[Cause]:
         causes.append(Cause.invalid("metadata.name", name, f"must be no more than {limit} characters"))
     if not pattern.fullmatch(name):
         causes.append(Cause.invalid("metadata.name", name, SAID[pattern]))
-    return causes + _labels(meta.get("labels") or {}, "metadata.labels") + _annotations(meta.get("annotations") or {})
-
-
-def _labels(labels: Obj, path: str) -> list[Cause]:
-    causes = []
-    for key, value in labels.items():
-        if not LABEL_KEY.fullmatch(key):
-            causes.append(Cause.invalid(path, key, "name part must consist of alphanumeric characters, '-', '_' or '.', "
-                "and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', "
-                "regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"))  # fmt: skip
-        if not LABEL_VALUE.fullmatch(value):
-            causes.append(Cause.invalid(path, value, "a valid label must be an empty string or consist of alphanumeric "
-                "characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  "
-                "or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"))  # fmt: skip
-    return causes
+    return (
+        causes + label_faults(meta.get("labels") or {}, "metadata.labels") + _annotations(meta.get("annotations") or {})
+    )
 
 
 def _annotations(annotations: Obj) -> list[Cause]:
@@ -122,90 +100,16 @@ def _annotations(annotations: Obj) -> list[Cause]:
     return []
 
 
-def _pod_spec(spec: Obj, path: str) -> Iterable[Cause]:
-    containers = spec.get("containers")
-    if not containers:
-        yield Cause.required(f"{path}.containers")
-    names: set[str] = set()
-    volumes = {volume["name"] for volume in spec.get("volumes") or []}
-    for group in ("initContainers", "containers"):
-        for i, each in enumerate(spec.get(group) or []):
-            yield from _container(each, f"{path}.{group}[{i}]", names, volumes)
-    if spec.get("restartPolicy", "Always") not in ("Always", "OnFailure", "Never"):
-        yield Cause.unsupported(f"{path}.restartPolicy", spec["restartPolicy"], ["Always", "OnFailure", "Never"])
-    if spec.get("terminationGracePeriodSeconds", 0) < 0:
-        yield _not_negative(f"{path}.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"])
-
-
-def _container(each: Obj, path: str, names: set[str], volumes: set[str]) -> Iterable[Cause]:
-    name = each.get("name", "")
-    if not name:
-        yield Cause.required(f"{path}.name")
-    elif not DNS_LABEL.fullmatch(name) or len(name) > 63:
-        yield Cause.invalid(f"{path}.name", name, SAID[DNS_LABEL])
-    elif name in names:
-        yield _duplicate(f"{path}.name", name)
-    names.add(name)
-    if not each.get("image"):
-        yield Cause.required(f"{path}.image")
-    for i, port in enumerate(each.get("ports") or []):
-        yield from _container_port(port, f"{path}.ports[{i}]")
-    for i, variable in enumerate(each.get("env") or []):
-        if not variable.get("name"):
-            yield Cause.required(f"{path}.env[{i}].name")
-        elif not ENV_NAME.fullmatch(variable["name"]):
-            yield Cause.invalid(f"{path}.env[{i}].name", variable["name"], "a valid environment variable name must "
-                                "consist only of printable ASCII characters other than '='")  # fmt: skip
-        if variable.get("value") and variable.get("valueFrom"):
-            yield Cause.invalid(f"{path}.env[{i}].valueFrom", "", "may not be specified when `value` is not empty")
-    for i, mount in enumerate(each.get("volumeMounts") or []):
-        if mount["name"] not in volumes:
-            yield Cause(f"{path}.volumeMounts[{i}].name", "FieldValueNotFound", f'Not found: "{mount["name"]}"')
-    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if each.get(name):
-            yield from _probe(each[name], f"{path}.{name}")
-    for kind in ("limits", "requests"):
-        for resource, amount in ((each.get("resources") or {}).get(kind) or {}).items():
-            if not QUANTITY.fullmatch(str(amount)):
-                yield Cause.invalid(f"{path}.resources.{kind}[{resource}]", amount, "quantities must match the regular "
-                    "expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")  # fmt: skip
-
-
-def _container_port(port: Obj, path: str) -> Iterable[Cause]:
-    if not 0 < port["containerPort"] < 65536:
-        yield Cause.invalid(f"{path}.containerPort", port["containerPort"], PORT_HINT)
-    if port.get("name") and (len(port["name"]) > 15 or not PORT_NAME.fullmatch(port["name"])):
-        yield Cause.invalid(f"{path}.name", port["name"], "must be no more than 15 characters" if len(port["name"]) > 15
-            else "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")  # fmt: skip
-    if port.get("protocol", "TCP") not in ("SCTP", "TCP", "UDP"):
-        yield Cause.unsupported(f"{path}.protocol", port["protocol"], ["SCTP", "TCP", "UDP"])
-
-
-def _probe(probe: Obj, path: str) -> Iterable[Cause]:
-    handlers = [name for name in ("exec", "grpc", "httpGet", "tcpSocket") if probe.get(name) is not None]
-    if not handlers:
-        yield Cause.required(path, "must specify a handler type")
-    for name in handlers[1:]:
-        yield Cause.forbidden(f"{path}.{name}", "may not specify more than 1 handler type")
-    for name in ("httpGet", "tcpSocket"):
-        port = (probe.get(name) or {"port": 1})["port"]
-        if isinstance(port, int) and not 0 < port < 65536:
-            yield Cause.invalid(f"{path}.{name}.port", port, PORT_HINT)
-    for name in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"):
-        if probe.get(name, 0) < 0:
-            yield _not_negative(f"{path}.{name}", probe[name])
-
-
 def _workload(obj: Obj) -> Iterable[Cause]:
     spec = obj["spec"]
     if spec.get("replicas", 0) < 0:
-        yield _not_negative("spec.replicas", spec["replicas"])
+        yield not_negative("spec.replicas", spec["replicas"])
     selector, template = spec.get("selector"), spec.get("template") or {}
     labels = (template.get("metadata") or {}).get("labels") or {}
     if not selector or not (selector.get("matchLabels") or selector.get("matchExpressions")):
         yield Cause.invalid("spec.selector", selector or "", "empty selector is invalid for deployment")
     else:
-        yield from _labels(selector.get("matchLabels") or {}, "spec.selector.matchLabels")
+        yield from label_faults(selector.get("matchLabels") or {}, "spec.selector.matchLabels")
         try:
             if not selectors.label_selector(selector)(labels):
                 hint = "`selector` does not match template `labels`"
@@ -213,9 +117,9 @@ def _workload(obj: Obj) -> Iterable[Cause]:
                             f"Invalid value: {_go_map(labels)}: {hint}")  # fmt: skip
         except ApiError as error:
             yield Cause.invalid("spec.selector.matchExpressions", "", error.message)
-    yield from _labels(labels, "spec.template.labels")
+    yield from label_faults(labels, "spec.template.labels")
     pod = template.get("spec") or {}
-    yield from _pod_spec(pod, "spec.template.spec")
+    yield from pod_spec(pod, "spec.template.spec")
     if pod.get("restartPolicy", "Always") in ("OnFailure", "Never"):
         yield Cause.unsupported("spec.template.spec.restartPolicy", pod["restartPolicy"], ["Always"])
 
@@ -232,11 +136,10 @@ def _deployment(obj: Obj) -> Iterable[Cause]:
     for name in ("maxSurge", "maxUnavailable"):
         value = rolling.get(name, 1)
         path = f"spec.strategy.rollingUpdate.{name}"
-        if isinstance(value, str) and not re.fullmatch(r"\d{1,9}%", value):
-            yield Cause.invalid(path, value, "a valid percent string must be a numeric string followed by an ending '%' "
-                                "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')")  # fmt: skip
+        if isinstance(value, str) and not PERCENT.fullmatch(value):
+            yield Cause.invalid(path, value, SAID[PERCENT])
         elif isinstance(value, int) and value < 0:
-            yield _not_negative(path, value)
+            yield not_negative(path, value)
     if {str(rolling.get("maxSurge", 1)).rstrip("%"), str(rolling.get("maxUnavailable", 1)).rstrip("%")} == {"0"}:
         yield Cause.invalid("spec.strategy.rollingUpdate.maxUnavailable", rolling["maxUnavailable"],
                             "may not be 0 when `maxSurge` is 0")  # fmt: skip
@@ -262,7 +165,7 @@ def _service(obj: Obj) -> Iterable[Cause]:
             if not DNS_LABEL.fullmatch(port["name"]):
                 yield Cause.invalid(f"{path}.name", port["name"], SAID[DNS_LABEL])
             if port["name"] in names:
-                yield _duplicate(f"{path}.name", port["name"])
+                yield duplicate(f"{path}.name", port["name"])
             names.add(port["name"])
         if not 0 < port["port"] < 65536:
             yield Cause.invalid(f"{path}.port", port["port"], PORT_HINT)
@@ -271,7 +174,7 @@ def _service(obj: Obj) -> Iterable[Cause]:
             yield Cause.invalid(f"{path}.targetPort", target, PORT_HINT)
         if port.get("protocol") not in ("SCTP", "TCP", "UDP"):
             yield Cause.unsupported(f"{path}.protocol", port["protocol"], ["SCTP", "TCP", "UDP"])
-    yield from _labels(spec.get("selector") or {}, "spec.selector")
+    yield from label_faults(spec.get("selector") or {}, "spec.selector")
 
 
 def _autoscaler(obj: Obj) -> Iterable[Cause]:
@@ -288,13 +191,11 @@ def _data(obj: Obj) -> Iterable[Cause]:
     for part in ("data", "binaryData"):
         for key in obj.get(part) or {}:
             if not DATA_KEY.fullmatch(key):
-                yield Cause.invalid(f"{part}[{key}]", key, "a valid config key must consist of alphanumeric characters, '-', "
-                    "'_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is "
-                    "'[-._a-zA-Z0-9]+')")  # fmt: skip
+                yield Cause.invalid(f"{part}[{key}]", key, SAID[DATA_KEY])
 
 
 CHECKS: dict[tuple[str, str], Any] = {
-    kinds.PODS.key: lambda obj: _pod_spec(obj["spec"], "spec"),
+    kinds.PODS.key: lambda obj: pod_spec(obj["spec"], "spec"),
     kinds.DEPLOYMENTS.key: _deployment,
     kinds.REPLICASETS.key: _workload,
     kinds.SERVICES.key: _service,
@@ -331,11 +232,3 @@ def _frozen(spec: Obj) -> Obj:
 
 def _without_metadata(obj: Obj) -> Obj:
     return {key: value for key, value in obj.items() if key != "metadata"}
-
-
-def _not_negative(path: str, value: Any) -> Cause:
-    return Cause.invalid(path, value, "must be greater than or equal to 0")
-
-
-def _duplicate(path: str, value: str) -> Cause:
-    return Cause(path, "FieldValueDuplicate", f'Duplicate value: "{value}"')

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -35,7 +35,7 @@ class Api:
     authenticate: Callable[[str], User | None]
     version: str
     issue_token: Callable[[str, str], str] | None = None
-    rooms: dict[str, Room] = field(default_factory=dict)
+    rooms: Mapping[str, Room] = field(default_factory=dict)
     encoder: Encoder = field(default_factory=Encoder)
     snapshots: dict[str, list[Obj]] = field(default_factory=dict)
     _client: aiohttp.ClientSession | None = None

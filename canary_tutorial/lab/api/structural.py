@@ -183,7 +183,7 @@ def _combined(value: Any, shape: Schema, path: str) -> list[Cause]:
         if fitting == 0:
             found = ". Found none valid" if word == "oneOf" else ""
             causes.append(_nameless(f'"{path}" {said}{found}'))
-            causes += min(results, key=len)
+            causes += sorted(results, key=len)[0]
         elif word == "oneOf" and fitting > 1:
             causes.append(_nameless(f'"{path}" {said}. Found {fitting} valid alternatives'))
     if "not" in shape and not _check(value, shape["not"], path):

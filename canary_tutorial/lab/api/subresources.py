@@ -52,8 +52,8 @@ def _replicas(target: Target, scale: Any) -> int:
     spec = scale.get("spec") if isinstance(scale, dict) else None
     replicas = (spec or {}).get("replicas", 0) if isinstance(spec, dict | None) else None
     if isinstance(replicas, bool) or not isinstance(replicas, int) or abs(replicas) >= 2**31:
-        raise BadRequest('Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal into Go struct field '
-                         "ScaleSpec.spec.replicas of type int32")  # fmt: skip
+        unreadable = "json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32"
+        raise BadRequest(f'Scale in version "v1" cannot be handled as a Scale: {unreadable}')
     if replicas < 0:
         cause = Cause.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
         raise Invalid.of(target.kind, target.name or "", [cause])

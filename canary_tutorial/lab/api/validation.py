@@ -55,9 +55,9 @@ def _known(value: Any, shape: Schema, path: str, unknown: list[str], typed: bool
     return kept
 
 
-def check_types(obj: Obj, kind: Kind, version: str) -> None:
+def check_types(obj: Obj, api_version: str, kind: Kind) -> None:
     """A built-in kind's types and required fields; `BadRequest` as a decoder says it, or `Invalid`."""
-    api_version = f"{kind.group}/{version}" if kind.group else version
+    version = api_version.rpartition("/")[2]
     try:
         compiled(api_version, kind.kind)(obj)
     except fastjsonschema.JsonSchemaValueException as error:
@@ -117,7 +117,7 @@ def missing(value: Any, shape: Schema, path: str) -> list[Cause]:
 
 def _go_message(error: fastjsonschema.JsonSchemaValueException, root: Schema) -> str:
     """`json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`."""
-    steps = [step for step in re.split(r"[.\[\]]+", error.name.removeprefix("data")) if step]
+    steps = [step for step in re.split(r"[.\[\]]+", (error.name or "").removeprefix("data")) if step]
     shape, struct, names = root, "", []
     for step in steps:
         if step.isdigit() and shape.get("type") == "array":

@@ -12,7 +12,18 @@ from typing import Any
 from aiohttp import web
 
 from canary_tutorial.lab import schema
-from canary_tutorial.lab.api import admission, bodies, crds, managed, patches, reading, rules, structural, validation
+from canary_tutorial.lab.api import (
+    admission,
+    bodies,
+    conversion,
+    crds,
+    managed,
+    patches,
+    reading,
+    rules,
+    structural,
+    validation,
+)
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import Api
 from canary_tutorial.lab.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
@@ -27,7 +38,7 @@ async def create(api: Api, request: web.Request, target: Target) -> web.StreamRe
     obj = await bodies.read_object(request)
     warnings: list[str] = []
     obj = typed(api, request, target, obj, warnings)
-    meta = obj.setdefault("metadata", {})
+    meta = obj["metadata"]
     if not meta.get("name") and meta.get("generateName"):
         meta["name"] = meta["generateName"][:58] + "".join(random.choices(SUFFIX, k=5))
     created = store_new(api, request, target, obj)
@@ -63,7 +74,7 @@ async def update(api: Api, request: web.Request, target: Target) -> web.StreamRe
     obj = await bodies.read_object(request)
     warnings: list[str] = []
     obj = typed(api, request, target, obj, warnings)
-    meta = obj.setdefault("metadata", {})
+    meta = obj["metadata"]
     old = api.store.get(target.kind, target.name or "", target.namespace)
     if meta.get("name") and meta["name"] != target.name:
         raise BadRequest(f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})")
@@ -99,13 +110,13 @@ async def patch(api: Api, request: web.Request, target: Target) -> web.StreamRes
     media = bodies.media_type(request)
     accepted = PATCHES - ({"application/strategic-merge-patch+json"} if target.kind.custom else set())
     if media not in accepted:
-        known = ", ".join(sorted(accepted) + ["application/apply-patch+yaml"])
+        known = ", ".join([*sorted(accepted), "application/apply-patch+yaml"])
         raise UnsupportedMediaType(
             f"the body of the request was in an unknown format - accepted media types include: {known}"
         )
     change = bodies.parse(await bodies.read(request), media)
     old = api.store.get(target.kind, target.name or "", target.namespace)
-    shown = old | {"apiVersion": target.api_version}
+    shown = conversion.from_stored(target.api_version, target.kind.kind, old)
     if media == "application/json-patch+json":
         new = patches.json_patch(shown, change)
     elif not isinstance(change, dict):
@@ -130,7 +141,7 @@ def typed(
     if not isinstance(obj, dict):
         raise BadRequest(f"cannot restore struct from: {bodies.go_type(obj)}")
     _same_kind(target, obj)
-    shape = crds.schema_of(api.store, kind, target.version)
+    shape = crds.schema_of(api.store, kind, target.version, target.group)
     known, unknown = validation.decode(obj, shape, kind)
     mode = request.query.get("fieldValidation") or "Warn"
     if mode not in ("Strict", "Warn", "Ignore"):
@@ -147,8 +158,8 @@ def typed(
     if kind.custom:
         structural.check_metadata(known)
     else:
-        validation.check_types(known, kind, target.version)
-    return known
+        validation.check_types(known, target.api_version, kind)
+    return {"metadata": {}} | conversion.to_stored(target.api_version, kind.kind, known)
 
 
 def structural_causes(api: Api, target: Target, obj: Obj) -> list[Cause]:
@@ -178,7 +189,7 @@ def _same_namespace(target: Target, meta: Obj) -> None:
 
 
 def keep_identity(target: Target, old: Obj, new: Obj) -> None:
-    meta = new.setdefault("metadata", {})
+    meta = new["metadata"]
     for name in ("name", "namespace"):
         if meta.get(name, "") != old["metadata"].get(name, ""):
             cause = Cause.invalid(f"metadata.{name}", meta.get(name, ""), "field is immutable")
@@ -187,7 +198,7 @@ def keep_identity(target: Target, old: Obj, new: Obj) -> None:
 
 def note(api: Api, request: web.Request, target: Target, old: Obj | None, obj: Obj) -> None:
     """Enter the writer of this change in the object's managedFields."""
-    shape = crds.schema_of(api.store, target.kind, target.version)
+    shape = crds.stored_schema(api.store, target.kind, target.version)
     now = timestamp(api.store.now())
     managed.record(old, obj, shape, _manager(request), target.api_version, target.subresource, now)
 

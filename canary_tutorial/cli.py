@@ -1,0 +1,130 @@
+"""The command `canary-tutorial`: the lab's own commands passed on, and what one does with a canary from a shell.
+
+Light on imports, so that `--help` answers at once. Errors that a reader can mend are one message and exit code 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from canary_tutorial.errors import CommandFailed, TutorialError
+
+OUTPUT = Path("reports")
+
+
+class Group(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TutorialError as exc:
+            click.echo(str(exc), err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="canary-tutorial")
+def main() -> None:
+    """Learn progressive delivery by releasing: a lab to release in, lessons, and reports."""
+
+
+def pass_on(name: str, text: str) -> None:
+    """A command of the lab, run as a process of its own: output, input and exit code are its own."""
+
+    @main.command(
+        name,
+        help=text,
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
+    @click.pass_context
+    def passed(ctx: click.Context) -> None:
+        try:
+            ctx.exit(lab(name, *ctx.args))
+        except KeyboardInterrupt:
+            ctx.exit(130)
+
+
+def lab(*words: str) -> int:
+    return subprocess.run([sys.executable, "-m", "canary_tutorial.lab", *words], check=False).returncode
+
+
+for command, text in {
+    "up": "Start a lab in the background; returns when it is ready.",
+    "status": "Tell whether a lab runs, where, and what it takes.",
+    "logs": "Print the log of a part of the lab.",
+    "down": "End a lab and every process of it.",
+}.items():
+    pass_on(command, text)
+
+
+@main.command()
+@click.argument("lessons", nargs=-1)
+@click.option("--name", default="tutorial", show_default=True, help="Name of the lab that is started for it.")
+@click.option("--output", type=click.Path(path_type=Path), default=OUTPUT, show_default=True, help="Where results go.")
+@click.option(
+    "-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A notebook's parameter."
+)
+@click.option("--keep", is_flag=True, help="Leave the lab running.")
+def run(lessons: tuple[str, ...], name: str, output: Path, parameters: tuple[tuple[str, str], ...], keep: bool) -> None:
+    """Run LESSONS (all of them, if none is named) headless on a lab of their own, and sum up what came of them.
+
+    Ends with 0 only if every cell ran and every release that should succeed did.
+    """
+    from canary_tutorial import report, summary
+
+    books = [report.find(lesson) for lesson in lessons] or sorted(report.home().glob("[0-9]*.ipynb"))
+    with laboratory(name, keep) as peak:
+        runs = []
+        for book in books:
+            click.echo(f"{book.stem}", err=True)
+            runs.append(report.run(book, output, literals(parameters)))
+    click.echo(summary.text(runs, peak()))
+    sys.exit(0 if summary.good(runs) else 1)
+
+
+@contextmanager
+def laboratory(name: str, keep: bool = False) -> Iterator[Callable[[], float]]:
+    """A lab for a while, and where notebooks look for one; yields a function that tells its peak memory in MB.
+
+    Where another cluster is asked for (CANARY_TUTORIAL_CONTEXT), that is used and no lab started.
+    """
+    from canary_tutorial.connection import CONTEXT, LAB
+    from canary_tutorial.memory import Peak
+
+    if os.environ.get(CONTEXT):
+        yield lambda: 0.0
+        return
+    if lab("up", "--name", name):
+        raise CommandFailed("no lab, no lessons: see the message above")
+    os.environ[LAB] = name
+    try:
+        described = subprocess.run(
+            [sys.executable, "-m", "canary_tutorial.lab", "status", "--json", "--name", name],
+            capture_output=True,
+            check=True,
+        )
+        with Peak(json.loads(described.stdout)["processes"][0]["pid"]) as peak:
+            yield lambda: peak.mb
+    finally:
+        if not keep:
+            lab("down", "--name", name)
+
+
+def literals(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """Parameters as Python or JSON would read them; what is neither is a text."""
+    import yaml
+
+    return {name: yaml.safe_load(value) for name, value in pairs}
+
+
+if __name__ == "__main__":
+    main()

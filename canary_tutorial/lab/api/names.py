@@ -1,0 +1,73 @@
+"""What names, labels and ports may look like, and what a real server says when they do not. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from canary_tutorial.lab.errors import Cause
+
+Obj = dict[str, Any]
+
+LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+DNS_LABEL = re.compile(LABEL)
+DNS_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+DNS_SUBDOMAIN = re.compile(rf"{LABEL}(\.{LABEL})*")
+PATH_SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%]+")
+LABEL_KEY = re.compile(rf"({LABEL}(\.{LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?")
+LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](-?[a-z0-9])*")
+ENV_NAME = re.compile(r"[ -<>-~]+")
+DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+QUANTITY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
+PERCENT = re.compile(r"\d{1,9}%")
+PORT_HINT = "must be between 1 and 65535, inclusive"
+
+REGEX = "regex used for validation is "
+ENDS = "and must start and end with an alphanumeric character (e.g. "
+SAID = {
+    DNS_LABEL: (
+        f"a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', {ENDS}"
+        f"'my-name',  or '123-abc', {REGEX}'{LABEL}')"
+    ),
+    DNS_LABEL_1035: (
+        "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
+        f"character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', {REGEX}"
+        "'[a-z]([-a-z0-9]*[a-z0-9])?')"
+    ),
+    DNS_SUBDOMAIN: (
+        f"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', {ENDS}"
+        f"'example.com', {REGEX}'{LABEL}(\\.{LABEL})*')"
+    ),
+    PATH_SEGMENT: "may not contain '/' or '%', and may not be '.' or '..'",
+    LABEL_KEY: (
+        f"name part must consist of alphanumeric characters, '-', '_' or '.', {ENDS}"
+        f"'MyName',  or 'my.name',  or '123-abc', {REGEX}'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+    ),
+    LABEL_VALUE: (
+        f"a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', {ENDS}"
+        f"'MyValue',  or 'my_value',  or '12345', {REGEX}'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+    ),
+    DATA_KEY: (
+        "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+        f"'KEY_NAME',  or 'key-name', {REGEX}'[-._a-zA-Z0-9]+')"
+    ),
+    PERCENT: (
+        "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', "
+        f"{REGEX}'[0-9]+%')"
+    ),
+}
+
+
+def label_faults(labels: Obj, path: str) -> list[Cause]:
+    causes = [Cause.invalid(path, key, SAID[LABEL_KEY]) for key in labels if not LABEL_KEY.fullmatch(key)]
+    wrong = [value for value in labels.values() if not LABEL_VALUE.fullmatch(value)]
+    return causes + [Cause.invalid(path, value, SAID[LABEL_VALUE]) for value in wrong]
+
+
+def not_negative(path: str, value: Any) -> Cause:
+    return Cause.invalid(path, value, "must be greater than or equal to 0")
+
+
+def duplicate(path: str, value: str) -> Cause:
+    return Cause(path, "FieldValueDuplicate", f'Duplicate value: "{value}"')

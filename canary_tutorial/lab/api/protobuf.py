@@ -1,0 +1,161 @@
+"""Bodies in Kubernetes' protobuf, which kubectl sends for `create`, `autoscale`, `auth can-i` and a few more.
+
+Only read, never written: clients that send protobuf also take JSON. The tables of fields are in
+`schemas/protobuf.json.gz` (made by `tools/make_protobuf.py`, which explains them). A field that they do not have is
+refused rather than dropped. Go writes its zero values too; JSON leaves them out, and so does this.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from canary_tutorial.lab.errors import BadRequest, UnsupportedMediaType
+from canary_tutorial.lab.schema import FILE
+
+Obj = dict[str, Any]
+MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
+MAGIC = b"k8s\x00"
+MAX_DEPTH = 64
+# Fields for which zero says something, and messages for which being empty does.
+KEEP_ZERO = {"replicas", "minReplicas", "revisionHistoryLimit", "terminationGracePeriodSeconds", "gracePeriodSeconds",
+             "runAsUser", "runAsGroup", "fsGroup", "leaseTransitions", "automountServiceAccountToken",
+             "enableServiceLinks", "allowPrivilegeEscalation", "controller", "blockOwnerDeletion"}  # fmt: skip
+KEEP_EMPTY = {"emptyDir", "selector", "preconditions"}
+
+
+@cache
+def tables() -> dict[str, dict[str, tuple[str, str]]]:
+    """By message: name and type of each field number."""
+    text = gzip.decompress((FILE.parent / "protobuf.json.gz").read_bytes())
+    loaded: dict[str, dict[str, tuple[str, str]]] = json.loads(text)
+    return loaded
+
+
+def decode(body: bytes) -> Obj:
+    """The object in a protobuf body; `BadRequest` if it is none."""
+    if not body.startswith(MAGIC):
+        raise BadRequest("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
+    try:
+        envelope = dict(_fields(body[len(MAGIC) :]))
+        names = {number: value.decode() for number, value in _fields(envelope.get(1, b""))}
+        api_version, kind = names.get(1, ""), names.get(2, "")
+        if kind not in tables():
+            raise UnsupportedMediaType(f"{kind} ({api_version}) is not read as protobuf here: send application/json")
+        return {"apiVersion": api_version, "kind": kind, **_message(envelope.get(2, b""), kind, 0)}
+    except (ValueError, IndexError, AttributeError, TypeError, OverflowError) as exc:
+        raise BadRequest(f"couldn't decode the protobuf body: {exc}") from None
+
+
+def _message(data: bytes, name: str, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    if name in SPECIAL:
+        return SPECIAL[name](dict(_fields(data)))
+    fields = tables()[name]
+    made: Obj = {}
+    for number, raw in _fields(data):
+        if str(number) not in fields:
+            raise UnsupportedMediaType(f"field {number} of {name} is not read as protobuf here: send application/json")
+        field, type_ = fields[str(number)]
+        if type_.startswith("{}"):
+            key, value = _entry(raw, type_[2:], depth)
+            made.setdefault(field, {})[key] = value
+        elif type_.startswith("[]"):
+            made.setdefault(field, []).append(_value(raw, type_[2:], depth))
+        else:
+            value = _value(raw, type_, depth)
+            if not field:
+                made |= value
+            elif not _is_zero(field, value):
+                made[field] = value
+    return made
+
+
+def _is_zero(field: str, value: Any) -> bool:
+    """Whether a value is what Go writes for "not set"."""
+    if value in ("", {}, None):
+        return field not in KEEP_EMPTY
+    return value in (0, False) and field not in KEEP_ZERO
+
+
+def _entry(raw: Any, type_: str, depth: int) -> tuple[str, Any]:
+    parts = dict(_fields(raw))
+    value = parts.get(2, b"")
+    return parts.get(1, b"").decode(), _value(value, type_, depth)
+
+
+def _value(raw: Any, type_: str, depth: int) -> Any:
+    if type_ == "s":
+        return raw.decode()
+    if type_ == "i":
+        return raw - (1 << 64) if raw >= 1 << 63 else raw
+    if type_ == "b":
+        return bool(raw)
+    if type_ == "y":
+        return base64.b64encode(raw).decode()
+    return _message(raw, type_, depth + 1)
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
+    """Field numbers with their raw values: integers, or bytes."""
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        number, wire = tag >> 3, tag & 7
+        if wire == 0:
+            value, at = _varint(data, at)
+            yield number, value
+        elif wire == 2:
+            size, at = _varint(data, at)
+            if at + size > len(data):
+                raise ValueError("unexpected EOF")
+            yield number, data[at : at + size]
+            at += size
+        else:
+            raise ValueError(f"wire type {wire} is not used by Kubernetes")
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("integer overflow")
+
+
+def _time(parts: dict[int, Any]) -> str | None:
+    if not parts.get(1):
+        return None
+    return datetime.fromtimestamp(parts[1], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _micro_time(parts: dict[int, Any]) -> str | None:
+    if not parts.get(1):
+        return None
+    whole = datetime.fromtimestamp(parts[1], UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{parts.get(2, 0) // 1000:06}Z"
+
+
+def _int_or_string(parts: dict[int, Any]) -> int | str:
+    return parts.get(3, b"").decode() if parts.get(0, parts.get(1, 0)) == 1 else int(parts.get(2, 0))
+
+
+SPECIAL: dict[str, Any] = {
+    "Time": _time,
+    "MicroTime": _micro_time,
+    "Quantity": lambda parts: parts.get(1, b"").decode(),
+    "IntOrString": _int_or_string,
+    "FieldsV1": lambda parts: json.loads(parts.get(1, b"{}") or b"{}"),
+    "Ignored": lambda parts: {},
+}

@@ -1,0 +1,222 @@
+"""A release being watched, from the change of the image to its end.
+
+One background thread collects what happens (watches of the Canary, its VirtualService and its events, no polling);
+`follow` tells it as it goes, with a live plot where a person looks on and a lasting picture at the end. The thread ends
+with the release. Nothing here changes the cluster.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from canary_tutorial import timeline
+from canary_tutorial.api import Obj
+from canary_tutorial.errors import TookTooLong, TutorialError, Unreachable
+from canary_tutorial.series import Series, rate, role
+from canary_tutorial.tables import Table
+from canary_tutorial.timeline import ENDED, RUNNING, Event, Point
+
+if TYPE_CHECKING:
+    from canary_tutorial.canary import Canary
+    from canary_tutorial.metrics import Users
+
+LEAD = 10.0  # seconds before the release that its plot shows
+AFTERMATH = 4.0  # seconds that the plot goes on after the end
+PATIENCE = 15.0  # seconds for a cluster that does not answer, and beyond two intervals for Flagger to notice
+
+
+class Release:
+    """One run of `canary`. `points` and `events` grow while it is watched; times in seconds since the epoch."""
+
+    def __init__(self, canary: Canary, image: str, before: str, flags: list[str]) -> None:
+        self.canary, self.image, self.before, self.flags = canary, image, before, flags
+        self.began, self.ended = time.time(), 0.0
+        self.points: list[Point] = []
+        self.events: list[Event] = []
+        self.spec = canary.spec
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._news: queue.Queue[Point | Event | None] = queue.Queue()
+        self._problem: TutorialError | None = None
+
+    def __repr__(self) -> str:
+        state = self.points[-1] if self.points else "not yet watched"
+        took = f" after {self.seconds:.0f} s" if self.ended else ""
+        return f"<Release {self.before.rpartition('/')[2]} → {self.image.rpartition('/')[2]}: {state}{took}>"
+
+    # -- what came of it ----------------------------------------------------------------------------------------
+
+    @property
+    def phase(self) -> str:
+        return self.points[-1].phase if self.points else ""
+
+    @property
+    def running(self) -> bool:
+        """Whether Flagger has noticed the release, and not yet ended it."""
+        return not self.ended and any(p.phase in RUNNING for p in self.points)
+
+    @property
+    def seconds(self) -> float:
+        """From the change of the image to the end (or to now)."""
+        return (self.ended or time.time()) - self.began
+
+    @property
+    def weights(self) -> list[int]:
+        return timeline.weights_reached(self.points)
+
+    @property
+    def messages(self) -> list[str]:
+        """The texts of Flagger's events, in order."""
+        return [event.message for event in self.events]
+
+    def users(self) -> Users:
+        """What users saw from the change of the image to the end (or to now), counted from Prometheus."""
+        return self.canary.cluster.metrics.users(self.began, self.ended + 1 if self.ended else None, self.canary.target)
+
+    def series(self) -> list[Series]:
+        """The webinar's plot of this release."""
+        end = min(time.time(), self.ended + AFTERMATH) if self.ended else time.time()
+        return self.canary.cluster.metrics.request_rate(self.began - LEAD, end, self.canary.window)
+
+    def levels(self, settle: float = 1.0) -> Table:
+        """For each step: requests per second of the three series in its steady part (from `settle` seconds after its
+        beginning), counted between scrapes, and what the weights ask for."""
+        end = self.ended or time.time()
+        counters = self.canary.cluster.metrics.counters(self.began, end)
+        by_role = {name: [s for s in counters if role(s.labels) == name] for name in ("primary", "shifted", "mirrored")}
+        rows = []
+        for step in timeline.steps(self.points, end):
+            found = [rate(series, step.start + settle, step.end) for series in by_role.values()]
+            if step.start < self.began or step.end - step.start < 2 + settle or found[0] is None:
+                continue
+            primary, shifted, mirrored = (value or 0.0 for value in found)
+            users = primary + shifted
+            asked = [users * step.primary / 100, users * step.canary / 100, users * step.mirror]
+            name = f"{step.phase} {step.primary}/{step.canary}{' + mirror' if step.mirror else ''}"
+            rows.append(
+                [name, round(step.end - step.start, 1), *(round(v, 1) for v in (primary, shifted, mirrored)), asked]
+            )
+        return Table(["step", "seconds", "primary", "shifted", "mirrored", "asked for"], rows, "requests per second")
+
+    # -- watching -----------------------------------------------------------------------------------------------
+
+    def start(self) -> Release:
+        """Begin to watch, in the background."""
+        canary = self.canary
+        obj = canary.obj
+        self._objects: dict[str, Obj] = {"canaries": obj}
+        self._seen: set[tuple[str, int]] = {_version(e) for e in canary.cluster.events(canary.name, canary.namespace)}
+        for kind, name in (("canaries", canary.name), ("virtualservices", timeline.names(obj)[0]), ("events", "")):
+            threading.Thread(target=self._watch, args=(kind, name), daemon=True).start()
+        return self
+
+    def stop(self) -> None:
+        """Watch no longer; what is collected stays."""
+        self._stop.set()
+        self._news.put(None)
+
+    def __iter__(self) -> Iterator[Point | Event]:
+        """Points and events as they come, to the end. Raises Unreachable if the cluster goes, TookTooLong if Flagger
+        does not notice the release."""
+        while True:
+            try:
+                news = self._news.get(timeout=0.5)
+            except queue.Empty:
+                self._check()
+                continue
+            if news is None:
+                self._check()
+                return
+            yield news
+
+    def follow(self, show: bool = True) -> Release:
+        """Tell what happens until it ends, with a plot; returns the release itself. Interrupt it when you like:
+        the release goes on without you, and so does the watching."""
+        from canary_tutorial.pictures import Picture
+
+        picture = Picture(self) if show else None
+        try:
+            for news in self:
+                if show:
+                    print(told(news, self.began), flush=True)
+            if picture:
+                picture.wait(AFTERMATH)
+        except KeyboardInterrupt:
+            print("No longer followed. The release goes on; follow() takes it up again.")
+        finally:
+            if picture:
+                picture.close()
+        return self
+
+    def _check(self) -> None:
+        if self._problem:
+            raise self._problem
+        limit = 2 * timeline.interval(self.spec) + PATIENCE
+        if not self.ended and not self.running and self.seconds > limit and not self._stop.is_set():
+            self.stop()
+            raise TookTooLong(
+                f"{self.seconds:.0f} s after the change, Flagger has not begun a release", self.canary.why()
+            )
+
+    def _watch(self, kind: str, name: str) -> None:
+        """One thread: what one watch brings, for as long as the release runs and the cluster answers."""
+        failing = 0.0
+        while not self._stop.is_set():
+            try:
+                for _, obj in self.canary.cluster.watch(kind, self.canary.namespace, name, self._stop):
+                    failing = 0.0
+                    self._take(kind, obj)
+            except Unreachable as exc:
+                failing = failing or time.time()
+                if time.time() - failing > PATIENCE:
+                    self._problem = exc
+                    return self.stop()
+                self._stop.wait(1)
+            except TutorialError as exc:
+                self._problem = exc
+                return self.stop()
+        return None
+
+    def _take(self, kind: str, obj: Obj) -> None:
+        with self._lock:
+            if self._stop.is_set():
+                return
+            if kind == "events":
+                self._take_event(obj)
+                return
+            self._objects[kind] = obj
+            point = timeline.observe(self._objects["canaries"], self._objects.get("virtualservices"), time.time())
+            if not self.points or not self.points[-1].same(point):
+                self.points.append(point)
+                self._news.put(point)
+            if point.phase in ENDED and any(p.phase in RUNNING for p in self.points):
+                self.ended = self.ended or point.time
+                threading.Timer(0.7, self.stop).start()  # the last event comes just after the last status
+
+    def _take_event(self, obj: Obj) -> None:
+        from canary_tutorial.canary import read_event
+
+        about = obj.get("involvedObject", {})
+        if (about.get("kind"), about.get("name")) != ("Canary", self.canary.name) or _version(obj) in self._seen:
+            return
+        self._seen.add(_version(obj))
+        said = read_event(obj)
+        event = Event(time.time(), said.type, said.message)  # the server's own time knows only whole seconds
+        self.events.append(event)
+        self._news.put(event)
+
+
+def _version(event: Obj) -> tuple[str, int]:
+    return event["metadata"]["uid"], event.get("count") or 1
+
+
+def told(news: Point | Event, began: float) -> str:
+    """One line of live text."""
+    when = f"{news.time - began:6.1f} s  "
+    if isinstance(news, Event):
+        return f"{when}  {'!' if news.type == 'Warning' else ' '} {news.message}"
+    failed = f", {news.failed_checks} failed checks" if news.failed_checks else ""
+    return f"{when}{news}{failed}"

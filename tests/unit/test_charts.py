@@ -1,0 +1,132 @@
+"""The picture of a release: what is drawn, and that both drawings say the same."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from canary_tutorial.charts import ROLES, Band, Chart, Limit, Line, Track, plotly_figure, release_chart, with_gaps
+from canary_tutorial.charts_svg import svg, ticks
+from canary_tutorial.series import Series
+from canary_tutorial.timeline import Point
+
+HOST, SHADOW = "podinfo.test:9898", "podinfo.test-shadow:9898"
+
+
+def series(workload: str, host: str, *values: float) -> Series:
+    labels = {"destination_workload": workload, "request_host": host}
+    return Series(labels, [(1000.0 + i, value) for i, value in enumerate(values)])
+
+
+def chart() -> Chart:
+    points = [
+        Point(990.0, "Initialized", 100, 0, False, 0),
+        Point(1002.0, "Progressing", 100, 0, True, 0),
+        Point(1004.0, "Progressing", 80, 20, False, 0),
+    ]
+    found = [
+        series("podinfo", SHADOW, 20, 20, 0, 0),
+        series("podinfo", HOST, 0, 0, 4, 4),
+        series("podinfo-primary", HOST, 20, 20, 16, 16),
+    ]
+    return release_chart(found, points, 1001.0, 1006.0, "podinfo:2.0.0 → 2.1.3")
+
+
+def test_three_series_differ_in_colour_dash_and_marker():
+    lines = chart().tracks[0].lines
+    assert [line.name for line in lines] == [
+        f"primary: podinfo-primary, {HOST}", f"shifted: podinfo, {HOST}", f"mirrored: podinfo, {SHADOW}",
+    ]  # fmt: skip
+    for look in ("colour", "dash", "marker"):
+        assert len({getattr(line.style, look) for line in lines}) == 3
+
+
+def test_axes_have_titles_with_units():
+    drawn = chart()
+    assert [track.title for track in drawn.tracks] == ["requests per second", "share of requests, %"]
+    assert "seconds" in drawn.x_title
+
+
+def test_time_is_counted_from_the_change_and_phases_are_bands():
+    drawn = chart()
+    assert drawn.tracks[0].lines[0].points[0] == (-1.0, 20)
+    assert drawn.bands == [Band(-1.0, 1.0, "Initialized"), Band(1.0, 5.0, "Progressing")]
+    shifted = drawn.tracks[1].lines[1]
+    assert shifted.points[-2:] == [(3.0, 20), (5.0, 20)]
+
+
+def test_a_series_that_is_not_there_yet_keeps_its_place():
+    drawn = release_chart([series("podinfo-primary", HOST, 20)], [], 1000.0, 1001.0)
+    assert [line.name for line in drawn.tracks[0].lines][1:] == ["shifted: none yet", "mirrored: none yet"]
+
+
+def test_no_line_is_drawn_across_missing_samples():
+    assert with_gaps([(0, 1.0), (1, 1.0), (9, 2.0)]) == [(0, 1.0), (1, 1.0), (2, None), (9, 2.0)]
+
+
+def test_both_drawings_show_the_same_lines_and_phases():
+    drawn = chart()
+    figure, picture = plotly_figure(drawn), svg(drawn)
+    shown = {trace.name for trace in figure.data}
+    for line in drawn.tracks[0].lines:
+        assert line.name in shown
+        assert line.name in picture
+    assert {note.text for note in figure.layout.annotations} == {"Initialized", "Progressing"}
+    for band in drawn.bands:
+        assert f">{band.text}<" in picture
+
+
+def test_svg_is_well_formed_scales_and_stays_small():
+    picture = svg(chart())
+    root = ElementTree.fromstring(picture)
+    assert root.attrib["role"] == "img"
+    assert root[0].text == "podinfo:2.0.0 → 2.1.3"
+    assert len(picture) < 20_000
+
+
+def test_svg_escapes_what_people_write():
+    picture = svg(Chart("<b>&", "x", [Track("a < b", [Line("<script>", [(0, 1.0)], ROLES["primary"])])]))
+    ElementTree.fromstring(picture)
+    assert "<script>" not in picture
+
+
+def test_a_limit_is_drawn_with_its_text():
+    track = Track(
+        "success rate, %", [Line("rate", [(0, 97.0), (9, 99.0)], ROLES["shifted"])], limits=[Limit(99, "at least 99 %")]
+    )
+    drawn = Chart("", "seconds", [track])
+    assert "at least 99 %" in svg(drawn)
+    assert any("at least 99 %" in (note.text or "") for note in plotly_figure(drawn).layout.annotations)
+
+
+def test_nothing_to_draw_is_drawn_too():
+    empty = release_chart([], [], 0.0, 1.0)
+    ElementTree.fromstring(svg(empty))
+    plotly_figure(empty)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "about", "found"),
+    [
+        (0, 20, 4, [0, 5, 10, 15, 20]),
+        (-10, 45, 10, [-10, 0, 10, 20, 30, 40]),
+        (0, 0.9, 5, [0, 0.2, 0.4, 0.6, 0.8]),
+        (3, 3, 5, [3]),
+    ],
+)
+def test_ticks_are_round_numbers(low: float, high: float, about: int, found: list[float]):
+    assert ticks(low, high, about) == pytest.approx(found)
+
+
+def contrast(colour: str, ground: float) -> float:
+    parts = [int(value, 16) / 255 for value in re.findall("..", colour[1:])]
+    linear = [v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+    light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    high, low = max(light, ground), min(light, ground)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("ground", [pytest.param(1.0, id="white"), pytest.param(0.0056, id="JupyterLab's dark")])
+@pytest.mark.parametrize("name", list(ROLES))
+def test_lines_stand_out_from_dark_and_light_ground(name: str, ground: float):
+    assert contrast(ROLES[name].colour, ground) > 3
