@@ -73,7 +73,7 @@ def applied(
         raise conflict(disputes)
     owned_by_others: set[Path] = set().union(*(own for _, own in others)) if others else set()
     new: Obj = _merged(live or {}, config, shape)
-    for path in sorted(before - wanted.keys() - owned_by_others, key=len, reverse=True):
+    for path in removable(before, wanted.keys() | owned_by_others):
         _remove(new, path)
     kept = []
     for entry, own in others:
@@ -87,6 +87,18 @@ def applied(
         kept.insert(0, unchanged or note)
     new["metadata"]["managedFields"] = kept
     return new
+
+
+def removable(before: set[Path], still_owned: set[Path]) -> list[Path]:
+    """What nobody owns any more, shortest first: with a list's item goes all that is in it, and never its key alone."""
+    gone = sorted(before - still_owned, key=len)
+    held = {path[:length] for path in still_owned for length in range(1, len(path))}
+    return [path for path in gone if path not in held and not _is_key(path)]
+
+
+def _is_key(path: Path) -> bool:
+    holder = path[-2] if len(path) > 1 else ""
+    return holder.startswith("k:") and path[-1].removeprefix("f:") in json.loads(holder[2:])
 
 
 def conflict(disputes: list[tuple[Obj, Path]]) -> Conflict:

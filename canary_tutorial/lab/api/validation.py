@@ -65,7 +65,7 @@ def check_types(obj: Obj, api_version: str, kind: Kind) -> None:
         if error.rule == "required":
             raise Invalid.of(kind, _name(obj), missing(obj, root, "")) from None
         raise BadRequest(f'{kind.kind} in version "{version}" cannot be handled as a {kind.kind}: '
-                         + _go_message(error, root)) from None  # fmt: skip
+                         + _go_message(error, root | {"name": kind.kind})) from None  # fmt: skip
 
 
 @cache

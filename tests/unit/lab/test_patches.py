@@ -20,13 +20,19 @@ def pod(*containers: Any, **more: Any) -> dict[str, Any]:
 def test_set_image_changes_one_container_and_keeps_the_rest() -> None:
     old = pod({"name": "a", "image": "a:1", "env": [{"name": "X", "value": "1"}]}, {"name": "b", "image": "b:1"})
     new = patches.strategic(old, pod({"name": "a", "image": "a:2"}), DEPLOYMENT)
-    assert new == pod({"name": "a", "image": "a:2", "env": [{"name": "X", "value": "1"}]}, {"name": "b", "image": "b:1"})
+    assert new == pod(
+        {"name": "a", "image": "a:2", "env": [{"name": "X", "value": "1"}]}, {"name": "b", "image": "b:1"}
+    )
     assert old["spec"]["template"]["spec"]["containers"][0]["image"] == "a:1", "the old object stays as it was"
 
 
 STRATEGIC = {
     "a new item is added": ([{"name": "a"}], {"containers": [{"name": "b"}]}, [{"name": "a"}, {"name": "b"}]),
-    "an item is deleted": ([{"name": "a"}, {"name": "b"}], {"containers": [{"name": "a", "$patch": "delete"}]}, [{"name": "b"}]),
+    "an item is deleted": (
+        [{"name": "a"}, {"name": "b"}],
+        {"containers": [{"name": "a", "$patch": "delete"}]},
+        [{"name": "b"}],
+    ),
     "the list is replaced": ([{"name": "a"}], {"containers": [{"$patch": "replace"}, {"name": "c"}]}, [{"name": "c"}]),
     "order is set": (
         [{"name": "a"}, {"name": "b"}],
@@ -38,7 +44,11 @@ STRATEGIC = {
         {"$setElementOrder/containers": [{"name": "b"}, {"name": "a"}]},
         [{"name": "b"}, {"name": "a"}],
     ),
-    "a field is taken away": ([{"name": "a", "image": "x"}], {"containers": [{"name": "a", "image": None}]}, [{"name": "a"}]),
+    "a field is taken away": (
+        [{"name": "a", "image": "x"}],
+        {"containers": [{"name": "a", "image": None}]},
+        [{"name": "a"}],
+    ),
     "an unmerged list is replaced": (
         [{"name": "a", "args": ["1", "2"]}],
         {"containers": [{"name": "a", "args": ["3"]}]},

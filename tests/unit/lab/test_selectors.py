@@ -1,5 +1,7 @@
 """Label and field selectors, as tables."""
 
+# ruff: noqa: E501  (a case of a table is one line)
+
 from __future__ import annotations
 
 from typing import Any
@@ -50,7 +52,10 @@ def test_selectors_inside_objects(selector: Any, matches: bool) -> None:
 def test_a_selector_as_text_selects_the_same() -> None:
     selector = {
         "matchLabels": {"app": "podinfo"},
-        "matchExpressions": [{"key": "tier", "operator": "In", "values": ["web", "db"]}, {"key": "x", "operator": "DoesNotExist"}],
+        "matchExpressions": [
+            {"key": "tier", "operator": "In", "values": ["web", "db"]},
+            {"key": "x", "operator": "DoesNotExist"},
+        ],
     }
     text = selectors.as_text(selector)
     assert text == "app=podinfo,tier in (db,web),!x"

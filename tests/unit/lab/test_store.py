@@ -139,7 +139,9 @@ def test_a_running_pod_ends_within_its_grace(store: Store, clock: Clock) -> None
     assert store.find(PODS, "p", "test") is None
 
 
-@pytest.mark.parametrize(("spec", "status"), [({}, {}), ({"nodeName": "lab"}, {"phase": "Succeeded"})], ids=["unscheduled", "ended"])
+@pytest.mark.parametrize(
+    ("spec", "status"), [({}, {}), ({"nodeName": "lab"}, {"phase": "Succeeded"})], ids=["unscheduled", "ended"]
+)
 def test_a_pod_with_nothing_to_end_goes_at_once(store: Store, spec: Obj, status: Obj) -> None:
     store.create(PODS, pod(**spec) | {"status": status})
     store.delete(PODS, "p", "test")
@@ -158,7 +160,9 @@ def test_preconditions_of_a_deletion_are_kept(store: Store) -> None:
         store.delete(CONFIGMAPS, "c", "test", uid="other")
     with pytest.raises(Conflict):
         store.delete(CONFIGMAPS, "c", "test", resource_version="1")
-    store.delete(CONFIGMAPS, "c", "test", uid=made["metadata"]["uid"], resource_version=made["metadata"]["resourceVersion"])
+    store.delete(
+        CONFIGMAPS, "c", "test", uid=made["metadata"]["uid"], resource_version=made["metadata"]["resourceVersion"]
+    )
 
 
 def test_a_terminating_namespace_takes_nothing_new(store: Store) -> None:

@@ -1,0 +1,87 @@
+"""Bodies are untrusted: what cannot be read is refused, quickly and with a reason."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import pytest
+
+from canary_tutorial.lab.api import bodies, protobuf
+from canary_tutorial.lab.errors import ApiError
+
+JSON, YAML = "application/json", "application/yaml"
+LAUGHS = "a0: &a0 [lol]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10))
+
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "cut JSON": (b'{"a": ', JSON),
+    "not a number": (b'{"a": NaN}', JSON),
+    "beyond a float": (b'{"a": 1e999}', JSON),
+    "beyond all integers": (b'{"a": ' + b"9" * 5000 + b"}", JSON),
+    "bad UTF-8": (b'{"a": "\xff"}', JSON),
+    "deep JSON": (b'{"a":' * 500 + b"1" + b"}" * 500, JSON),
+    "very deep JSON": (b"[" * 100_000, JSON),
+    "a list": (b"[1]", JSON),
+    "nothing": (b"", JSON),
+    "cut YAML": (b"a: [1, 2", YAML),
+    "tabs": (b"a:\n\t- b", YAML),
+    "a YAML bomb": (LAUGHS.encode(), YAML),
+    "a YAML that contains itself": (b"a: &a [*a]", YAML),
+    "deep YAML": (b"[" * 5000 + b"]" * 5000, YAML),
+    "a Python object": (b"!!python/object/apply:os.system ['true']", YAML),
+    "two documents": (b"a: 1\n---\nb: 2\n", YAML),
+    "bad UTF-8 in YAML": (b"a: \xff\xfe", YAML),
+    "infinite YAML": (b"a: .inf", YAML),
+    "another format": (b"<a/>", "text/xml"),
+    "protobuf without its mark": (b"nonsense", protobuf.MEDIA_TYPE),
+    "cut protobuf": (protobuf.MAGIC + b"\x0a\xff", protobuf.MEDIA_TYPE),
+    "protobuf of an unknown kind": (protobuf.MAGIC + b"\x0a\x0d\x0a\x02v1\x12\x07Unknown", protobuf.MEDIA_TYPE),
+}
+
+
+@pytest.mark.parametrize(("body", "content_type"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_body_is_refused(body: bytes, content_type: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        bodies.parse_object(body, content_type)
+    assert refused.value.code in (400, 415)
+    assert refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "expected"),
+    [
+        (b'{"a": 1}', JSON, {"a": 1}), (b'{"a": 1}', "", {"a": 1}), (b"a: 1", YAML, {"a": 1}),
+        (b"a: 2026-11-23", YAML, {"a": "2026-11-23"}), (b"a: &x {b: 1}\nc: *x", YAML, {"a": {"b": 1}, "c": {"b": 1}}),
+        (b'{"a": "\\ud800"}', JSON, {"a": "\ufffd"}), (b'{"a": "\\ud83d\\ude00"}', JSON, {"a": "\U0001f600"}),
+        (b'{"a": 1}', "application/merge-patch+json", {"a": 1}), (b"1: a", YAML, {"1": "a"}),
+    ],
+)  # fmt: skip
+def test_good_bodies_are_read(body: bytes, content_type: str, expected: Any) -> None:
+    assert bodies.parse_object(body, content_type) == expected
+
+
+def field(number: int, value: bytes | int) -> bytes:
+    if isinstance(value, int):
+        return bytes([number << 3, value])
+    return bytes([number << 3 | 2, len(value)]) + value
+
+
+def test_a_protobuf_body_is_the_same_object() -> None:
+    meta = field(1, b"web") + field(3, b"") + field(8, b"") + field(11, field(1, b"app") + field(2, b"web"))
+    port = field(1, field(1, b"http") + field(2, b"TCP") + field(3, 80) + field(4, field(1, 1) + field(3, b"web")))
+    raw = field(1, meta) + field(2, port) + field(3, field(1, b""))
+    body = protobuf.MAGIC + field(1, field(1, b"v1") + field(2, b"Service")) + field(2, raw)
+    decoded = bodies.parse_object(body, protobuf.MEDIA_TYPE)
+    assert decoded["metadata"] == {"name": "web", "labels": {"app": "web"}}
+    assert decoded["spec"]["ports"][0] == {"name": "http", "protocol": "TCP", "port": 80, "targetPort": "web"}
+    assert (decoded["apiVersion"], decoded["kind"]) == ("v1", "Service")
+
+
+def test_a_protobuf_field_that_is_not_known_is_refused_not_dropped() -> None:
+    body = protobuf.MAGIC + field(1, field(1, b"v1") + field(2, b"ConfigMap")) + field(2, field(15, b"x"))
+    with pytest.raises(ApiError, match="field 15 of ConfigMap is not read as protobuf here: send application/json"):
+        bodies.parse_object(body, protobuf.MEDIA_TYPE)
+
+
+def test_the_magic_is_kubernetes_own() -> None:
+    assert struct.unpack("4B", protobuf.MAGIC) == (107, 56, 115, 0)

@@ -1,0 +1,182 @@
+"""Is this an object of its kind? Built-in kinds by their published schemas and rules, in Kubernetes' words."""
+
+# ruff: noqa: E501  (a case of a table is one line)
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from canary_tutorial.lab import kinds, schema
+from canary_tutorial.lab.api import defaults, rules, validation
+from canary_tutorial.lab.errors import ApiError, Invalid
+from canary_tutorial.lab.kinds import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, SERVICES, Kind
+from canary_tutorial.lab.store import clone
+
+Obj = dict[str, Any]
+
+
+def deployment() -> Obj:
+    container = {"name": "podinfod", "image": "podinfo:1", "ports": [{"containerPort": 9898, "name": "http"}]}
+    template = {"metadata": {"labels": {"app": "podinfo"}}, "spec": {"containers": [container]}}
+    spec = {"selector": {"matchLabels": {"app": "podinfo"}}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "podinfo"}, "spec": spec}
+
+
+def service(*ports: Obj) -> Obj:
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "podinfo"}, "spec": {"ports": list(ports)}}
+
+
+def container(obj: Obj) -> Obj:
+    first: Obj = obj["spec"]["template"]["spec"]["containers"][0]
+    return first
+
+
+def faults(kind: Kind, obj: Obj) -> list[str]:
+    """All that is wrong with an object, as the API would say it."""
+    api_version = kind.api_version
+    known, unknown = validation.decode(obj, schema.builtin(api_version, kind.kind) or {}, kind)
+    try:
+        validation.check_types(known, api_version, kind)
+    except ApiError as error:
+        return [error.message]
+    complete = clone(known)
+    defaults.FOR.get(kind.key, lambda obj: None)(complete)
+    return [f"unknown {path}" for path in unknown] + [str(cause) for cause in rules.check(kind, complete)]
+
+
+def test_good_objects_have_no_faults() -> None:
+    assert faults(DEPLOYMENTS, deployment()) == []
+    assert faults(SERVICES, service({"port": 80})) == []
+
+
+Change = Callable[[Obj], Any]
+BROKEN: dict[str, tuple[Change, str]] = {
+    "unknown field": (lambda o: o["spec"].update(replicaz=1), "unknown spec.replicaz"),
+    "unknown field in a list": (
+        lambda o: container(o).update(imagee="x"), "unknown spec.template.spec.containers[0].imagee"),
+    "text for a number": (
+        lambda o: o["spec"].update(replicas="two"),
+        'Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal string into Go struct field '
+        "DeploymentSpec.spec.replicas of type int32"),
+    "number too large": (lambda o: o["spec"].update(replicas=2**40), "cannot unmarshal number 1099511627776 into"),
+    "number for text": (
+        lambda o: container(o)["env"].append({"name": "A", "value": 1}) if "env" in container(o) else
+        container(o).update(env=[{"name": "A", "value": 1}]),
+        "cannot unmarshal number into Go struct field EnvVar.spec.template.spec.containers.env.value of type string"),
+    "list for an object": (lambda o: o.update(spec=[]), "cannot unmarshal array into Go struct field Deployment.spec"),
+    "no selector": (lambda o: o["spec"].pop("selector"), 'spec.selector: Required value'),
+    "no container": (lambda o: o["spec"]["template"]["spec"].update(containers=[]), "spec.template.spec.containers: Required value"),
+    "no image": (lambda o: container(o).pop("image"), "spec.template.spec.containers[0].image: Required value"),
+    "labels do not match": (
+        lambda o: o["spec"]["template"]["metadata"].update(labels={"app": "x"}),
+        'spec.template.metadata.labels: Invalid value: map[string]string{"app":"x"}: `selector` does not match template `labels`'),
+    "negative replicas": (
+        lambda o: o["spec"].update(replicas=-1), "spec.replicas: Invalid value: -1: must be greater than or equal to 0"),
+    "port out of range": (
+        lambda o: container(o)["ports"][0].update(containerPort=99999),
+        "spec.template.spec.containers[0].ports[0].containerPort: Invalid value: 99999: must be between 1 and 65535, inclusive"),
+    "bad container name": (lambda o: container(o).update(name="Pod_Info"), 'Invalid value: "Pod_Info": a lowercase RFC 1123 label'),
+    "bad label": (lambda o: o["metadata"].update(labels={"a": "b c"}), "metadata.labels: Invalid value: \"b c\": a valid label"),
+    "bad name": (lambda o: o["metadata"].update(name="a/b"), 'metadata.name: Invalid value: "a/b": a lowercase RFC 1123 subdomain'),
+    "bad quantity": (
+        lambda o: container(o).update(resources={"limits": {"cpu": "lots"}}), "resources.limits[cpu]: Invalid value"),
+    "probe without handler": (
+        lambda o: container(o).update(readinessProbe={"periodSeconds": 1}), "readinessProbe: Required value: must specify a handler type"),
+    "mount without volume": (
+        lambda o: container(o).update(volumeMounts=[{"name": "x", "mountPath": "/x"}]), 'volumeMounts[0].name: Not found: "x"'),
+    "wrong strategy": (
+        lambda o: o["spec"].update(strategy={"type": "Blue"}),
+        'spec.strategy.type: Unsupported value: "Blue": supported values: "Recreate", "RollingUpdate"'),
+    "no progress possible": (
+        lambda o: o["spec"].update(strategy={"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "0%"}}),
+        "may not be 0 when `maxSurge` is 0"),
+    "policy of a job": (
+        lambda o: o["spec"]["template"]["spec"].update(restartPolicy="Never"), 'Unsupported value: "Never": supported values: "Always"'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "expected"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_deployment_is_told_what_is_wrong(change: Change, expected: str) -> None:
+    obj = deployment()
+    change(obj)
+    found = faults(DEPLOYMENTS, obj)
+    assert any(expected in each for each in found), found
+
+
+@pytest.mark.parametrize(
+    ("kind", "obj", "expected"),
+    [
+        (SERVICES, service(), "spec.ports: Required value"),
+        (
+            SERVICES,
+            service({"port": 0}),
+            "spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive",
+        ),
+        (SERVICES, service({"port": 80}, {"port": 81}), "spec.ports[0].name: Required value"),
+        (
+            SERVICES,
+            service({"port": 80, "name": "a"}, {"port": 81, "name": "a"}),
+            'spec.ports[1].name: Duplicate value: "a"',
+        ),
+        (SERVICES, service({"port": 80}) | {"metadata": {"name": "1podinfo"}}, "a DNS-1035 label"),
+        (NAMESPACES, {"metadata": {"name": "a.b"}}, "a lowercase RFC 1123 label"),
+        (CONFIGMAPS, {"metadata": {"name": "c"}, "data": {"a b": "x"}}, "a valid config key"),
+        (CONFIGMAPS, {"metadata": {}}, "metadata.name: Required value: name or generateName is required"),
+        (
+            PODS,
+            {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "x"}] * 2}},
+            'Duplicate value: "a"',
+        ),
+    ],
+)
+def test_other_kinds_have_their_rules(kind: Kind, obj: Obj, expected: str) -> None:
+    found = faults(kind, obj)
+    assert any(expected in each for each in found), found
+
+
+def test_the_selector_of_a_deployment_never_changes() -> None:
+    old, new = deployment(), deployment()
+    new["spec"]["selector"]["matchLabels"] = {"app": "podinfo", "x": "y"}
+    assert [cause.message for cause in rules.check_change(DEPLOYMENTS, old, new)] == [
+        'Invalid value: "": field is immutable'
+    ]
+
+
+def test_only_the_image_of_a_running_pod_may_change() -> None:
+    old: Obj = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "x:1"}]}}
+    image, command = clone(old), clone(old)
+    image["spec"]["containers"][0]["image"] = "x:2"
+    command["spec"]["containers"][0]["command"] = ["sh"]
+    assert rules.check_change(PODS, old, image) == []
+    assert "pod updates may not change fields other than" in rules.check_change(PODS, old, command)[0].message
+
+
+def test_null_is_absent_and_whole_floats_are_integers() -> None:
+    obj = deployment()
+    obj["spec"] |= {"replicas": 2.0, "paused": None}
+    known, unknown = validation.decode(obj, schema.builtin("apps/v1", "Deployment") or {}, DEPLOYMENTS)
+    assert (type(known["spec"]["replicas"]), "paused" in known["spec"], unknown) == (int, False, [])
+
+
+def test_an_invalid_object_lists_its_causes() -> None:
+    obj = deployment()
+    del obj["spec"]["selector"], obj["spec"]["template"]
+    with pytest.raises(Invalid) as refused:
+        validation.check_types(obj, "apps/v1", DEPLOYMENTS)
+    status = refused.value.status_object()
+    assert (
+        status["message"]
+        == 'Deployment.apps "podinfo" is invalid: [spec.selector: Required value, spec.template: Required value]'
+    )
+    assert [cause["field"] for cause in status["details"]["causes"]] == ["spec.selector", "spec.template"]
+    assert (status["code"], status["reason"]) == (422, "Invalid")
+
+
+def test_every_built_in_kind_has_a_schema_that_compiles() -> None:
+    for kind in kinds.BUILT_IN:
+        assert schema.builtin(kind.api_version, kind.kind), kind
+        with pytest.raises(ApiError):
+            validation.check_types({"metadata": []}, kind.api_version, kind)
