@@ -1,8 +1,9 @@
 """The mesh's control plane: Kubernetes and Istio objects in, configuration for one real Envoy out.
 
-Belongs here: what Istio's istiod decides for sidecars and gateways. Does not belong here: carrying, splitting, mirroring
-and counting requests; that is Envoy's work.
+Belongs here: what Istio's istiod decides for sidecars and gateways. Does not belong here: to carry, split, mirror and
+count requests; that is Envoy's work.
 
-`world` holds the objects; `routes`, `clusters` and `listeners` compile them (pure functions, dicts in Envoy's own JSON);
-`files` hands the result to Envoy; `watch` keeps the world up to date; `envoy` keeps the process alive.
+`world` holds the objects. Pure functions turn them into Envoy's own JSON: `routes` (with `matches` and `actions`),
+`clusters`, `listeners` (with `telemetry`), `gateways`, `security`; `compile` calls them all. `files` hands the result
+to Envoy, `watch` keeps the world up to date, `envoy` keeps the process alive, `__main__` starts them.
 """

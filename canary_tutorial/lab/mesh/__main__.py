@@ -6,7 +6,6 @@ Watches the API, compiles, writes files, and keeps one Envoy running as its chil
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -16,11 +15,13 @@ from pathlib import Path
 
 from lightkube import AsyncClient, KubeConfig
 
-from canary_tutorial.lab.mesh.compile import Files, bootstrap, compile_world, resolver_of
+from canary_tutorial.lab.mesh import security
+from canary_tutorial.lab.mesh.bootstrap import bootstrap
+from canary_tutorial.lab.mesh.compile import compile_world, resolver_of
+from canary_tutorial.lab.mesh.envoy import keep_envoy
 from canary_tutorial.lab.mesh.files import Directory
 from canary_tutorial.lab.mesh.watch import Watcher
 from canary_tutorial.lab.mesh.world import World
-from canary_tutorial.lab.processes import die_with_parent
 
 log = logging.getLogger("mesh")
 
@@ -30,15 +31,12 @@ SETTLE = 0.02  # seconds to collect changes that come together
 class ControlPlane:
     """Compiles the world for Envoy whenever it has changed."""
 
-    def __init__(self, directory: Path, resolver_address: str) -> None:
+    def __init__(self, directory: Directory, resolver_address: str) -> None:
         self.world = World()
-        self._directory = Directory(directory)
+        self._directory = directory
         self._resolver = resolver_address
         self._dirty = asyncio.Event()
-
-    def start(self) -> None:
-        """Envoy starts with no clusters and no listeners but the resolver's."""
-        self._write(compile_world(World(), self._directory.path, self._resolver))
+        self._problems: dict[str, str] = {}
 
     def changed(self) -> None:
         self._dirty.set()
@@ -48,58 +46,44 @@ class ControlPlane:
             await self._dirty.wait()
             await asyncio.sleep(SETTLE)
             self._dirty.clear()
-            try:
-                self._write(compile_world(self.world, self._directory.path, self._resolver))
-            except (KeyError, TypeError, ValueError, AttributeError):
-                log.exception("an object cannot be compiled; Envoy keeps what it has")
+            self.write()
 
-    def _write(self, files: Files) -> None:
+    def write(self) -> None:
+        """Once, as things are now."""
         began = time.monotonic()
+        files = compile_world(self.world, self._directory.path, self._resolver)
+        for name, reason in files.problems.items():
+            if self._problems.get(name) != reason:
+                log.warning("%s is left out: %s", name, reason)
+        self._problems = files.problems
         changed = self._directory.write(files)
         if changed:
             log.info("wrote %s in %.0f ms", ", ".join(changed), (time.monotonic() - began) * 1000)
 
 
-async def keep_envoy(directory: Path) -> None:
-    """Run Envoy; start it again whenever it ends."""
-    command = ["envoy", "-c", str(directory / "bootstrap.json"), "--concurrency", "1", "--disable-hot-restart"]
-    command += ["--drain-time-s", "2", "--log-level", "warning"]
-    while True:
-        began = time.monotonic()
-        envoy = await asyncio.create_subprocess_exec(*command, cwd=directory, preexec_fn=die_with_parent())
-        try:
-            code = await envoy.wait()
-        except asyncio.CancelledError:
-            envoy.terminate()
-            await envoy.wait()
-            raise
-        log.warning("Envoy exited with code %s after %.1f s; starting it again", code, time.monotonic() - began)
-        await asyncio.sleep(0.1 if time.monotonic() - began > 2 else 1)
+async def serve(address: str, path: Path) -> None:
+    """Until cancelled, or until one of the parts fails."""
+    directory = Directory(path)
+    await security.prepare(path)
+    plane = ControlPlane(directory, resolver_of(address))
+    plane.write()  # Envoy begins with the resolver alone
+    (path / "bootstrap.json").write_text(json.dumps(bootstrap(path, address)))
+    client = AsyncClient(config=KubeConfig.from_env(), trust_env=False)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(keep_envoy(path))
+        tasks.create_task(plane.run())
+        tasks.create_task(Watcher(client, plane.world, plane.changed).run())
 
 
 async def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    address = os.environ.get("LISTEN_ADDRESS", "127.0.0.1")
-    directory = Path.cwd() / "envoy"
-    plane = ControlPlane(directory, resolver_of(address))
-    plane.start()
-    (directory / "bootstrap.json").write_text(json.dumps(bootstrap(directory, address)))
-    client = AsyncClient(config=KubeConfig.from_env(), trust_env=False)
-    tasks = [
-        asyncio.create_task(coroutine)
-        for coroutine in (keep_envoy(directory), plane.run(), Watcher(client, plane.world, plane.changed).run())
-    ]
-    loop = asyncio.get_running_loop()
-    ending = asyncio.Event()
+    serving = asyncio.create_task(serve(os.environ.get("LISTEN_ADDRESS", "127.0.0.1"), Path.cwd() / "envoy"))
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.set)
-    await asyncio.wait([*tasks, asyncio.create_task(ending.wait())], return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    await asyncio.wait([serving])
+    if not serving.cancelled():
+        serving.result()  # a part failed: say why, exit with 1, and let the kubelet start us again
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Handing configuration to Envoy: files written beside and moved over, only those that changed. I/O: files.
 
-Envoy takes a file at the moment it is moved into place. Endpoints come first, then clusters, routes and listeners, so
-that nothing is named before it is known; what is no longer named is removed last.
+Envoy takes a file at the moment it is moved into place, one after the other. So the order is make before break:
+endpoints and new clusters come first, then the routes and listeners that use them, and what nobody uses any more goes
+last. At no moment does a route name a cluster that is not there.
 """
 
 from __future__ import annotations
@@ -13,32 +14,44 @@ from typing import Any
 
 from canary_tutorial.lab.mesh.compile import Files
 
+Resources = list[dict[str, Any]]
+
 
 class Directory:
     """The directory that Envoy reads."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._written: dict[str, str] = {}
+        self._versions: dict[str, str] = {}
+        self._clusters: dict[str, Resources] = {}
         path.mkdir(parents=True, exist_ok=True)
 
     def write(self, files: Files) -> list[str]:
         """Write what changed; returns the names of those files."""
-        groups = (files.endpoints, files.clusters, files.routes, files.listeners)
+        groups = (files.endpoints, self._with_old(files.clusters), files.routes, files.listeners, files.clusters)
         changed = [name for group in groups for name, resources in group.items() if self._put(name, resources)]
         wanted = {name for group in groups for name in group}
-        for name in self._written.keys() - wanted:
+        for name in self._versions.keys() - wanted:
             (self.path / name).unlink(missing_ok=True)
-            del self._written[name]
-        return changed
+            del self._versions[name]
+        self._clusters = files.clusters
+        return list(dict.fromkeys(changed))
 
-    def _put(self, name: str, resources: list[dict[str, Any]]) -> bool:
+    def _with_old(self, clusters: dict[str, Resources]) -> dict[str, Resources]:
+        """The new clusters, and those of before that will go."""
+        both = {}
+        for name, resources in clusters.items():
+            fresh = {each["name"] for each in resources}
+            both[name] = resources + [each for each in self._clusters.get(name, []) if each["name"] not in fresh]
+        return both
+
+    def _put(self, name: str, resources: Resources) -> bool:
         body = json.dumps(resources, sort_keys=True)
         version = hashlib.sha256(body.encode()).hexdigest()[:16]
-        if self._written.get(name) == version:
+        if self._versions.get(name) == version:
             return False
         fresh = self.path / f".{name}.new"
         fresh.write_text(f'{{"version_info": "{version}", "resources": {body}}}')
         fresh.replace(self.path / name)
-        self._written[name] = version
+        self._versions[name] = version
         return True

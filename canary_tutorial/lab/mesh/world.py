@@ -8,20 +8,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Obj = dict[str, Any]
+Key = tuple[str, str]  # namespace, name
 DOMAIN = "svc.cluster.local"
 SIDECAR = "istio-proxy"
+UNKNOWN = "unknown"  # Istio's word in labels for what it cannot know
 
 
 @dataclass
 class World:
     """Everything of each kind, by (namespace, name)."""
 
-    pods: dict[tuple[str, str], Obj] = field(default_factory=dict)
-    services: dict[tuple[str, str], Obj] = field(default_factory=dict)
-    endpoints: dict[tuple[str, str], Obj] = field(default_factory=dict)
-    virtualservices: dict[tuple[str, str], Obj] = field(default_factory=dict)
-    destinationrules: dict[tuple[str, str], Obj] = field(default_factory=dict)
-    gateways: dict[tuple[str, str], Obj] = field(default_factory=dict)
+    pods: dict[Key, Obj] = field(default_factory=dict)
+    services: dict[Key, Obj] = field(default_factory=dict)
+    endpoints: dict[Key, Obj] = field(default_factory=dict)
+    virtualservices: dict[Key, Obj] = field(default_factory=dict)
+    destinationrules: dict[Key, Obj] = field(default_factory=dict)
+    gateways: dict[Key, Obj] = field(default_factory=dict)
 
     def service(self, host: str, namespace: str) -> Obj | None:
         """The Service that a host means when it is named in an object of `namespace`."""
@@ -32,41 +34,65 @@ class World:
         return (pod for pod in self.pods.values() if has_sidecar(pod) and address_of(pod))
 
     def destinationrule(self, service: Obj) -> Obj:
-        """The spec of the DestinationRule for a Service, {} if there is none."""
-        meta = service["metadata"]
-        key = (meta["namespace"], meta["name"])
-        for (namespace, _), rule in sorted(self.destinationrules.items()):
-            if service_key(rule["spec"]["host"], namespace) == key:
+        """The spec that holds for a Service: the oldest rule of its name, else of a wildcard; {} if there is none."""
+        key = key_of(service)
+        wild: Obj | None = None
+        for rule in oldest_first(self.destinationrules.values()):
+            host = rule["spec"]["host"]
+            if service_key(host, rule["metadata"]["namespace"]) == key:
                 return dict(rule["spec"])
-        return {}
+            if wild is None and host.startswith("*") and fqdn(service).endswith(host[1:]):
+                wild = rule["spec"]
+        return dict(wild or {})
 
     def services_of(self, pod: Obj) -> list[Obj]:
         """The Services that select a pod, the oldest first."""
-        labels = (pod["metadata"].get("labels") or {}).items()
-        chosen = [
+        labels = labels_of(pod).items()
+        return oldest_first(
             service
             for (namespace, _), service in self.services.items()
             if namespace == pod["metadata"]["namespace"]
             and service["spec"].get("selector")
             and service["spec"]["selector"].items() <= labels
-        ]
-        return sorted(chosen, key=lambda s: (s["metadata"].get("creationTimestamp", ""), s["metadata"]["name"]))
+        )
 
 
-def service_key(host: str, namespace: str) -> tuple[str, str]:
-    """`podinfo`, `podinfo.test`, `podinfo.test.svc`, `podinfo.test.svc.cluster.local` -> (namespace, name)."""
+def oldest_first(objects: Any) -> list[Obj]:
+    """Of two objects that claim the same thing, the older one wins, as with Istio."""
+    return sorted(objects, key=lambda o: (o["metadata"].get("creationTimestamp", ""), key_of(o)))
+
+
+def key_of(obj: Obj) -> Key:
+    meta = obj["metadata"]
+    return meta["namespace"], meta["name"]
+
+
+def service_key(host: str, namespace: str) -> Key:
+    """`podinfo`, `podinfo.test`, `podinfo.test.svc`, `podinfo.test.svc.cluster.local` -> (namespace, name).
+
+    Any other name is no Service's: ("", host).
+    """
     name, _, rest = host.partition(".")
-    first = rest.partition(".")[0]
-    return (first or namespace, name)
+    own, _, domain = rest.partition(".")
+    return (own or namespace, name) if domain in ("", "svc", DOMAIN) else ("", host)
 
 
 def fqdn(service: Obj) -> str:
-    meta = service["metadata"]
-    return f"{meta['name']}.{meta['namespace']}.{DOMAIN}"
+    namespace, name = key_of(service)
+    return f"{name}.{namespace}.{DOMAIN}"
+
+
+def labels_of(pod: Obj) -> dict[str, str]:
+    return pod["metadata"].get("labels") or {}
 
 
 def has_sidecar(pod: Obj) -> bool:
     return any(container["name"] == SIDECAR for container in pod["spec"]["containers"])
+
+
+def is_gateway(pod: Obj) -> bool:
+    """A gateway's pod is nothing but a proxy."""
+    return [container["name"] for container in pod["spec"]["containers"]] == [SIDECAR]
 
 
 def address_of(pod: Obj) -> str | None:
@@ -76,25 +102,22 @@ def address_of(pod: Obj) -> str | None:
 
 def workload_of(pod: Obj) -> str:
     """The name of what made the pod: the Deployment behind its ReplicaSet, or the pod itself."""
-    labels = pod["metadata"].get("labels") or {}
     owner = next(iter(pod["metadata"].get("ownerReferences") or []), None)
     if owner is None:
         return str(pod["metadata"]["name"])
-    return str(owner["name"]).removesuffix("-" + labels.get("pod-template-hash", ""))
+    return str(owner["name"]).removesuffix("-" + labels_of(pod).get("pod-template-hash", ""))
 
 
 def app_of(pod: Obj) -> str:
-    labels = pod["metadata"].get("labels") or {}
+    labels = labels_of(pod)
     return str(labels.get("app") or labels.get("app.kubernetes.io/name") or workload_of(pod))
 
 
-def is_gateway(pod: Obj) -> bool:
-    """A gateway's pod is nothing but a proxy."""
-    return [container["name"] for container in pod["spec"]["containers"]] == [SIDECAR]
-
-
 def seconds(duration: str | None, default: str = "0s") -> str:
-    """A duration as Envoy wants it: `1m30s`, `500ms`, `30s` -> `90s`, `0.5s`, `30s`."""
+    """A duration as Envoy wants it: `1m30s`, `500ms`, `30s` -> `90s`, `0.5s`, `30s`; ValueError if it is none."""
     units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6}
-    parts = re.findall(r"([0-9.]+)(ms|us|h|m|s)", duration or default)
+    text = duration or default
+    parts = re.findall(r"([0-9.]+)(ms|us|h|m|s)", text)
+    if "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is no duration")
     return f"{sum(float(number) * units[unit] for number, unit in parts):.6f}".rstrip("0").rstrip(".") + "s"

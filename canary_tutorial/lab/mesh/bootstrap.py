@@ -1,0 +1,48 @@
+"""Envoy's first configuration: where the rest is, and a door for Prometheus to the statistics alone. Pure.
+
+Envoy's admin interface can stop Envoy, so it is a Unix socket of mode 0600; the listener passes on two paths of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from canary_tutorial.lab.mesh import listeners
+
+Obj = dict[str, Any]
+
+ADMIN = "admin.sock"  # relative to where Envoy runs: a socket's path may have 108 letters at most
+STATS_PORT = 15090  # Istio's
+BUCKETS = [0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000]  # Istio's, in milliseconds
+
+
+def bootstrap(directory: Path, stats_address: str) -> Obj:
+    return {
+        "node": {"id": "lab", "cluster": "lab"},
+        "admin": {"address": {"pipe": {"path": ADMIN, "mode": 0o600}}},
+        "dynamic_resources": {"lds_config": _file(directory / "lds.json"), "cds_config": _file(directory / "cds.json")},
+        "stats_config": {
+            # Everything else that Envoy counts would be read each second by Prometheus, and never looked at.
+            "stats_matcher": {"inclusion_list": {"patterns": [{"prefix": "istio."}, {"prefix": "server.live"}]}},
+            "histogram_bucket_settings": [{"match": {"prefix": "istio."}, "buckets": BUCKETS}],
+        },
+        "static_resources": {"clusters": [_admin_cluster()], "listeners": [_stats_listener(stats_address)]},
+    }
+
+
+def _file(path: Path) -> Obj:
+    return {"path_config_source": {"path": str(path)}, "resource_api_version": "V3"}
+
+
+def _admin_cluster() -> Obj:
+    endpoint = {"endpoint": {"address": {"pipe": {"path": ADMIN}}}}
+    assignment = {"cluster_name": "admin", "endpoints": [{"lb_endpoints": [endpoint]}]}
+    return {"name": "admin", "type": "STATIC", "load_assignment": assignment}
+
+
+def _stats_listener(address: str) -> Obj:
+    allowed = [{"match": {"path": path}, "route": {"cluster": "admin"}} for path in ("/stats/prometheus", "/ready")]
+    host = {"name": "stats", "domains": ["*"], "routes": allowed}
+    http = listeners.manager(None, [], {"route_config": {"name": "stats", "virtual_hosts": [host]}})
+    return listeners.listener("stats", [(address, STATS_PORT)], [listeners.chain(http)])
