@@ -11,7 +11,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -46,6 +46,7 @@ class Image:
     entrypoint: str
     tags: frozenset[str] | None = None
     adapt: Callable[[Start], list[str]] = lambda start: start.command
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def _prometheus(start: Start) -> list[str]:
@@ -76,7 +77,10 @@ def _flagger(start: Start) -> list[str]:
 
 IMAGES: Mapping[str, Image] = {
     "podinfo": Image("podinfo", PODINFO_TAGS),
-    "flagger": Image("flagger", adapt=_flagger),
+    # Lessons have no time for intervals of 10 s and more, and want to show what each tick saw.
+    "flagger": Image(
+        "flagger", adapt=_flagger, environment={"FLAGGER_MIN_ANALYSIS_INTERVAL": "1s", "FLAGGER_TRACE": "1"}
+    ),
     "flagger-loadtester": Image("loadtester"),
     "prom/prometheus": Image("prometheus", adapt=_prometheus),
     "canary-tutorial/mesh": Image("mesh"),

@@ -92,7 +92,7 @@ def container_environment(pod: Obj, container: Obj, place: Place, machine: Machi
 def program_for(pod: Obj, container: Obj, place: Place, machine: Machine) -> Program:
     """The process behind a container; raises ImageError or ConfigError."""
     image = find_image(container["image"])
-    variables = container_environment(pod, container, place, machine)
+    variables = {**image.environment, **container_environment(pod, container, place, machine)}
     where = mounts(container, place.directory / "volumes")
     entrypoint = container.get("command") or [image.entrypoint]
     words = [relocate(expand(word, variables), where) for word in [*entrypoint, *(container.get("args") or [])]]
