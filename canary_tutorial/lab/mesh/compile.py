@@ -63,9 +63,9 @@ def compile_world(world: World, directory: Path, resolver_address: str) -> Files
     all_listeners.append(listeners.resolver(resolver_address, route_file("plain", routes.plain(world))))
     return Files(
         {file_name("eds", n): [_typed("endpoint.v3.ClusterLoadAssignment", a)] for n, a in assignments.items()},
-        {"cds.json": [_typed("cluster.v3.Cluster", cluster) for cluster in all_clusters]},
+        {"cds.json": [_typed("cluster.v3.Cluster", each) for each in _by_name(all_clusters)]},
         all_routes,
-        {"lds.json": [_typed("listener.v3.Listener", each) for each in all_listeners]},
+        {"lds.json": [_typed("listener.v3.Listener", each) for each in _by_name(all_listeners)]},
         problems,
     )
 
@@ -112,6 +112,10 @@ def file_name(kind: str, resource: str) -> str:
     digest = hashlib.sha256(resource.encode()).hexdigest()[:10]
     readable = "".join(c if c.isalnum() or c in ".-" else "_" for c in resource)[:80]
     return f"{kind}-{readable}-{digest}.json"
+
+
+def _by_name(resources: list[Obj]) -> list[Obj]:
+    return sorted(resources, key=lambda each: str(each["name"]))
 
 
 def _typed(type_: str, resource: Obj) -> Obj:

@@ -42,7 +42,8 @@ class Directory:
         both = {}
         for name, resources in clusters.items():
             fresh = {each["name"] for each in resources}
-            both[name] = resources + [each for each in self._clusters.get(name, []) if each["name"] not in fresh]
+            old = [each for each in self._clusters.get(name, []) if each["name"] not in fresh]
+            both[name] = sorted(resources + old, key=lambda each: str(each["name"]))
         return both
 
     def _put(self, name: str, resources: Resources) -> bool:
