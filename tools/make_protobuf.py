@@ -20,7 +20,7 @@ os.environ["PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"] = "python"
 
 WANTED = (
     "Namespace Pod Service ConfigMap Secret ServiceAccount Event Endpoints Node Deployment ReplicaSet Role RoleBinding "
-    "ClusterRole ClusterRoleBinding HorizontalPodAutoscaler Lease SelfSubjectAccessReview SubjectAccessReview "
+    "ClusterRole ClusterRoleBinding HorizontalPodAutoscaler autoscaling/v1/HorizontalPodAutoscaler Lease SelfSubjectAccessReview SubjectAccessReview "
     "SelfSubjectReview SelfSubjectRulesReview TokenRequest TokenReview Eviction DeleteOptions"
 )
 # Parts of a struct that JSON shows as if they were fields of what holds them.
@@ -46,6 +46,9 @@ RoleRef: 1 apiGroup s, 2 kind s, 3 name s
 HorizontalPodAutoscaler: 1 metadata ObjectMeta, 2 spec HorizontalPodAutoscalerSpec, 3 status Ignored
 HorizontalPodAutoscalerSpec: 1 scaleTargetRef CrossVersionObjectReference, 2 minReplicas i, 3 maxReplicas i,
  4 metrics []MetricSpec
+autoscaling/v1/HorizontalPodAutoscaler: 1 metadata ObjectMeta, 2 spec OldAutoscalerSpec, 3 status Ignored
+OldAutoscalerSpec: 1 scaleTargetRef CrossVersionObjectReference, 2 minReplicas i, 3 maxReplicas i,
+ 4 targetCPUUtilizationPercentage i
 CrossVersionObjectReference: 1 kind s, 2 name s, 3 apiVersion s
 MetricSpec: 1 type s, 4 resource ResourceMetricSource
 ResourceMetricSource: 1 name s, 2 target MetricTarget

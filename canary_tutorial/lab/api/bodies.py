@@ -172,15 +172,14 @@ class Encoder:
     KEPT = 8192
 
     def __init__(self) -> None:
-        self._bytes: dict[str, tuple[str, bytes]] = {}
+        self._bytes: dict[str, tuple[Obj, bytes]] = {}
 
     def __call__(self, obj: Obj) -> bytes:
-        """The JSON of an object as it came out of the store."""
-        meta = obj["metadata"]
-        uid, version = meta["uid"], meta["resourceVersion"]
+        """The JSON of an object as it came out of the store, where none is ever changed in place."""
+        uid = obj["metadata"]["uid"]
         known = self._bytes.pop(uid, None)
-        encoded = known[1] if known and known[0] == version else encode(obj)
-        self._bytes[uid] = version, encoded
+        encoded = known[1] if known and known[0] is obj else encode(obj)
+        self._bytes[uid] = obj, encoded
         if len(self._bytes) > self.KEPT:
             del self._bytes[next(iter(self._bytes))]
         return encoded

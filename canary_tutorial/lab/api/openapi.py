@@ -98,7 +98,7 @@ def _openapi(shape: schema.Schema, schemas: Obj) -> Obj:
         reference = {"$ref": f"#/components/schemas/{name}"}
         return {"allOf": [reference], "default": {}, **rest} if rest else reference
     if shape.get("x-kubernetes-int-or-string") and "type" not in shape:
-        return {"type": "string", "format": "int-or-string"}
+        return {"oneOf": [{"type": "integer"}, {"type": "string"}], "format": "int-or-string"}
     if shape.get("x-quantity"):
         return {"type": "string"}
     converted = dict(shape)

@@ -45,9 +45,10 @@ def decode(body: bytes) -> Obj:
         envelope = dict(_fields(body[len(MAGIC) :]))
         names = {number: value.decode() for number, value in _fields(envelope.get(1, b""))}
         api_version, kind = names.get(1, ""), names.get(2, "")
-        if kind not in tables():
+        message = f"{api_version}/{kind}" if f"{api_version}/{kind}" in tables() else kind
+        if message not in tables():
             raise UnsupportedMediaType(f"{kind} ({api_version}) is not read as protobuf here: send application/json")
-        return {"apiVersion": api_version, "kind": kind, **_message(envelope.get(2, b""), kind, 0)}
+        return {"apiVersion": api_version, "kind": kind, **_message(envelope.get(2, b""), message, 0)}
     except (ValueError, IndexError, AttributeError, TypeError, OverflowError) as exc:
         raise BadRequest(f"couldn't decode the protobuf body: {exc}") from None
 

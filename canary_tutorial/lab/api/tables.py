@@ -41,8 +41,8 @@ def table(store: Store, target: Target, objects: list[Obj], include: str) -> Obj
         elif include != "None":
             row["object"] = views.metadata_only(obj)
         rows.append(row)
-    version = max((int(obj["metadata"]["resourceVersion"]) for obj in objects), default=0) if len(objects) == 1 else 0
-    meta = {"resourceVersion": str(version or store.version)}
+    alone = objects[0]["metadata"].get("resourceVersion") if len(objects) == 1 else None
+    meta = {"resourceVersion": alone or str(store.version)}
     return {"kind": "Table", "apiVersion": views.META, "metadata": meta, "columnDefinitions": definitions, "rows": rows}
 
 
