@@ -36,7 +36,9 @@ class Line:
     def say(self, text: str) -> None:
         """What is going on now. Call it as often as you like: only a new text after the first two seconds is shown."""
         if self.elapsed >= self.patience:
-            self._show(f"{self.what}: {text} ({self.elapsed:.0f} s)" if text else f"{self.what} ({self.elapsed:.0f} s)")
+            words = f"{self.what}: {text}" if text else self.what
+            changing = sys.stderr.isatty() or _in_kernel()
+            self._show(f"{words} ({self.elapsed:.0f} s)" if changing else words)
 
     def done(self, text: str = "") -> None:
         """The last word; without a text it stays at what was said."""

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from canary_tutorial import timeline
 from canary_tutorial.api import Obj
@@ -81,25 +81,21 @@ class Release:
         end = min(time.time(), self.ended + AFTERMATH) if self.ended else time.time()
         return self.canary.cluster.metrics.request_rate(self.began - LEAD, end, self.canary.window)
 
-    def levels(self, settle: float = 1.0) -> Table:
-        """For each step: requests per second of the three series in its steady part (from `settle` seconds after its
-        beginning), counted between scrapes, and what the weights ask for."""
+    def levels(self, load: float = 20, settle: float = 1.0) -> Table:
+        """For each step and series: requests per second counted in its steady part (from `settle` seconds after its
+        beginning to its end), and what the weights ask for of a `load` in requests per second."""
         end = self.ended or time.time()
         counters = self.canary.cluster.metrics.counters(self.began, end)
-        by_role = {name: [s for s in counters if role(s.labels) == name] for name in ("primary", "shifted", "mirrored")}
-        rows = []
+        rows: list[list[Any]] = []
         for step in timeline.steps(self.points, end):
-            found = [rate(series, step.start + settle, step.end) for series in by_role.values()]
-            if step.start < self.began or step.end - step.start < 2 + settle or found[0] is None:
-                continue
-            primary, shifted, mirrored = (value or 0.0 for value in found)
-            users = primary + shifted
-            asked = [users * step.primary / 100, users * step.canary / 100, users * step.mirror]
-            name = f"{step.phase} {step.primary}/{step.canary}{' + mirror' if step.mirror else ''}"
-            rows.append(
-                [name, round(step.end - step.start, 1), *(round(v, 1) for v in (primary, shifted, mirrored)), asked]
-            )
-        return Table(["step", "seconds", "primary", "shifted", "mirrored", "asked for"], rows, "requests per second")
+            wanted = {"primary": step.primary, "shifted": step.canary, "mirrored": 100 * step.mirror}
+            for name, weight in wanted.items():
+                found = rate([s for s in counters if role(s.labels) == name], max(step.start, self.began) + settle, step.end)
+                if weight and found is not None:
+                    asked = load * weight / 100
+                    off = round(100 * (found / asked - 1), 1)
+                    rows.append([step.phase, name, f"{weight} %", round(asked, 1), round(found, 1), off])
+        return Table(["phase", "series", "weight", "asked for", "measured", "off by %"], rows, "requests per second")
 
     # -- watching -----------------------------------------------------------------------------------------------
 

@@ -22,8 +22,6 @@ def text(runs: Sequence[Run], peak_mb: float = 0.0) -> str:
 
 
 def good(runs: Sequence[Run]) -> bool:
-    """Whether every cell ran, and every release ended as its notebook says it should (`expected`, else Succeeded)."""
+    """Whether every cell ran, and every release ended as its notebook says it should (`expected`)."""
     ended = [data for run in runs for data in run.results.values() if "phases" in data]
-    return not any(run.error for run in runs) and all(
-        data["phase"] == data.get("expected", "Succeeded") for data in ended
-    )
+    return not any(run.error for run in runs) and all(data["phase"] == data["expected"] for data in ended)
