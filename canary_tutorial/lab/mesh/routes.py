@@ -39,7 +39,7 @@ def plain(world: World) -> list[Obj]:
         _host(f"{fqdn(service)}:{port}", _domains(service, port, ""), [_direct(service, port, plain=True)])
         for service, port in _ports(world)
     ]
-    return [*services, _host("nowhere", ["*"], [NOWHERE])]
+    return distinct([*services, _host("nowhere", ["*"], [NOWHERE])])
 
 
 def ingress(world: World, gateways: dict[str, list[str]]) -> list[Obj]:

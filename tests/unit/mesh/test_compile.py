@@ -170,10 +170,13 @@ def tags(listener: Obj, chain: int = 0) -> dict[str, str]:
     return {tag["name"]: tag["value_format"] for tag in counter["stat"]["tags"]}
 
 
-LABELS = """reporter source_workload source_workload_namespace source_app destination_workload
-destination_workload_namespace destination_app destination_service destination_service_name
-destination_service_namespace connection_security_policy request_host request_protocol response_code
-response_flags""".split()
+LABELS = [
+    "reporter",
+    *("source_workload", "source_workload_namespace", "source_app"),
+    *("destination_workload", "destination_workload_namespace", "destination_app"),
+    *("destination_service", "destination_service_name", "destination_service_namespace"),
+    *("connection_security_policy", "request_host", "request_protocol", "response_code", "response_flags"),
+]
 
 
 def test_both_reporters_have_istios_labels() -> None:
