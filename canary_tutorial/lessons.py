@@ -1,0 +1,101 @@
+"""What a lesson brings with it: the stage it plays on, and exercises that look at the cluster. I/O: through a Cluster.
+
+Each lesson runs alone, so each begins by asking for what it needs; what is there already is left as it is.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from canary_tutorial import manifests
+from canary_tutorial.errors import TutorialError
+from canary_tutorial.pictures import live
+from canary_tutorial.timeline import RUNNING
+from canary_tutorial.waiting import until
+
+if TYPE_CHECKING:
+    from canary_tutorial.canary import Canary
+    from canary_tutorial.cluster import Cluster
+
+# manifest -> what shows that it, or the same from elsewhere, is there: kind, name, namespace
+STAGE = {
+    "mesh.yaml": ("customresourcedefinitions", "virtualservices.networking.istio.io", None),
+    "prometheus.yaml": ("services", "prometheus", "istio-system"),
+    "telemetry.yaml": ("telemetries", "canary-tutorial-request-host", "istio-system"),
+    "flagger-crd.yaml": ("customresourcedefinitions", "canaries.flagger.app", None),
+    "flagger-account.yaml": ("serviceaccounts", "flagger", "istio-system"),
+    "flagger-deployment.yaml": ("deployments", "flagger", "istio-system"),
+    "test-podinfo.yaml": ("deployments", "podinfo", None),
+    "test-loadtester.yaml": ("deployments", "flagger-loadtester", None),
+}
+CONTROL_LOOP = "1s"  # how soon Flagger takes up a new or edited Canary; its manifest says 10s
+
+
+class NotYet(TutorialError):
+    """An exercise is not solved; raised only where nobody looks on, so that tests see it."""
+
+
+def ready(
+    cluster: Cluster,
+    *,
+    canary: bool = True,
+    interval: str = "4s",
+    window: str = "3s",
+    min_ready_seconds: int = 1,
+) -> Canary | None:
+    """Bring what a lesson needs: whatever of mesh, Prometheus, Flagger, podinfo and load tester is missing.
+
+    With `canary`, also the Canary with these settings, at rest: a run that is under way is waited for.
+    Returns the Canary (None without). Raises TookTooLong, Refused.
+    """
+    missing = [name for name, found in STAGE.items() if cluster.find(*found) is None]
+    for name in missing:
+        if name == "flagger-deployment.yaml":
+            for obj in manifests.read(manifests.find(name)):
+                cluster.apply_object(quick(obj))
+        else:
+            cluster.apply(name, **({"min_ready_seconds": min_ready_seconds} if name == "test-podinfo.yaml" else {}))
+    for namespace, names in (("istio-system", ("prometheus", "flagger")), (None, ("podinfo", "flagger-loadtester"))):
+        here = [f"deployment/{name}" for name in names if cluster.find("deployments", name, namespace)]
+        cluster.wait_for_rollout(*here, namespace=namespace)
+    found = cluster.canary("podinfo") if canary else None
+    if found:
+        cluster.apply("canary-podinfo.yaml", interval=interval, window=window)
+        at_rest(found)
+    applied = f"applied {', '.join(missing)}; " if missing else ""
+    print(f"Ready: {applied}{found or 'no canary yet'}")
+    return found
+
+
+def quick(obj: dict[str, Any]) -> dict[str, Any]:
+    """Flagger's Deployment with a shorter control loop: a lesson should not wait ten seconds for Flagger to wake."""
+    for container in obj["spec"]["template"]["spec"]["containers"]:
+        container["args"] = [
+            f"-control-loop-interval={CONTROL_LOOP}" if word.startswith("-control-loop-interval=") else word
+            for word in container.get("args", [])
+        ]
+    return obj
+
+
+def at_rest(canary: Canary, timeout: float = 180) -> None:
+    """Wait until no run is under way and the canary has been taken up."""
+
+    def resting() -> tuple[bool, str]:
+        phase = canary.phase
+        return bool(phase) and phase != "Initializing" and phase not in RUNNING, phase or "not yet seen by Flagger"
+
+    until(resting, "the canary to be at rest", timeout, next_step="canary.why() says what it waits for.")
+    primary = f"deployment/{canary.target}-primary"
+    canary.cluster.wait_for_rollout(primary, namespace=canary.namespace)
+    deadline = time.monotonic() + 10
+    while not canary.cluster.find("virtualservices", canary.target, canary.namespace) and time.monotonic() < deadline:
+        time.sleep(0.2)
+
+
+def check(question: str, answer: bool, hint: str = "") -> bool:
+    """Say whether an exercise is solved, with a hint where it is not. Headless, an unsolved one raises NotYet."""
+    print(f"✔ {question}" if answer else f"✘ {question}" + (f"\n  Hint: {hint}" if hint else ""))
+    if not answer and not live():
+        raise NotYet(f"not solved: {question}", hint)
+    return bool(answer)
