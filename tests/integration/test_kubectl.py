@@ -1,6 +1,6 @@
 """Everyday kubectl against the API server alone (no controllers): what it prints is what Kubernetes prints."""
 
-# ruff: noqa: E501  (what kubectl prints is one line)
+
 
 from __future__ import annotations
 

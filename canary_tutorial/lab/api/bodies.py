@@ -129,7 +129,7 @@ def _check_aliases(root: yaml.Node) -> None:
 
 
 def _too_deep(value: Any) -> bool:
-    level = [value]
+    level = [value] if isinstance(value, dict | list) else []
     for _ in range(MAX_DEPTH):
         inner = [child for each in level for child in (each.values() if isinstance(each, dict) else each)]
         level = [child for child in inner if isinstance(child, dict | list)]

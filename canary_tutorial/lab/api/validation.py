@@ -17,10 +17,12 @@ import fastjsonschema
 from canary_tutorial.lab import schema
 from canary_tutorial.lab.api.bodies import go_type
 from canary_tutorial.lab.errors import BadRequest, Cause, Invalid
-from canary_tutorial.lab.kinds import Kind
+from canary_tutorial.lab.kinds import AUTOSCALERS, CRDS, DEPLOYMENTS, PODS, REPLICASETS, Kind
 from canary_tutorial.lab.schema import Schema
 
 Obj = dict[str, Any]
+# Kinds whose spec has required fields but is itself optional in the published schema.
+WITH_SPEC = {kind.key for kind in (PODS, DEPLOYMENTS, REPLICASETS, AUTOSCALERS, CRDS)}
 INTEGERS = {"int32": 2**31, "int64": 2**63}
 
 
@@ -28,6 +30,8 @@ def decode(obj: Obj, shape: Schema, kind: Kind) -> tuple[Obj, list[str]]:
     """The object as its kind knows it, and the paths of the fields that it does not know, which are left out."""
     unknown: list[str] = []
     known = _known(obj, shape, "", unknown, typed=not kind.custom)
+    if kind.key in WITH_SPEC:
+        known.setdefault("spec", {})
     return known, unknown
 
 

@@ -101,6 +101,8 @@ class Watch:
 
 async def serve(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
     watch = Watch(api, request, target)
+    given = reading.number(request.query.get("timeoutSeconds", ""), "timeoutSeconds")
+    seconds = given or random.randint(1800, 3600)  # all clients at once would come back at once
     over = False
     try:
         watch.begin(request)
@@ -111,7 +113,7 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     try:
         await response.prepare(request)
-        await _stream(watch, response, request, over)
+        await _stream(watch, response, request, seconds, over)
     except (ConnectionError, asyncio.CancelledError):
         pass
     finally:
@@ -119,9 +121,8 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
     return response
 
 
-async def _stream(watch: Watch, response: web.StreamResponse, request: web.Request, over: bool) -> None:
+async def _stream(watch: Watch, response: web.StreamResponse, request: web.Request, seconds: int, over: bool) -> None:
     loop = asyncio.get_running_loop()
-    seconds = reading.number(request.query.get("timeoutSeconds", ""), "timeoutSeconds") or random.randint(1800, 3600)
     end = loop.time() + seconds
     bookmarks = request.query.get("allowWatchBookmarks") in ("true", "1")
     while True:

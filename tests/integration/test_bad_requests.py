@@ -1,0 +1,296 @@
+"""Nothing that a client sends makes the API server fail or hang: no token, broken bodies, odd paths, random requests."""
+
+# ruff: noqa: E501  (a case of a table is one line)
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import gzip
+import json
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from conftest import Served
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from canary_tutorial.lab import kinds
+from canary_tutorial.lab.api import make_app
+from canary_tutorial.lab.node import User
+from canary_tutorial.lab.store import Store
+
+Obj = dict[str, Any]
+
+
+def deployment(name: str = "d") -> Obj:
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    return {"metadata": {"name": name}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}}
+
+
+def test_without_a_token_only_health_answers(server: Served) -> None:
+    for path in ("/healthz", "/livez", "/readyz"):
+        assert server.http("GET", path, Authorization="").status_code == 200
+    for path in (
+        "/",
+        "/api",
+        "/apis",
+        "/version",
+        "/openapi/v3",
+        "/api/v1/pods",
+        "/nowhere",
+        "/api/v1/namespaces/test/pods/p/exec",
+    ):
+        for header in ("", "Bearer", "Bearer wrong", "Basic YTpi", f"Bearer {server.token}x"):
+            refused = server.http("GET", path, Authorization=header)
+            assert (refused.status_code, refused.json()["reason"]) == (401, "Unauthorized"), path
+
+
+BODIES: dict[str, tuple[bytes, str, int]] = {
+    "cut JSON": (b'{"metadata": {', "application/json", 400),
+    "a list": (b"[]", "application/json", 400),
+    "nothing": (b"", "application/json", 400),
+    "bad UTF-8": (b'{"metadata": {"name": "\xff"}}', "application/json", 400),
+    "deep": (b'{"metadata":' * 3000 + b"1" + b"}" * 3000, "application/json", 400),
+    "bad YAML": (b"a: [", "application/yaml", 400),
+    "an unknown format": (b"x", "text/csv", 415),
+    "another kind": (json.dumps({"kind": "Pod", "apiVersion": "apps/v1"}).encode(), "application/json", 400),
+    "another version": (
+        json.dumps({"kind": "Deployment", "apiVersion": "apps/v1beta1"}).encode(),
+        "application/json",
+        400,
+    ),
+    "metadata of another type": (b'{"metadata": [], "spec": 1}', "application/json", 400),
+    "labels of another type": (b'{"metadata": {"name": "x", "labels": {"a": 1}}}', "application/json", 400),
+    "a name with a path": (json.dumps(deployment("../../etc/passwd")).encode(), "application/json", 422),
+    "a name that is empty": (json.dumps(deployment("")).encode(), "application/json", 422),
+    "a very long name": (json.dumps(deployment("x" * 300)).encode(), "application/json", 422),
+    "another namespace": (b'{"metadata": {"name": "x", "namespace": "other"}}', "application/json", 400),
+    "more than is taken": (b'{"a": "' + b"x" * (3 * 1024 * 1024) + b'"}', "application/json", 413),
+}
+
+
+@pytest.mark.parametrize(("body", "content_type", "code"), BODIES.values(), ids=BODIES.keys())
+def test_a_bad_body_is_refused_with_a_status(server: Served, body: bytes, content_type: str, code: int) -> None:
+    path = "/apis/apps/v1/namespaces/test/deployments"
+    refused = server.http("POST", path, body, Content_Type=content_type)
+    status = refused.json()
+    assert (refused.status_code, status["kind"], status["code"]) == (code, "Status", code), status
+    assert status["message"]
+
+
+def test_a_gzip_bomb_is_too_large(server: Served) -> None:
+    bomb = gzip.compress(b" " * 50_000_000)
+    refused = server.http("POST", "/api/v1/namespaces/test/configmaps", bomb, Content_Encoding="gzip")
+    assert refused.status_code == 413
+
+
+def test_gzip_yaml_and_no_content_type_are_understood(server: Served) -> None:
+    path = "/api/v1/namespaces/test/configmaps"
+    body = gzip.compress(b'{"metadata": {"name": "a"}}')
+    assert server.http("POST", path, body, Content_Encoding="gzip").status_code == 201
+    assert server.http("POST", path, b"metadata: {name: b}", Content_Type="application/yaml").status_code == 201
+    assert server.http("POST", path, b'{"metadata": {"name": "c"}}').status_code == 201
+    assert "name: a\n" in server.http("GET", f"{path}/a", Accept="application/yaml").text
+
+    def fill() -> None:
+        for i in range(2000):
+            server.store.create(kinds.CONFIGMAPS, {"metadata": {"name": f"x{i}", "namespace": "test"}})
+
+    server.call(fill)
+    listed = server.http("GET", path, Accept_Encoding="gzip")
+    assert (listed.headers["Content-Encoding"], len(listed.json()["items"])) == ("gzip", 2003)
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+         ("/api/v1/namespaces/test/pods/..%2F..%2Fetc", 404),
+        ("/api/v1/namespaces/test/pods/%00", 404), ("/api/v1/namespaces/%2e%2e/pods", 200), ("/api/v1/pods/p", 404),
+        ("/api/v1/nodes/n/x", 404), ("/api/v2/pods", 404), ("/apis/apps/v1beta1/deployments", 404), ("/apis/nothing/v1/x", 404),
+        ("/apis/apps", 200), ("/apis/nothing", 404), ("/api/v1/namespaces/test/pods/p/log", 404), ("/openapi/v3/apis/x", 404),
+        ("/api/v1/namespaces/test/nothing", 404), ("/api/v1/namespaces/test/pods?limit=x", 400), ("/api/v1/pods?limit=-1", 400),
+        ("/api/v1/pods?labelSelector=%3D", 400), ("/api/v1/pods?fieldSelector=spec.x%3D1", 400), ("/api/v1/pods?continue=x", 400),
+        ("/api/v1/pods?watch=1&resourceVersion=abc", 400), ("/api/v1/pods?watch=1&timeoutSeconds=x", 400),
+        ("/api/v1/namespaces/test/pods/p/exec?command=ls", 404), ("/api/v1/namespaces/test/services/a:b:c:d/proxy/", 400),
+    ],
+)  # fmt: skip
+def test_odd_paths_get_a_clear_answer(server: Served, path: str, code: int) -> None:
+    answer = server.http("GET", path)
+    assert answer.status_code == code, answer.text
+    assert answer.json()["kind"]
+
+
+def test_methods_that_make_no_sense_are_not_allowed(server: Served) -> None:
+    for method, path in (
+        ("PUT", "/api/v1/pods"),
+        ("POST", "/api/v1/namespaces/test/pods/p"),
+        ("PATCH", "/api"),
+        ("TRACE", "/api/v1/pods"),
+    ):
+        assert server.http(method, path, b"{}").status_code in (404, 405), path
+
+
+names = st.sampled_from(["d", "c", "test", "x", "..", "%2e", "é", "a" * 300, "", "\x00", "_"])
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
+)
+keys = st.sampled_from(
+    ["metadata", "spec", "status", "name", "namespace", "labels", "annotations", "replicas", "selector", "matchLabels", "template",
+     "containers", "image", "ports", "port", "data", "finalizers", "ownerReferences", "managedFields", "resourceVersion", "$patch",
+     "$retainKeys", "$setElementOrder/containers", "$deleteFromPrimitiveList/finalizers", "versions", "names", "group", "subsets",
+     "deletionTimestamp", "generateName", "metrics", "rules", "webhooks", "strategy", "rollingUpdate", "env", "volumes", "op", "path",
+     "propagationPolicy", "preconditions", "schema", "openAPIV3Schema", "properties", "type", "kind", "apiVersion"]
+) | st.text(max_size=4)  # fmt: skip
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=5), max_leaves=25
+)
+plurals = st.sampled_from([(kind.group, kind.version, kind.plural, kind.namespaced) for kind in kinds.BUILT_IN] + [
+    ("flagger.app", "v1", "canaries", True), ("autoscaling", "v1", "horizontalpodautoscalers", True),
+    ("events.k8s.io", "v1", "events", True), ("authentication.k8s.io", "v1", "tokenreviews", False), ("x", "v9", "y", False)])  # fmt: skip
+subresources = st.sampled_from(
+    ["", "", "", "/status", "/scale", "/log", "/exec", "/proxy/", "/portforward", "/token", "/eviction", "/finalize"]
+)
+parameters = st.dictionaries(
+    st.sampled_from(["dryRun", "fieldManager", "fieldValidation", "force", "limit", "continue", "labelSelector", "fieldSelector",
+                     "resourceVersion", "resourceVersionMatch", "propagationPolicy", "gracePeriodSeconds", "includeObject", "pretty"]),
+    st.sampled_from(["", "All", "true", "1", "0", "-1", "x", "Strict", "a=b", "a in (b)", "Foreground", "Exact", "999999999999999999999"]),
+    max_size=3,
+)  # fmt: skip
+media = st.sampled_from(
+    ["application/json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/json-patch+json",
+     "application/apply-patch+yaml", "application/yaml", "", "application/vnd.kubernetes.protobuf", "text/html"]
+)  # fmt: skip
+accepts = st.sampled_from(["", "*/*", "application/json;as=Table;v=v1;g=meta.k8s.io", "application/yaml", "text/html", ";;,",
+                           "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"])  # fmt: skip
+
+
+CONTAINER = {"name": "c", "image": "i", "ports": [{"containerPort": 80, "name": "http"}], "env": [{"name": "A", "value": "b"}],
+             "readinessProbe": {"httpGet": {"path": "/", "port": "http"}}, "resources": {"limits": {"cpu": "1"}}}  # fmt: skip
+TEMPLATE = {
+    "metadata": {"labels": {"a": "b"}},
+    "spec": {"containers": [CONTAINER], "volumes": [{"name": "v", "emptyDir": {}}]},
+}
+WORKLOAD = {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}
+METRIC = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}
+GOOD: dict[str, Obj] = {
+    "deployments": {"spec": WORKLOAD | {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}},
+    "replicasets": {"spec": WORKLOAD},
+    "pods": {"spec": TEMPLATE["spec"]},
+    "services": {"spec": {"ports": [{"port": 80, "name": "http"}], "selector": {"a": "b"}}},
+    "endpoints": {"subsets": [{"addresses": [{"ip": "127.0.0.1"}], "ports": [{"port": 80}]}]},
+    "configmaps": {"data": {"a": "b"}},
+    "secrets": {"stringData": {"a": "b"}, "data": {"c": "ZA=="}},
+    "horizontalpodautoscalers": {"spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d"}, "metrics": [METRIC]}},
+    "events": {"involvedObject": {"kind": "Pod", "name": "p"}, "message": "m", "reason": "R", "count": 1},
+    "rolebindings": {"subjects": [{"kind": "User", "name": "u"}], "roleRef": {"kind": "Role", "name": "r", "apiGroup": "x"}},
+    "endpointslices": {"addressType": "IPv4", "endpoints": [{"addresses": ["127.0.0.1"]}], "ports": [{"port": 80}]},
+    "customresourcedefinitions": {"spec": {"group": "x.y", "scope": "Namespaced", "names": {"plural": "as", "kind": "A"}, "versions": [
+        {"name": "v1", "served": True, "storage": True, "additionalPrinterColumns": [{"name": "S", "type": "string", "jsonPath": ".s"}],
+         "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "oneOf": [{"required": ["a"]}],
+          "properties": {"a": {"type": "integer", "minimum": 1, "default": 2}, "b": {"type": "array", "items": {"type": "string"}}}}}}}}]}},
+    "mutatingwebhookconfigurations": {"webhooks": [{"name": "a.b.c", "clientConfig": {"service": {"name": "s", "namespace": "n"}},
+        "sideEffects": "None", "admissionReviewVersions": ["v1"], "rules": [{"operations": ["*"]}]}]},
+    "canaries": {"kind": "Canary", "spec": {"replicas": 1}},
+    "leases": {"spec": {"holderIdentity": "x", "leaseDurationSeconds": 5}},
+}  # fmt: skip
+
+
+@st.composite
+def objects(draw: st.DrawFn, plural: str) -> Any:
+    """A good object of its kind, with a few random places changed or taken away."""
+    name = draw(st.sampled_from(["d", "c", "x", "as.x.y", "e1"]))
+    body: Any = copy.deepcopy(
+        {"metadata": {"name": name, "labels": {"a": "b"}, "finalizers": []}} | GOOD.get(plural, {})
+    )
+    for _ in range(draw(st.integers(0, 3))):
+        place = body
+        while True:
+            choices = list(place) if isinstance(place, dict) else list(range(len(place)))
+            if not choices:
+                break
+            key = draw(st.sampled_from(choices))
+            if isinstance(place[key], dict | list) and draw(st.integers(0, 3)):
+                place = place[key]
+                continue
+            if draw(st.booleans()):
+                place[key] = draw(values)
+            elif isinstance(place, dict):
+                place[draw(keys)] = place.pop(key)
+            else:
+                place.pop(key)
+            break
+    return body
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Obj:
+    """A request that is often almost right."""
+    group, version, plural, namespaced = draw(plurals)
+    path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+    if namespaced and draw(st.integers(0, 9)):
+        path += f"/namespaces/{draw(st.sampled_from(['test', 'test', 'test', 'nowhere']))}"
+    path += f"/{plural}"
+    method = draw(
+        st.sampled_from(["GET", "POST", "POST", "POST", "PUT", "PATCH", "PATCH", "DELETE", "HEAD", "OPTIONS"])
+    )
+    if draw(st.integers(0, 4)) if method != "POST" else not draw(st.integers(0, 4)):
+        path += f"/{draw(st.sampled_from(['d', 'd', 'c', 'x', 'as.x.y']) | names)}{draw(subresources)}"
+    body = draw(objects(plural) if draw(st.integers(0, 4)) else values)
+    content_type = draw(st.just("application/json") if draw(st.booleans()) else media)
+    if method == "PATCH":
+        content_type = draw(media)
+        if "json-patch" in content_type:
+            operation = {"op": st.sampled_from(["add", "remove", "replace", "test", "copy", "move"]), "value": values,
+                         "path": st.sampled_from(["/spec", "/metadata/name", "/spec/x", "", "/", "/metadata/labels", "/spec/replicas"])}  # fmt: skip
+            body = draw(st.lists(st.fixed_dictionaries(operation), max_size=3))
+    raw = draw(st.binary(max_size=30)) if not draw(st.integers(0, 19)) else json.dumps(body).encode()
+    headers = {"Content-Type": content_type, "Accept": draw(st.just("*/*") | accepts)}
+    return {"method": method, "path": path, "params": draw(parameters), "headers": headers, "data": raw}
+
+
+async def world() -> tuple[Store, web.Application]:
+    store = Store()
+    app = make_app(store, None, lambda token: User("admin"))  # type: ignore[arg-type]
+    for name in ("default", "test"):
+        store.create(kinds.NAMESPACES, {"metadata": {"name": name}})
+    shape = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "properties": {"replicas": {"type": "integer"}}}},
+    }
+    versions = [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": shape},
+                 "subresources": {"status": {}, "scale": {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}}}]  # fmt: skip
+    spec = {
+        "group": "flagger.app",
+        "scope": "Namespaced",
+        "names": {"plural": "canaries", "kind": "Canary"},
+        "versions": versions,
+    }
+    store.create(kinds.CRDS, {"metadata": {"name": "canaries.flagger.app"}, "spec": spec})
+    return store, app
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(batch=st.lists(requests(), min_size=10, max_size=40))
+def test_random_requests_are_answered_and_never_with_500(batch: list[Obj]) -> None:
+    async def play() -> None:
+        _, app = await world()
+        async with TestClient(TestServer(app)) as client:
+            await client.post(
+                "/apis/apps/v1/namespaces/test/deployments", json=deployment(), headers={"Authorization": "Bearer x"}
+            )
+            await client.post("/apis/flagger.app/v1/namespaces/test/canaries", headers={"Authorization": "Bearer x"},
+                              json={"kind": "Canary", "metadata": {"name": "c"}, "spec": {"replicas": 1}})  # fmt: skip
+            for each in batch:
+                headers = each["headers"] | {"Authorization": "Bearer x"}
+                call = client.request(
+                    each["method"], each["path"], params=each["params"], data=each["data"], headers=headers
+                )
+                answer = await asyncio.wait_for(call, 10)
+                text = await answer.text()
+                assert answer.status < 500 or answer.status in (503, 504), (each, text)
+                answer.release()
+
+    asyncio.run(play())
