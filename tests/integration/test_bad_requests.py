@@ -67,7 +67,11 @@ BODIES: dict[str, tuple[bytes, str, int]] = {
     "a name with a path": (json.dumps(deployment("../../etc/passwd")).encode(), "application/json", 422),
     "a name that is empty": (json.dumps(deployment("")).encode(), "application/json", 422),
     "a very long name": (json.dumps(deployment("x" * 300)).encode(), "application/json", 422),
-    "another namespace": (b'{"metadata": {"name": "x", "namespace": "other"}}', "application/json", 400),
+    "another namespace": (
+        json.dumps(deployment() | {"metadata": {"name": "x", "namespace": "other"}}).encode(),
+        "application/json",
+        400,
+    ),
     "more than is taken": (b'{"a": "' + b"x" * (3 * 1024 * 1024) + b'"}', "application/json", 413),
 }
 
