@@ -2,14 +2,18 @@
 
 It says which version answered, can be made to fail or to be slow by the flags that people know from podinfo, and counts
 what is written to it, so that a lesson can show what mirroring does to a write. Versions differ only in what they say
-and in their colour. It listens on $LISTEN_ADDRESS (127.0.0.1 outside a pod).
+and in their colour. It listens on $LISTEN_ADDRESS (127.0.0.1 outside a pod); $IMAGE_TAG is its version.
 
-On SIGTERM it says that it is not ready, goes on answering for a moment while the mesh turns to others, and ends.
+Unlike the real one, the faults spare /healthz, /readyz and /metrics, so that a faulty release is judged by its traffic.
+On SIGTERM it says that it is not ready, goes on answering for a moment while the mesh turns to others, and finishes
+what it has begun.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import html
 import json
 import os
 import random
@@ -17,13 +21,22 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 FAREWELL = 1.0  # seconds of answering after SIGTERM
+PATIENCE = 25.0  # seconds to finish requests, a little less than Kubernetes waits before it kills
 COLOURS = ("#34577c", "#c06f1d", "#2e7d6b", "#8a4f9e", "#9a3b3b", "#5b6d1e")
 ERRORS = (500, 400, 409)
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds, Prometheus' defaults
+IGNORED = ("host", "grpc-port", "grpc-service-name", "secure-port", "backend-url", "cache-server", "config-path")
+PAGE = """<!doctype html><title>podinfo {version}</title>
+<body style="margin:0;background:{color};color:white;font:2em sans-serif;display:grid;place-items:center;height:100vh">
+<main style="text-align:center"><h1>{version}</h1><p>{message}</p><p><small>{hostname}</small></p></main>
+"""
 
 
 def flag(text: str) -> bool:
@@ -34,6 +47,7 @@ def flag(text: str) -> bool:
 def arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("podinfo", description="A small web service to release.", allow_abbrev=False)
     parser.add_argument("--port", type=int, default=9898, help="HTTP port")
+    parser.add_argument("--port-metrics", type=int, default=0, help="a second port, for /metrics")
     parser.add_argument("--level", default="info", help="log level; debug logs each request")
     for name, text in (
         ("random-error", "answer a third of the requests with 500, 400 or 409"),
@@ -47,6 +61,8 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--random-delay-unit", choices=("s", "ms"), default="s", help="unit of the two")
     parser.add_argument("--ui-message", default=os.environ.get("PODINFO_UI_MESSAGE", ""), help="greeting")
     parser.add_argument("--ui-color", default=os.environ.get("PODINFO_UI_COLOR", ""), help="colour of the page")
+    for name in IGNORED:
+        parser.add_argument(f"--{name}", help=argparse.SUPPRESS)  # podinfo's own manifests set these
     return parser.parse_args(words)
 
 
@@ -61,7 +77,10 @@ class Podinfo:
         self.ready = not options.unready
         self.cache: dict[str, str] = {}
         self.writes = 0
-        self.answers: dict[tuple[str, int], int] = {}
+        self.busy = 0
+        self.answers: Counter[int] = Counter()
+        self.durations: Counter[float] = Counter()
+        self.seconds = 0.0
         self.lock = threading.Lock()
 
     def info(self) -> dict[str, Any]:
@@ -90,16 +109,38 @@ class Podinfo:
             time.sleep(delay / (1000 if options.random_delay_unit == "ms" else 1))
         return random.choice(ERRORS) if options.random_error and random.random() < 1 / 3 else None
 
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        began = time.perf_counter()
+        with self.lock:
+            self.busy += 1
+        try:
+            yield
+        finally:
+            took = time.perf_counter() - began
+            with self.lock:
+                self.busy -= 1
+                self.seconds += took
+                self.durations[next((limit for limit in BUCKETS if took <= limit), float("inf"))] += 1
+
     def metrics(self) -> str:
         lines = ["# TYPE http_requests_total counter"]
-        lines += [f'http_requests_total{{method="{m}",status="{s}"}} {n}' for (m, s), n in sorted(self.answers.items())]
+        lines += [f'http_requests_total{{status="{status}"}} {n}' for status, n in sorted(self.answers.items())]
+        lines.append("# TYPE http_request_duration_seconds histogram")
+        below = 0
+        for limit in (*BUCKETS, float("inf")):
+            below += self.durations[limit]
+            edge = "+Inf" if limit == float("inf") else limit
+            lines.append(f'http_request_duration_seconds_bucket{{le="{edge}"}} {below}')
+        lines += [f"http_request_duration_seconds_sum {self.seconds}", f"http_request_duration_seconds_count {below}"]
         return "\n".join([*lines, "# TYPE podinfo_writes_total counter", f"podinfo_writes_total {self.writes}", ""])
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "podinfo", ""
-    disable_nagle_algorithm = True  # head and body are two writes: without this the body waits 40 ms for an ACK
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body leave together, and neither waits for an ACK
     app: Podinfo
 
     def do_GET(self) -> None:
@@ -117,16 +158,20 @@ class Handler(BaseHTTPRequestHandler):
             case ["metrics"]:
                 self._answer(200, self.app.metrics(), "text/plain; version=0.0.4")
             case _:
-                error = self.app.fault()
-                if error:
-                    self._answer(error, {"code": error, "message": "a random error, as --random-error asks"})
-                else:
-                    self._serve(parts, body)
+                with self.app.answering():
+                    error = self.app.fault()
+                    if error:
+                        self._answer(error, {"code": error, "message": "a random error, as --random-error asks"})
+                    else:
+                        self._serve(parts, body)
 
     do_POST = do_PUT = do_DELETE = do_HEAD = do_GET
 
     def _serve(self, parts: list[str], body: bytes) -> None:
         match parts:
+            case [""] if self.headers.get("User-Agent", "").startswith("Mozilla"):
+                words = {key: html.escape(str(value)) for key, value in self.app.info().items()}
+                self._answer(200, PAGE.format(**words), "text/html; charset=utf-8")
             case [""] | ["api", "info"]:
                 self._answer(200, self.app.info())
             case ["version"]:
@@ -135,8 +180,11 @@ class Handler(BaseHTTPRequestHandler):
                 self._answer(200, [f"{k}={v}" for k, v in sorted(os.environ.items()) if "TOKEN" not in k])
             case ["headers"]:
                 self._answer(200, {key: self.headers.get_all(key) for key in self.headers})
-            case ["echo"]:
+            case ["echo"] | ["api", "echo"]:
                 self._answer(202, body.decode(errors="replace"), "text/plain")
+            case ["panic"]:
+                log("panic", "asked to end")
+                os._exit(255)
             case ["status", code] if code.isdigit() and 200 <= int(code) < 600:
                 self._answer(int(code), {"status": int(code)})
             case ["delay", seconds] if seconds.replace(".", "", 1).isdigit():
@@ -158,18 +206,20 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, content: Any, content_type: str = "application/json; charset=utf-8") -> None:
         text = content if isinstance(content, str) else json.dumps(content, indent=2) + "\n"
         data = text.encode()
+        empty = status in (204, 304)  # HTTP allows these no body
         with self.app.lock:
-            key = (self.command, status)
-            self.app.answers[key] = self.app.answers.get(key, 0) + 1
+            self.app.answers[status] += 1
         self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(data)))
+        if not empty:
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(data)))
         self.send_header("X-Podinfo-Version", self.app.version)
         if not self.app.ready:
             self.send_header("Connection", "close")
         self.end_headers()
-        if self.command != "HEAD":
+        if self.command != "HEAD" and not empty:
             self.wfile.write(data)
+        self.wfile.flush()
 
     def log_message(self, format: str, *args: Any) -> None:
         if self.app.options.level == "debug":
@@ -177,7 +227,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def log(level: str, message: str, **more: Any) -> None:
-    print(json.dumps({"level": level, "ts": round(time.time(), 3), "msg": message, **more}), file=sys.stderr, flush=True)
+    print(
+        json.dumps({"level": level, "ts": round(time.time(), 3), "msg": message, **more}), file=sys.stderr, flush=True
+    )
 
 
 class Server(ThreadingHTTPServer):
@@ -190,16 +242,22 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+def listen(address: str, port: int, app: Podinfo) -> Server:
+    try:
+        return Server((address, port), type("PodinfoHandler", (Handler,), {"app": app}))
+    except OSError as error:
+        log("fatal", f"cannot listen on {address}:{port}: {error.strerror}")
+        sys.exit(1)
+
+
 def main(words: list[str] | None = None) -> None:
     threading.stack_size(256 * 1024)  # many connections, small handlers
     app = Podinfo(arguments(sys.argv[1:] if words is None else words))
-    handler = type("PodinfoHandler", (Handler,), {"app": app})
     address = os.environ.get("LISTEN_ADDRESS", "127.0.0.1")
-    try:
-        server = Server((address, app.options.port), handler)
-    except OSError as error:
-        log("fatal", f"cannot listen on {address}:{app.options.port}: {error.strerror}")
-        sys.exit(1)
+    server = listen(address, app.options.port, app)
+    if app.options.port_metrics:
+        metrics = listen(address, app.options.port_metrics, app)
+        threading.Thread(target=metrics.serve_forever, daemon=True).start()
 
     def farewell(number: int, frame: object) -> None:
         app.ready = False
@@ -211,6 +269,9 @@ def main(words: list[str] | None = None) -> None:
     log("info", "starting podinfo", version=app.version, port=app.options.port)
     server.serve_forever(poll_interval=0.2)
     server.server_close()
+    end = time.monotonic() + PATIENCE
+    while app.busy and time.monotonic() < end:
+        time.sleep(0.02)
 
 
 if __name__ == "__main__":
