@@ -1,0 +1,204 @@
+"""The live release board: one screen with the plot, the weights, the checks against their thresholds, pods and events.
+
+In a live front end a thread feeds one FigureWidget and one HTML page about once a second, with one round of queries,
+and stops by itself at the end, leaving the plain picture. The kernel stays free: other cells can run meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from canary_tutorial import timeline
+from canary_tutorial.charts import ROLES, Chart, Limit, Line, Track, with_gaps
+from canary_tutorial.errors import TutorialError
+from canary_tutorial.metrics import DURATION, SUCCESS_RATE
+from canary_tutorial.pictures import bundle, chart_of, live, refresh
+from canary_tutorial.release import AFTERMATH, Release
+from canary_tutorial.tables import Table
+from canary_tutorial.widgets.explain_card import limits, what_next, when_next
+from canary_tutorial.widgets.showing import REFRESH, card
+
+if TYPE_CHECKING:
+    from canary_tutorial.canary import Canary
+
+EVENTS = 8  # the last ones
+
+
+def board_chart(release: Release) -> Chart:
+    """The webinar's plot and weights, and below them the canary's success rate and latency with their thresholds."""
+    chart = chart_of(release)
+    metrics, canary = release.canary.cluster.metrics, release.canary
+    end = min(time.time(), release.ended + AFTERMATH) if release.ended else time.time()
+    tracks = list(chart.tracks)
+    for metric in release.spec.get("analysis", {}).get("metrics") or []:
+        query = {"request-success-rate": SUCCESS_RATE, "request-duration": DURATION}.get(metric["name"])
+        if query is None:
+            continue
+        promql = query.format(
+            namespace=canary.namespace, workload=canary.target, window=metric.get("interval") or "1m", quantile=0.99
+        )
+        try:
+            found = metrics.query_range(promql, release.began, end)
+        except TutorialError:
+            found = []
+        samples = [(at - release.began, value) for s in found for at, value in s.samples]
+        success = metric["name"] == "request-success-rate"
+        line = Line(metric["name"], with_gaps(samples), ROLES["shifted"])
+        bounds = [
+            Limit(v, f"{'at least' if i == 0 else 'at most'} {v:g}")
+            for i, v in enumerate(limits(metric))
+            if v is not None
+        ]
+        title = "success, %" if success else "P99, ms"
+        tracks.append(Track(title, [line], share=0.8, top=100 if success else None, limits=bounds))
+    return replace(chart, tracks=tracks)
+
+
+class ReleaseBoard:
+    """The board of a release that runs (or, of a Canary, of the one that comes next)."""
+
+    def __init__(self, canary_or_release: Canary | Release) -> None:
+        if isinstance(canary_or_release, Release):
+            self.release = canary_or_release
+        else:
+            canary = canary_or_release
+            self.release = Release(canary, canary.image(), canary.image(primary=True), []).start()
+        self._stop = threading.Event()
+        self._figure: Any = None
+        self._page: Any = None
+        self._handles: list[Any] = []
+        self._thread: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def wait(self) -> Release:
+        """Block until the release has ended, and leave the finished board; returns the release."""
+        self.release.follow(show=False)
+        if self._thread is None:
+            self._stop.wait(AFTERMATH)
+            self._show_finished()
+        return self.release
+
+    def close(self) -> None:
+        """Stop updating; the release goes on."""
+        self._stop.set()
+
+    # -- what it says
+
+    def text(self) -> str:
+        """The board in words."""
+        release = self.release
+        point = release.points[-1] if release.points else release.canary.observe()
+        lines = [f"{self._headline(point)}", *(f"  {e.message}" for e in release.events[-EVENTS:])]
+        return "\n".join([*lines, repr(self._pods())])
+
+    def _headline(self, point: timeline.Point) -> str:
+        spec = self.release.spec
+        threshold = max(1, int(spec.get("analysis", {}).get("threshold") or 0))
+        took = f"{self.release.seconds:.0f} s, shortest {timeline.ticks(spec) * timeline.interval(spec):.0f} s"
+        return f"{self.release.canary.name}: {point} · {point.failed_checks} of {threshold} checks failed · {took}"
+
+    def _pods(self) -> Table:
+        canary = self.release.canary
+        rows = []
+        for pod in canary.cluster.list("pods", canary.namespace):
+            statuses = pod.get("status", {}).get("containerStatuses") or []
+            image = pod["spec"]["containers"][0]["image"].rpartition("/")[2]
+            if not pod["metadata"]["name"].startswith(canary.target):
+                continue
+            ready = f"{sum(s['ready'] for s in statuses)}/{len(statuses)}"
+            state = "Terminating" if "deletionTimestamp" in pod["metadata"] else pod["status"].get("phase", "")
+            rows.append([pod["metadata"]["name"], image, ready, state])
+        return Table(["pod", "version", "ready", "state"], rows)
+
+    def html(self) -> str:
+        release, canary = self.release, self.release.canary
+        point = release.points[-1] if release.points else canary.observe()
+        bar = (
+            "<div style='display:flex;height:1.4em;border-radius:4px;overflow:hidden;font-size:.85em;text-align:center'>"
+            + "".join(
+                f"<div style='width:{share}%;background:{ROLES[name].colour};color:#fff'>{label} {share} %</div>"
+                for name, share, label in (("primary", point.primary, "primary"), ("shifted", point.canary, "canary"))
+                if share
+            )
+            + "</div>"
+        )
+        mirror = "<div>+ a copy of every request to the canary</div>" if point.mirror else ""
+        coming = ""
+        if not release.ended:
+            obj = canary.obj
+            due = when_next(obj, time.time())
+            coming = f"<p><b>Next{'' if due is None else f' (in about {due:.0f} s)'}:</b> {escape(what_next(obj, point))}</p>"
+        events = "".join(
+            f"<li>{'⚠ ' if e.type == 'Warning' else ''}{escape(e.message)} "
+            f"<span style='opacity:.6'>{e.time - release.began:.0f} s</span></li>"
+            for e in release.events[-EVENTS:]
+        )
+        return card(
+            escape(self._headline(point)), f"{bar}{mirror}{coming}{self._pods()._repr_html_()}<ul>{events}</ul>"
+        )
+
+    # -- on the screen
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        if not live() or self.release.ended:
+            if self.release.ended:
+                self._show_finished()
+            else:
+                display({"text/plain": self.text()}, raw=True)  # type: ignore[no-untyped-call]
+            return
+        import ipywidgets
+        import plotly.graph_objects as go
+
+        from canary_tutorial.charts import plotly_figure
+
+        self._figure = go.FigureWidget(self._plotly(plotly_figure))
+        self._page = ipywidgets.HTML(self.html())
+        self._handles = [display(each, display_id=True) for each in (self._page, self._figure)]  # type: ignore[no-untyped-call]
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._feed, daemon=True)
+        self._thread.start()
+
+    def _plotly(self, plotly_figure: Any) -> Any:
+        chart = board_chart(self.release)
+        figure = plotly_figure(chart)
+        figure.update_layout(height=180 + 110 * len(chart.tracks))
+        return figure
+
+    def _feed(self) -> None:
+        last = 0.0
+        while not self._stop.wait(REFRESH):
+            try:
+                self._page.value = self.html()
+                refresh(self._figure, board_chart(self.release))
+            except TutorialError as error:
+                self._page.value = card("The board cannot see the cluster", escape(str(error)))
+            if self.release.ended:
+                last = last or time.time()
+                if time.time() - last > AFTERMATH:
+                    break
+            elif self.release._stop.is_set():
+                break
+        self._settle()
+
+    def _settle(self) -> None:
+        """Leave the plain page and picture in the place of the living ones."""
+        finished = ({"text/html": self.html(), "text/plain": self.text()}, bundle(board_chart(self.release)))
+        for handle, output in zip(self._handles, finished, strict=True):
+            handle.update(output, raw=True)
+        for widget in (self._page, self._figure):
+            widget.close()
+        self._handles = []
+
+    def _show_finished(self) -> None:
+        from IPython.display import display
+
+        display({"text/html": self.html(), "text/plain": self.text()}, raw=True)  # type: ignore[no-untyped-call]
+        display(bundle(board_chart(self.release)), raw=True)  # type: ignore[no-untyped-call]

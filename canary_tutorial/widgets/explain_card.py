@@ -1,0 +1,195 @@
+"""The explain card: for every check its query, window, samples, value and threshold; what happens next, and when.
+
+`what_next` and `Check` are pure; the card asks the cluster.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from canary_tutorial import explain, manifests, timeline
+from canary_tutorial.errors import TutorialError
+from canary_tutorial.metrics import DURATION, SUCCESS_RATE, Measured
+from canary_tutorial.timeline import ENDED, RUNNING, Event, Point
+from canary_tutorial.widgets.showing import Showing, card
+
+if TYPE_CHECKING:
+    from canary_tutorial.canary import Canary
+
+Obj = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One metric of a Canary and what it measures now."""
+
+    name: str
+    query: str
+    window: str
+    threshold: str
+    measured: Measured
+    passes: bool | None  # None: no value
+
+    @property
+    def sign(self) -> str:
+        return {True: "✔ passes", False: "✘ fails", None: "– no value"}[self.passes]
+
+
+def limits(metric: Obj) -> tuple[float | None, float | None]:
+    """(least, most) that a metric may be, from thresholdRange or the old threshold."""
+    found = metric.get("thresholdRange")
+    if found:
+        return found.get("min"), found.get("max")
+    old = metric.get("threshold")
+    return (old, None) if metric["name"] == "request-success-rate" else (None, old)
+
+
+def threshold_text(metric: Obj, unit: str) -> str:
+    least, most = limits(metric)
+    words = [
+        f"at least {least:g} {unit}" if least is not None else "",
+        f"at most {most:g} {unit}" if most is not None else "",
+    ]
+    return " and ".join(word for word in words if word) or "none"
+
+
+def passes(metric: Obj, value: float | None) -> bool | None:
+    if value is None:
+        return None
+    least, most = limits(metric)
+    return (least is None or value >= least) and (most is None or value <= most)
+
+
+def what_next(canary: Obj, point: Point) -> str:
+    """What Flagger does on its next look, if all goes well and if not. One or two sentences."""
+    spec, status = canary["spec"], canary.get("status") or {}
+    analysis = spec.get("analysis", {})
+    threshold = max(1, int(analysis.get("threshold") or 0))
+    failed = int(status.get("failedChecks") or 0)
+    kind = timeline.strategy(spec)
+    if spec.get("suspend"):
+        return "Nothing: the canary is suspended."
+    if point.phase in ENDED or point.phase == "Initialized":
+        return "Flagger waits for a new revision: set another image."
+    if point.phase in ("", "Initializing"):
+        return "Flagger makes the primary, and sends all requests to it once it is ready."
+    if point.phase == "Waiting":
+        return "It asks the gate again: once that is open, the new version gets its pods."
+    if point.phase == "Promoting":
+        return "Once the primary runs the new version, all requests go back to it."
+    if point.phase == "Finalising":
+        return "The canary is scaled to zero: the release has succeeded."
+    if failed >= threshold:
+        return f"It rolls back: {failed} of {threshold} allowed checks have failed."
+    bad = f"If a check fails, that is {failed + 1} of {threshold}" + (
+        ", and the look after it rolls back." if failed + 1 >= threshold else "."
+    )
+    if kind in ("ab-testing", "blue-green"):
+        done, wanted = int(status.get("iterations") or 0), int(analysis["iterations"])
+        good = f"iteration {done + 1} of {wanted}" if done < wanted else "the new version is promoted"
+        return f"If all checks pass: {good}. {bad}"
+    if point.canary == 0 and analysis.get("mirror") and not point.mirror:
+        return "Once its pods are ready, the new version gets a copy of every request; users notice nothing."
+    ahead = [weight for weight in timeline.weights_to_come(spec) if weight > point.canary]
+    top = analysis.get("maxWeight") or 100
+    if point.canary >= top or not ahead:
+        return f"If all checks pass: the primary gets the new version. {bad}"
+    return f"If all checks pass: {ahead[0]} % of the requests go to the new version. {bad}"
+
+
+def when_next(canary: Obj, now: float) -> float | None:
+    """Seconds to Flagger's next look, by the cadence since its last write; None where it does not look."""
+    from datetime import datetime
+
+    status = canary.get("status") or {}
+    if canary["spec"].get("suspend") or status.get("phase") not in RUNNING or not status.get("lastTransitionTime"):
+        return None
+    last = datetime.fromisoformat(status["lastTransitionTime"].replace("Z", "+00:00")).timestamp()
+    interval = timeline.interval(canary["spec"])
+    return interval - (now - last) % interval
+
+
+class ExplainCard(Showing):
+    """Why a canary goes on or does not."""
+
+    def __init__(self, canary: Canary) -> None:
+        super().__init__()
+        self.canary = canary
+        self.checks: list[Check] = []
+        self.point = Point(0, "", 100, 0, False, 0)
+        self.next, self.due, self.reason = "", None, ""  # type: str, float | None, str
+        self.threshold = 1
+
+    def look(self) -> bool:
+        obj = self.canary.obj
+        spec = obj["spec"]
+        self.point = self.canary.observe(obj)
+        self.threshold = max(1, int(spec.get("analysis", {}).get("threshold") or 0))
+        self.checks = [self._check(metric) for metric in spec.get("analysis", {}).get("metrics") or []]
+        self.next, self.due = what_next(obj, self.point), when_next(obj, time.time())
+        self.reason = self._reason(self.canary.events())
+        return self.point.phase not in ENDED
+
+    def _check(self, metric: Obj) -> Check:
+        window = metric.get("interval") or "1m"
+        workload, metrics = self.canary.target, self.canary.cluster.metrics
+        unit, query = "", metric.get("query") or f"MetricTemplate {(metric.get('templateRef') or {}).get('name', '')}"
+        measured = Measured(None, 0, "")
+        try:
+            if metric["name"] == "request-success-rate":
+                unit, query = "%", SUCCESS_RATE
+                measured = metrics.success_rate(workload, window)
+            elif metric["name"] == "request-duration":
+                unit, query = "ms", DURATION
+                measured = metrics.duration(workload, window)
+        except TutorialError as error:
+            self.problem = str(error)
+        if unit:
+            query = query.format(namespace=self.canary.namespace, workload=workload, window=window, quantile=0.99)
+        return Check(
+            metric["name"], query, window, threshold_text(metric, unit), measured, passes(metric, measured.value)
+        )
+
+    def _reason(self, events: Sequence[Event]) -> str:
+        """What Flagger's last halt meant."""
+        last = next((e for e in reversed(events) if e.type == "Warning" and "alt " in e.message), None)
+        if last is None or not self.checks:
+            return ""
+        first = self.checks[0]
+        window = manifests.seconds(first.window)
+        said = last.message.removeprefix("(combined from similar events): ")
+        meaning = explain.halt(
+            said, requests=first.measured.samples, window=window, counted=bool(first.measured.samples)
+        )
+        return f"{said} — {meaning}"
+
+    def text(self) -> str:
+        lines = [f"{self.point}, {self.point.failed_checks} of {self.threshold} checks failed"]
+        lines += [f"  {c.sign:10}  {c.name}: {c.measured}, {c.threshold} over {c.window}" for c in self.checks]
+        lines.append(f"  next{self._due()}: {self.next}")
+        return "\n".join([*lines, *([f"  last halt: {self.reason}"] if self.reason else [])])
+
+    def _due(self) -> str:
+        return "" if self.due is None else f" (in about {self.due:.0f} s)"
+
+    def html(self) -> str:
+        rows = "".join(
+            f"<tr><td style='text-align:left'>{c.sign}</td><td style='text-align:left'>{escape(c.name)}</td>"
+            f"<td style='text-align:left'>{escape(str(c.measured))}</td>"
+            f"<td style='text-align:left'>{escape(c.threshold)}</td><td style='text-align:left'>{escape(c.window)}</td></tr>"
+            f"<tr><td></td><td colspan=4 style='text-align:left'><code style='font-size:.85em;white-space:normal;word-break:break-word'>{escape(c.query)}</code></td></tr>"
+            for c in self.checks
+        )
+        head = "".join(
+            f"<th style='text-align:left'>{h}</th>" for h in ("", "check", "measured now", "asked for", "window")
+        )
+        reason = f"<p><b>Last halt:</b> {escape(self.reason)}</p>" if self.reason else ""
+        failed = f"{self.point.failed_checks} of {self.threshold} checks failed so far"
+        title = f"{escape(self.canary.name)}: {escape(str(self.point))}, {failed}"
+        return card(
+            title, f"<table><tr>{head}</tr>{rows}</table><p><b>Next{self._due()}:</b> {escape(self.next)}</p>{reason}"
+        )

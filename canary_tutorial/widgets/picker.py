@@ -1,0 +1,139 @@
+"""The image picker: which version next, with which faults; it shows the command that it will run.
+
+`choices` and `verdict` are pure: they say of each tag whether it runs, was rejected, or would be ignored by Flagger.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from canary_tutorial.errors import TutorialError
+from canary_tutorial.pictures import live
+from canary_tutorial.timeline import RUNNING
+
+if TYPE_CHECKING:
+    from canary_tutorial.canary import Canary
+    from canary_tutorial.release import Release
+
+TAGS = ("2.0.0", "2.1.0", "2.1.1", "2.1.2", "2.1.3", "3.1.0", "6.0.0", "6.0.1", "6.0.2", "6.0.3", "6.14.1")
+ERRORS = ["--random-error=true"]
+DELAY = ["--random-delay=true", "--random-delay-min=600", "--random-delay-max=900", "--random-delay-unit=ms"]
+
+
+def choices(tags: tuple[str, ...], primary: str, target: str) -> list[tuple[str, str]]:
+    """(what the list shows, tag): the running ones are marked."""
+
+    def label(tag: str) -> str:
+        if tag == primary:
+            return f"{tag}  (users get this one)"
+        return f"{tag}  (tried last)" if tag == target else tag
+
+    known = tags if primary in tags else (primary, *tags)
+    return [(label(tag), tag) for tag in known]
+
+
+def verdict(tag: str, flags: list[str], primary: str, target: str, target_flags: list[str], phase: str) -> str:
+    """What Flagger would make of it: "" if it starts a release, else why nothing would happen."""
+    if tag == primary and not flags:
+        return f"{tag} is what was promoted last: Flagger ignores it. Choose another version."
+    if tag == target and flags == target_flags and phase == "Failed":
+        return f"{tag} was rejected just now and has not changed: Flagger ignores it. Choose another, or retry."
+    if tag == target and flags == target_flags and phase in RUNNING:
+        return f"{tag} is being released already."
+    return ""
+
+
+class ImagePicker:
+    """Controls for one release: `.image`, `.errors`, `.delay`, `.press()`; `.release` is what it started."""
+
+    def __init__(self, canary: Canary, tags: tuple[str, ...] = TAGS) -> None:
+        import ipywidgets as widgets
+
+        self.canary = canary
+        self.release: Release | None = None
+        self._repository = canary.image().rpartition(":")[0]
+        primary, target = self._running()
+        options = choices(tags, primary, target)
+        first = next((tag for _, tag in reversed(options) if tag not in (primary, target)), target)
+        wide = widgets.Layout(width="22em")
+        self.image = widgets.Dropdown(options=options, value=first, description="Version", layout=wide)
+        self.errors = widgets.Checkbox(value=False, description="answer with errors", indent=False)
+        self.delay = widgets.Checkbox(value=False, description="answer slowly (600 to 900 ms)", indent=False)
+        self.button = widgets.Button(
+            description="Release", button_style="primary", icon="rocket", tooltip="Set the image; Flagger does the rest"
+        )
+        self._shown, self._output = widgets.HTML(), widgets.HTML()
+        self._box = widgets.VBox([
+            widgets.HBox([self.image, self.button]), widgets.HBox([self.errors, self.delay]), self._shown, self._output,
+        ])  # fmt: skip
+        for control in (self.image, self.errors, self.delay):
+            control.observe(self._changed, "value")
+        self.button.on_click(self._clicked)
+        self._changed()
+
+    @property
+    def flags(self) -> list[str]:
+        return ERRORS * self.errors.value + DELAY * self.delay.value
+
+    @property
+    def command(self) -> str:
+        """What pressing Release does, as one would type it."""
+        name = self.canary._container(self.canary.deployment())["name"]
+        image = f"{self._repository}:{self.image.value}"
+        text = f"kubectl -n {self.canary.namespace} set image deployment/{self.canary.target} {name}={image}"
+        return text + (f"   # and its command: ... {' '.join(self.flags)}" if self.flags else "")
+
+    @property
+    def warning(self) -> str:
+        """Why Flagger would ignore this choice, or ""."""
+        primary, target = self._running()
+        command = self.canary._container(self.canary.deployment()).get("command") or []
+        had = [word for word in command if word.startswith("--random")]
+        return verdict(self.image.value, self.flags, primary, target, had, self.canary.phase)
+
+    def press(self) -> Release:
+        """Set the image, as the button does; returns the Release being watched."""
+        image = f"{self._repository}:{self.image.value}"
+        self.release = self.canary.release(image, flags=self.flags)
+        return self.release
+
+    def close(self) -> None:
+        self._box.close()
+
+    def text(self) -> str:
+        return f"{self.command}\n{self.warning}".rstrip()
+
+    __repr__ = text
+
+    def _running(self) -> tuple[str, str]:
+        return tuple(self.canary.image(primary).rpartition(":")[2] for primary in (True, False))  # type: ignore[return-value]
+
+    def _changed(self, _change: Any = None) -> None:
+        from html import escape
+
+        try:
+            warning = self.warning
+            note = f"<div>⚠ {escape(warning)}</div>" if warning else ""
+            self._shown.value = f"<code>{escape(self.command)}</code>{note}"
+            self.button.disabled = bool(warning)
+        except TutorialError as error:
+            self._shown.value = escape(str(error))
+
+    def _clicked(self, _button: Any) -> None:
+        from html import escape
+
+        self.button.disabled = True
+        try:
+            self.press()
+            self._output.value = "<div>✔ The image is set. Flagger notices it on its next look.</div>"
+        except TutorialError as error:
+            self._output.value = f"<div>✘ {escape(str(error))}</div>"
+            self.button.disabled = False
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        if live():
+            display(self._box)  # type: ignore[no-untyped-call]
+        else:
+            display({"text/plain": self.text()}, raw=True)  # type: ignore[no-untyped-call]
