@@ -46,8 +46,20 @@ def admit(store: Store, kind: Kind, obj: Obj) -> Obj:
     obj["spec"].setdefault("serviceAccountName", "default")
     obj["spec"].setdefault("serviceAccount", obj["spec"]["serviceAccountName"])
     obj.setdefault("status", {}).setdefault("phase", "Pending")
-    obj["status"].setdefault("qosClass", "BestEffort")
+    obj["status"].setdefault("qosClass", quality(obj["spec"]["containers"]))
     return injected(obj) if wants_sidecar(store, obj) else obj
+
+
+def quality(containers: list[Obj]) -> str:
+    """A pod's class of service: Guaranteed if every container has its limits as requests, BestEffort if none has any."""
+    resources = [each.get("resources") or {} for each in containers]
+    if not any(each.get("requests") or each.get("limits") for each in resources):
+        return "BestEffort"
+    for each in resources:
+        limits = each.get("limits") or {}
+        if not {"cpu", "memory"} <= limits.keys() or limits != {**limits, **(each.get("requests") or {})}:
+            return "Burstable"
+    return "Guaranteed"
 
 
 def wants_sidecar(store: Store, pod: Obj) -> bool:

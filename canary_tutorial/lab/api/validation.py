@@ -18,6 +18,7 @@ from canary_tutorial.lab import schema
 from canary_tutorial.lab.api.bodies import go_type
 from canary_tutorial.lab.errors import BadRequest, Cause, Invalid
 from canary_tutorial.lab.kinds import AUTOSCALERS, CRDS, DEPLOYMENTS, PODS, REPLICASETS, Kind
+from canary_tutorial.lab.quantity import canonical
 from canary_tutorial.lab.schema import Schema
 
 Obj = dict[str, Any]
@@ -38,6 +39,8 @@ def decode(obj: Obj, shape: Schema, kind: Kind) -> tuple[Obj, list[str]]:
 def _known(value: Any, shape: Schema, path: str, unknown: list[str], typed: bool) -> Any:
     if isinstance(value, float) and shape.get("type") == "integer" and value.is_integer():
         return int(value)
+    if shape.get("x-quantity") and isinstance(value, str | int | float) and not isinstance(value, bool):
+        return canonical(str(value))
     if isinstance(value, list):
         item = schema.items(shape)
         return [_known(each, item, f"{path}[{i}]", unknown, typed) for i, each in enumerate(value)]

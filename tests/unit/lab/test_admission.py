@@ -1,6 +1,6 @@
 """Defaults and the mesh's sidecar: what is added to an object on its way into the store."""
 
-# ruff: noqa: E501  (a case of a table is one line)
+
 
 from __future__ import annotations
 
