@@ -91,12 +91,12 @@ def _edge(edge: Edge, start: tuple[float, float], end: tuple[float, float], offs
     x2, y2 = end[0] - 8, end[1] + HEIGHT / 2 + offset * 14
     dash = " stroke-dasharray='3 5'" if edge.role == "mirrored" else ""
     width = 1.5 + min(edge.rate, 40) / 10
-    middle, label = (x1 + x2) / 2, (y1 + y2) / 2 - 7 + offset * 24
+    middle, label = (x1 + x2) / 2, y2 - 10 + offset * 26
     return (
         f"<path d='M{x1} {y1:.0f}C{middle} {y1:.0f} {middle} {y2:.0f} {x2} {y2:.0f}' fill='none' "
         f"stroke='{style.colour}' stroke-width='{width:.1f}'{dash}/>"
         f"<path d='M{x2} {y2 - 5:.0f}l9 5l-9 5z' fill='{style.colour}'/>"
-        f"<text x='{middle}' y='{label:.0f}' text-anchor='middle' font-size='12' fill='currentColor'>{escape(edge.label)}</text>"
+        f"<text x='{x2 - 4}' y='{label:.0f}' text-anchor='end' font-size='12' fill='currentColor'>{escape(edge.label)}</text>"
     )
 
 

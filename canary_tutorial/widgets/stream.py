@@ -19,7 +19,7 @@ from canary_tutorial.widgets.showing import Showing, card
 if TYPE_CHECKING:
     from canary_tutorial.cluster import Cluster
 
-MOST = 40  # dots in one column
+MOST = 24  # dots in one column, at least
 SIZE = 9  # pixels per dot
 
 
@@ -48,13 +48,14 @@ def _role(each: Requests) -> str:
 
 def picture(found: Sequence[Dots], start: int, end: int, versions: Mapping[str, str]) -> str:
     """The dots as SVG: a column per second, the newest on the right; users' above the line, copies below it."""
-    width, half = 60 + (end - start) * SIZE * 2, MOST // 2 * SIZE
+    tallest = max([MOST, *_heights(found)])
+    width, half = 60 + (end - start) * SIZE * 2, (tallest + 1) // 2 * SIZE
     parts = []
     for second in range(start, end):
         x = 40 + (second - start) * SIZE * 2
         above = below = 0
         for each in sorted((d for d in found if d.second == second), key=lambda d: d.role):
-            for _ in range(min(each.count, MOST)):
+            for _ in range(each.count):
                 if each.role == "mirrored":
                     below += 1
                     y = half + below * SIZE / 2 * 1.0 + SIZE
@@ -80,6 +81,15 @@ def picture(found: Sequence[Dots], start: int, end: int, versions: Mapping[str, 
         f"style='max-width:{max(width, 560)}px' font-family='system-ui,sans-serif'><title>{described}</title>"
         f"{line}{''.join(words)}{''.join(parts)}<g transform='translate(40 {height - 10})'>{legend}</g></svg>"
     )
+
+
+def _heights(found: Sequence[Dots]) -> list[int]:
+    """How many dots each column has, above and below."""
+    total: dict[tuple[int, bool], int] = {}
+    for each in found:
+        key = (each.second, each.role == "mirrored")
+        total[key] = total.get(key, 0) + each.count
+    return list(total.values())
 
 
 def _dot(x: float, y: float, dot: Dots) -> str:
