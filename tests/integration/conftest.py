@@ -140,6 +140,11 @@ class Served:
     def kubeconfig(self) -> Path:
         return self.directory / "kubeconfig"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """For kubectl: this server, and nothing kept outside the test's directory."""
+        return {"PATH": os.environ["PATH"], "HOME": str(self.directory), "KUBECONFIG": str(self.kubeconfig)}
+
     def pod(self, name: str, containers: tuple[str, ...] = ("app",), port: int = 9898, phase: str = "Running") -> Obj:
         """A pod as a kubelet would leave it."""
         spec = {"nodeName": "lab", "containers": [
@@ -204,11 +209,10 @@ def kubectl(server: Served) -> Kubectl:
     program = shutil.which("kubectl")
     if program is None:
         pytest.skip("kubectl is not on PATH")
-    environment = {"PATH": os.environ["PATH"], "HOME": str(server.directory), "KUBECONFIG": str(server.kubeconfig)}
 
     def run(*arguments: str, stdin: str | None = None, ok: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [program, *arguments], input=stdin, env=environment, capture_output=True, text=True, timeout=30
+            [program, *arguments], input=stdin, env=server.environment, capture_output=True, text=True, timeout=30
         )
         assert not ok or done.returncode == 0, done.stderr
         return done

@@ -1,7 +1,5 @@
 """Everyday kubectl against the API server alone (no controllers): what it prints is what Kubernetes prints."""
 
-
-
 from __future__ import annotations
 
 import json
@@ -262,8 +260,7 @@ def test_patches_labels_and_deletes(server: Served, kubectl: Kubectl) -> None:
 
 def test_get_watch_prints_rows_as_they_change(server: Served, kubectl: Kubectl) -> None:
     server.pod("p")
-    environment = {"KUBECONFIG": str(server.kubeconfig), "PATH": "/usr/bin:/bin"}
-    watching = subprocess.Popen(["kubectl", "get", "pods", "-n", "test", "-w", "--no-headers"], env=environment,
+    watching = subprocess.Popen(["kubectl", "get", "pods", "-n", "test", "-w", "--no-headers"], env=server.environment,
                                 stdout=subprocess.PIPE, text=True)  # fmt: skip
     try:
         assert watching.stdout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import subprocess
 import threading
 import time
@@ -160,9 +159,8 @@ def test_the_python_client_execs_and_reads_logs(server: Served, core: kubernetes
 
 def test_kubectl_port_forward_carries_many_requests(server: Served, kubectl: Kubectl, page: int) -> None:
     server.pod("web", port=page)
-    environment = os.environ | {"KUBECONFIG": str(server.kubeconfig)}
     forwarding = subprocess.Popen(["kubectl", "port-forward", "-n", "test", "pod/web", f":{page}"],
-                                  env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  env=server.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                   text=True)  # fmt: skip
     try:
         assert forwarding.stdout

@@ -51,7 +51,7 @@ def admit(store: Store, kind: Kind, obj: Obj) -> Obj:
 
 
 def quality(containers: list[Obj]) -> str:
-    """A pod's class of service: Guaranteed if every container has its limits as requests, BestEffort if none has any."""
+    """A pod's class: Guaranteed if all containers have their limits as requests, BestEffort if none has any."""
     resources = [each.get("resources") or {} for each in containers]
     if not any(each.get("requests") or each.get("limits") for each in resources):
         return "BestEffort"

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import aiohttp
+import psutil
 
 from canary_tutorial.lab.controllers.events import Recorder
 from canary_tutorial.lab.errors import ApiError, BadRequest
@@ -225,6 +227,8 @@ def _node(now: str) -> Obj:
         "lastHeartbeatTime": now,
         "lastTransitionTime": now,
     }
+    cpus, memory = os.cpu_count() or 1, psutil.virtual_memory().total // 1024
+    capacity = {"cpu": str(cpus), "memory": f"{memory}Ki", "pods": "110"}
     return {
         "metadata": {
             "name": NODE,
@@ -232,6 +236,8 @@ def _node(now: str) -> Obj:
         },
         "spec": {},
         "status": {
+            "capacity": capacity,
+            "allocatable": capacity,
             "conditions": [ready],
             "addresses": [
                 {"type": "InternalIP", "address": "127.0.0.1"},
