@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +90,33 @@ def run(lessons: tuple[str, ...], name: str, output: Path, parameters: tuple[tup
             runs.append(report.run(book, output, literals(parameters)))
     click.echo(summary.text(runs, peak()))
     sys.exit(0 if summary.good(runs) else 1)
+
+
+@main.command()
+@click.argument("name", default="podinfo")
+@click.option("-n", "--namespace", default="test", show_default=True)
+@click.option("--context", help="A context of your kubeconfig; without it, the lab.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per tick, for programs.")
+@click.option("-f", "--follow", is_flag=True, help="Go on as more comes; Ctrl-C ends it.")
+def trace(name: str, namespace: str, context: str | None, as_json: bool, follow: bool) -> None:
+    """Show a canary's ticks: phase, weights, failed checks; each check with value, threshold and samples; events."""
+    from canary_tutorial import connect
+    from canary_tutorial import trace as tracing
+
+    canary = connect(context, namespace=namespace, show=False).canary(name)
+    shown = 0
+    if not as_json:
+        click.echo(tracing.HEAD)
+    while True:
+        ticks = tracing.of_canary(canary)
+        fresh = [(number, tick) for number, tick in tracing.worth_telling(ticks) if number > shown]
+        tracing.count_samples([tick for _, tick in fresh], canary)
+        for number, tick in fresh:
+            click.echo(json.dumps({"tick": number, **tick}) if as_json else tracing.text(number, tick))
+            shown = number
+        if not follow:
+            return
+        time.sleep(1)
 
 
 @contextmanager

@@ -25,8 +25,8 @@ LAB = "CANARY_TUTORIAL_LAB"  # the lab's name, for those who run several
 WRITES = ("istio-system", "test")  # the namespaces of manifests/
 
 
-def connect(context: str | None = None, *, namespace: str = "test") -> Cluster:
-    """The lab (started if need be), or the `context` of a kubeconfig. Shows which it is.
+def connect(context: str | None = None, *, namespace: str = "test", show: bool = True) -> Cluster:
+    """The lab (started if need be), or the `context` of a kubeconfig. Says which it is, if `show`.
 
     Raises NoCluster if the lab cannot start, BadInput for an unknown context, Unreachable if no one answers.
     """
@@ -39,8 +39,9 @@ def connect(context: str | None = None, *, namespace: str = "test") -> Cluster:
         name, door = lab["name"], api.of_kubeconfig(lab["kubeconfig"], None)
     version = door.request("GET", "/version", timeout=10)["gitVersion"]
     cluster = Cluster(name, door, version, namespace)
-    print(f"Connected to {name}: {door.server}, Kubernetes {version}.")
-    if context:
+    if show:
+        print(f"Connected to {name}: {door.server}, Kubernetes {version}.")
+    if show and context:
         print(f"The lessons write into its namespaces {' and '.join(sorted({*WRITES, namespace}))}, and nowhere else.")
         print("What they create carries a label, and clean_up() removes exactly that.")
     return cluster

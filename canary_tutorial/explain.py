@@ -56,7 +56,9 @@ def halt(message: str, *, requests: float, window: float, scrape: float = 1, cou
         return "The canary got requests only a moment ago: the next check will have values."
     if found := re.search(r"success rate ([\d.]+)% < ([\d.]+)%", message):
         rate = float(found[1])
-        failed = f"About {requests * (1 - rate / 100):.0f} of {requests:.0f} requests" if requests else f"{100 - rate:g} %"
+        failed = (
+            f"About {requests * (1 - rate / 100):.0f} of {requests:.0f} requests" if requests else f"{100 - rate:g} %"
+        )
         return f"{failed} failed: {found[1]} % succeeded, {found[2]} % are asked for."
     if found := re.search(r"request duration (\S+) > (\S+)", message):
         return f"One request in a hundred took longer than {found[1]}; {found[2]} is allowed."

@@ -152,12 +152,12 @@ class Metrics:
         values = [value for series in found for _, value in series.samples]
         return Measured(values[-1] if values else None, self.samples(workload, window), unit)
 
-    def samples(self, workload: str, window: str) -> float:
-        """How many requests of a workload were counted inside the window."""
+    def samples(self, workload: str, window: str, at: float | None = None) -> float:
+        """How many requests of a workload were counted inside the window that ends now, or at a time."""
         of = _OF.format(namespace=self.namespace, workload=workload)
         from canary_tutorial.manifests import seconds
 
-        now = time.time()
+        now = at or time.time()
         raw = self.query(f"istio_requests_total{{{of}}}[{seconds(window) + LOOKBACK:.0f}s]", now)
         return sum(found.count for found in requests(raw, now - seconds(window), now))
 

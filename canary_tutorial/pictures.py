@@ -50,7 +50,7 @@ def chart_of(release: Release) -> Chart:
         series = []
     before, after = (image.rpartition("/")[2] for image in (release.before, release.image))
     title = f"{release.canary.name}: {before} → {after}" + (f", {' '.join(release.flags)}" if release.flags else "")
-    return release_chart(series, release.points, release.began, release.began + release.seconds, title)
+    return release_chart(series, release.points, release.began, release.seen_until, title)
 
 
 class Picture:

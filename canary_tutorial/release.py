@@ -37,7 +37,7 @@ class Release:
         self.began, self.ended = time.time(), 0.0
         self.points: list[Point] = []
         self.events: list[Event] = []
-        self.spec = canary.spec
+        self.spec, self.window = canary.spec, canary.window
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._news: queue.Queue[Point | Event | None] = queue.Queue()
         self._problem: TutorialError | None = None
@@ -64,6 +64,11 @@ class Release:
         return (self.ended or time.time()) - self.began
 
     @property
+    def seen_until(self) -> float:
+        """Where the picture of this release ends: a little after its end, as far as that is past."""
+        return min(time.time(), self.ended + AFTERMATH) if self.ended else time.time()
+
+    @property
     def weights(self) -> list[int]:
         return timeline.weights_reached(self.points)
 
@@ -78,10 +83,9 @@ class Release:
 
     def series(self) -> list[Series]:
         """The webinar's plot of this release."""
-        end = min(time.time(), self.ended + AFTERMATH) if self.ended else time.time()
-        return self.canary.cluster.metrics.request_rate(self.began - LEAD, end, self.canary.window)
+        return self.canary.cluster.metrics.request_rate(self.began - LEAD, self.seen_until, self.window)
 
-    def levels(self, load: float = 20, settle: float = 1.0) -> Table:
+    def levels(self, load: float = 20, settle: float = 0.5) -> Table:
         """For each step and series: requests per second counted in its steady part (from `settle` seconds after its
         beginning to its end), and what the weights ask for of a `load` in requests per second."""
         end = self.ended or time.time()
@@ -90,7 +94,9 @@ class Release:
         for step in timeline.steps(self.points, end):
             wanted = {"primary": step.primary, "shifted": step.canary, "mirrored": 100 * step.mirror}
             for name, weight in wanted.items():
-                found = rate([s for s in counters if role(s.labels) == name], max(step.start, self.began) + settle, step.end)
+                found = rate(
+                    [s for s in counters if role(s.labels) == name], max(step.start, self.began) + settle, step.end
+                )
                 if weight and found is not None:
                     asked = load * weight / 100
                     off = round(100 * (found / asked - 1), 1)

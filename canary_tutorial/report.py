@@ -81,7 +81,12 @@ def html(notebook: Any, title: str) -> str:
     from nbconvert import HTMLExporter
 
     exporter = HTMLExporter(  # type: ignore[no-untyped-call]
-        mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="", widget_renderer_url=""
+        mathjax_url="",
+        require_js_url="",
+        jquery_url="",
+        mermaid_js_url="",
+        widget_renderer_url="",
+        skip_svg_encoding=True,
     )
     try:
         page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
