@@ -103,7 +103,7 @@ def trace(name: str, namespace: str, context: str | None, as_json: bool, follow:
     from canary_tutorial import connect
     from canary_tutorial import trace as tracing
 
-    canary = connect(context, namespace=namespace, show=False).canary(name)
+    canary = connect(context, namespace=namespace, show=False, start=False).canary(name)
     shown = 0
     if not as_json:
         click.echo(tracing.HEAD)

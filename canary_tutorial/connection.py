@@ -25,8 +25,8 @@ LAB = "CANARY_TUTORIAL_LAB"  # the lab's name, for those who run several
 WRITES = ("istio-system", "test")  # the namespaces of manifests/
 
 
-def connect(context: str | None = None, *, namespace: str = "test", show: bool = True) -> Cluster:
-    """The lab (started if need be), or the `context` of a kubeconfig. Says which it is, if `show`.
+def connect(context: str | None = None, *, namespace: str = "test", show: bool = True, start: bool = True) -> Cluster:
+    """The lab (started if need be and if `start`), or the `context` of a kubeconfig. Says which it is, if `show`.
 
     Raises NoCluster if the lab cannot start, BadInput for an unknown context, Unreachable if no one answers.
     """
@@ -35,7 +35,7 @@ def connect(context: str | None = None, *, namespace: str = "test", show: bool =
     if context:
         name, door = context, api.of_kubeconfig(os.environ.get(KUBECONFIG) or None, context)
     else:
-        lab = _lab()
+        lab = _lab(start)
         name, door = lab["name"], api.of_kubeconfig(lab["kubeconfig"], None)
     version = door.request("GET", "/version", timeout=10)["gitVersion"]
     cluster = Cluster(name, door, version, namespace)
@@ -47,10 +47,12 @@ def connect(context: str | None = None, *, namespace: str = "test", show: bool =
     return cluster
 
 
-def _lab() -> dict[str, Any]:
-    """What `status --json` says of the running lab; starts one if none runs."""
+def _lab(start: bool) -> dict[str, Any]:
+    """What `status --json` says of the running lab; one is started if none runs."""
     name = os.environ.get(LAB, "lab")
     status = _command("status", "--json", "--name", name)
+    if not status.get("running") and not start:
+        raise NoCluster(f"the lab {name!r} is not running", f"Start it: canary-tutorial up --name {name}")
     if not status.get("running"):
         with progress.Line("Starting the lab") as line:
             _command("up", "--name", name)
