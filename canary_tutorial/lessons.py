@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from canary_tutorial import manifests
+from canary_tutorial.api import MERGE
 from canary_tutorial.errors import TutorialError
 from canary_tutorial.pictures import live
 from canary_tutorial.timeline import RUNNING
@@ -61,6 +62,7 @@ def ready(
         cluster.wait_for_rollout(*here, namespace=namespace)
     found = cluster.canary("podinfo") if canary else None
     if found:
+        put_back(cluster)
         cluster.apply("canary-podinfo.yaml", interval=interval, window=window)
         at_rest(found)
     applied = f"applied {', '.join(missing)}; " if missing else ""
@@ -76,6 +78,21 @@ def quick(obj: dict[str, Any]) -> dict[str, Any]:
             for word in container.get("args", [])
         ]
     return obj
+
+
+def put_back(cluster: Cluster) -> None:
+    """Take away what an earlier lesson added to the Canary: gates, pauses, another strategy."""
+    (wanted,) = manifests.read(manifests.find("canary-podinfo.yaml"))
+    current = cluster.find("canaries", wanted["metadata"]["name"])
+    if current is None:
+        return
+    spec, analysis = current["spec"], current["spec"].get("analysis", {})
+    change: dict[str, Any] = {key: None for key in ("suspend", "skipAnalysis") if spec.get(key)}
+    added = {key: None for key in analysis if key not in wanted["spec"]["analysis"]}
+    if added or change:
+        kept = {key: value for key, value in wanted["spec"]["analysis"].items() if key not in analysis}
+        body = {"spec": {**change, "analysis": {**added, **kept}}}
+        cluster.patch("canaries", wanted["metadata"]["name"], body, how=MERGE)
 
 
 def at_rest(canary: Canary, timeout: float = 180) -> None:

@@ -1,6 +1,6 @@
 """A release being watched, from the change of the image to its end.
 
-One background thread collects what happens (watches of the Canary, its VirtualService and its events, no polling);
+Background threads collect what happens (watches of the Canary and its VirtualService, Flagger's log; no polling);
 `follow` tells it as it goes, with a live plot where a person looks on and a lasting picture at the end. The thread ends
 with the release. Nothing here changes the cluster.
 """
@@ -11,11 +11,12 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from canary_tutorial import timeline
+from canary_tutorial import timeline, voice
 from canary_tutorial.api import Obj
-from canary_tutorial.errors import TookTooLong, TutorialError, Unreachable
+from canary_tutorial.errors import Missing, TookTooLong, TutorialError, Unreachable
 from canary_tutorial.series import Series, rate, role
 from canary_tutorial.tables import Table
 from canary_tutorial.timeline import ENDED, RUNNING, Event, Point
@@ -111,8 +112,9 @@ class Release:
         obj = canary.obj
         self._objects: dict[str, Obj] = {"canaries": obj}
         self._seen: set[tuple[str, int]] = {_version(e) for e in canary.cluster.events(canary.name, canary.namespace)}
-        for kind, name in (("canaries", canary.name), ("virtualservices", timeline.names(obj)[0]), ("events", "")):
+        for kind, name in (("canaries", canary.name), ("virtualservices", timeline.names(obj)[0])):
             threading.Thread(target=self._watch, args=(kind, name), daemon=True).start()
+        threading.Thread(target=self._listen, daemon=True).start()
         return self
 
     def stop(self) -> None:
@@ -181,6 +183,34 @@ class Release:
                 self._problem = exc
                 return self.stop()
         return None
+
+    def _listen(self) -> None:
+        """One thread: Flagger's log as it is written; its events where the log may not be read."""
+        heard: set[str] = set()
+        while not self._stop.is_set():
+            try:
+                for line in self._log():
+                    event = voice.heard(line, self.canary.name, self.canary.namespace, time.time())
+                    if event and line not in heard and not self._stop.is_set():
+                        heard.add(line)
+                        self.events.append(event)
+                        self._news.put(event)
+            except Unreachable:
+                self._stop.wait(1)  # Flagger's pod is being replaced, or the cluster is gone: _watch tells which
+            except TutorialError:
+                return self._watch("events", "")
+        return None
+
+    def _log(self) -> Iterator[str]:
+        """Flagger's log from the beginning of this release on, for as long as its pod lives. Raises Missing, Refused."""
+        cluster = self.canary.cluster
+        homes = [d["metadata"] for d in cluster.list("deployments", "*") if d["metadata"]["name"] == "flagger"]
+        if not homes:
+            raise Missing("Flagger is not installed", 'cluster.apply("flagger-deployment.yaml")', 404)
+        pod = cluster.pod("deployment/flagger", homes[0]["namespace"])["metadata"]
+        path = f"/api/v1/namespaces/{pod['namespace']}/pods/{pod['name']}/log"
+        since = datetime.fromtimestamp(self.began, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        yield from cluster.api.lines(path, {"follow": "true", "sinceTime": since})
 
     def _take(self, kind: str, obj: Obj) -> None:
         with self._lock:
