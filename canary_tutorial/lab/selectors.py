@@ -66,7 +66,7 @@ def as_text(selector: Obj | None) -> str:
     return ",".join(parts)
 
 
-def fields(text: str, allowed: Callable[[str], bool] = everything, resource: str = "") -> Test:
+def fields(text: str, allowed: Callable[[str], bool] = everything) -> Test:
     """A field selector (`status.phase!=Running`); paths are dotted, values compared as text.
 
     `allowed` says which paths this kind can be selected by; others are refused as a real server refuses them.
@@ -78,9 +78,7 @@ def fields(text: str, allowed: Callable[[str], bool] = everything, resource: str
             raise BadRequest(f'invalid selector: "{text}"; can\'t understand "{part}"')
         path, operator, value = match.groups()
         if not allowed(path):
-            raise BadRequest(
-                f"field label not supported: {path}" if resource else f'"{path}" is not a known field selector'
-            )
+            raise BadRequest(f"field label not supported: {path}")
         terms.append((path, operator != "!=", value))
     if not terms:
         return everything

@@ -27,7 +27,7 @@ __all__ = ["Event", "Kind", "Obj", "Store", "clone", "timestamp"]
 log = logging.getLogger(__name__)
 
 Obj = dict[str, Any]
-HISTORY = 2048  # events kept per kind; a watcher that was away for longer lists again
+HISTORY = 1024  # events kept per kind; a watcher that was away for longer lists again
 KEPT_ON_UPDATE = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 

@@ -127,6 +127,14 @@ def test_odd_paths_get_a_clear_answer(server: Served, path: str, code: int) -> N
     assert answer.json()["kind"]
 
 
+def test_a_field_that_cannot_be_selected_by_is_named_as_a_real_server_names_it(server: Served) -> None:
+    said = server.http("GET", "/api/v1/pods?fieldSelector=spec.x%3D1").json()["message"]
+    assert said == (
+        'Unable to find "/v1, Resource=pods" that match label selector "", field selector "spec.x=1": '
+        "field label not supported: spec.x"
+    )
+
+
 def test_methods_that_make_no_sense_are_not_allowed(server: Served) -> None:
     for method, path in (
         ("PUT", "/api/v1/pods"),
@@ -298,3 +306,11 @@ def test_random_requests_are_answered_and_never_with_500(batch: list[Obj]) -> No
                 answer.release()
 
     asyncio.run(play())
+
+
+def test_a_field_name_cannot_break_out_of_the_warning_header(server: Served) -> None:
+    body = json.dumps({"metadata": {"name": "c"}, 'a\r\nSet-Cookie: "x"\\': 1}).encode()
+    made = server.http("POST", "/api/v1/namespaces/test/configmaps", body)
+    assert made.status_code == 201
+    assert made.headers["Warning"] == '299 - "unknown field \\"a  Set-Cookie: \\"x\\"\\\\\\""'
+    assert "Set-Cookie" not in made.headers

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import threading
 import time
@@ -27,7 +28,9 @@ from lightkube.types import PatchType
 
 from canary_tutorial.lab import kinds
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 SPEC: dict[str, Any] = {
     "replicas": 1,
@@ -46,6 +49,13 @@ CRD = {
             "type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
                                              "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}}}]},
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """The clients leave connections open: let that be noticed here, where it is ignored, and not in a later test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

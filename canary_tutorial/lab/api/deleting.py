@@ -10,7 +10,7 @@ from canary_tutorial.lab.api import bodies, reading, writing
 from canary_tutorial.lab.api.bodies import answer, encode
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import Api
-from canary_tutorial.lab.errors import BadRequest, Cause, Forbidden, Invalid, NotFound
+from canary_tutorial.lab.errors import BadRequest, Cause, Forbidden, Invalid, MethodNotAllowed, NotFound
 from canary_tutorial.lab.kinds import NAMESPACES
 
 Obj = dict[str, Any]
@@ -38,6 +38,8 @@ async def one(api: Api, request: web.Request, target: Target) -> web.StreamRespo
 
 
 async def collection(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    if target.kind is NAMESPACES:
+        raise MethodNotAllowed
     how = await options(request)
     objects, meta = reading.page(api, request, target)
     deleted = []

@@ -45,7 +45,7 @@ async def forward(api: Api, request: web.Request, url: URL, prefix: str) -> web.
     headers += [
         ("X-Forwarded-Host", request.host),
         ("X-Forwarded-Proto", request.scheme),
-        ("X-Forwarded-Uri", prefix + url.path),
+        ("X-Forwarded-Uri", request.raw_path),
     ]
     body = request.content if request.can_read_body else None
     response: web.StreamResponse | None = None

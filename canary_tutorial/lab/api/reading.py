@@ -120,18 +120,20 @@ def chosen(api: Api, request: web.Request, target: Target) -> list[Obj]:
 
 def selection(request: web.Request, target: Target) -> selectors.Test:
     """The label and field selectors of a list or watch as one test."""
+    by_label, by_field = request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
+    labels = selectors.labels(by_label)
     try:
-        by_label = selectors.labels(request.query.get("labelSelector", ""))
-        by_field = selectors.fields(request.query.get("fieldSelector", ""), lambda path: _selectable(target.kind, path))
+        fields = selectors.fields(by_field, lambda path: _selectable(target.kind, path))
     except BadRequest as error:
-        raise BadRequest(f"Unable to find {target.api_version} {target.kind.plural} by that selector: {error.message}"
-                         if "label selector" not in error.message else error.message) from None  # fmt: skip
+        resource = f"{target.group}/{target.version}, Resource={target.kind.plural}"
+        raise BadRequest(f'Unable to find "{resource}" that match label selector "{by_label}", field selector '
+                         f'"{by_field}": {error.message}') from None  # fmt: skip
     if target.name:
         name = target.name
-        return lambda obj: obj["metadata"]["name"] == name and by_label(obj) and by_field(obj)
-    if by_label is selectors.everything:
-        return by_field
-    return by_label if by_field is selectors.everything else lambda obj: by_label(obj) and by_field(obj)
+        return lambda obj: obj["metadata"]["name"] == name and labels(obj) and fields(obj)
+    if labels is selectors.everything:
+        return fields
+    return labels if fields is selectors.everything else lambda obj: labels(obj) and fields(obj)
 
 
 def _selectable(kind: Kind, path: str) -> bool:

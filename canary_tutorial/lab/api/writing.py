@@ -220,7 +220,8 @@ def respond(
 ) -> web.Response:
     response = reading.show(api, request, target, obj, status)
     for warning in warnings[:20]:
-        quoted = warning.replace("\\", "\\\\").replace('"', '\\"')
+        printable = "".join(each if each.isprintable() else " " for each in warning)  # it goes into a header
+        quoted = printable.replace("\\", "\\\\").replace('"', '\\"')
         response.headers.add("Warning", f'299 - "{quoted}"')
     return response
 
