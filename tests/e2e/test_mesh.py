@@ -116,6 +116,15 @@ def test_an_unknown_host_is_told_so(mesh: Bench) -> None:
     assert (answer.status, answer.body) == (502, "The mesh knows no service of this name and port.\n")
 
 
+def test_a_pod_is_reached_by_its_address(mesh: Bench) -> None:
+    mesh.rule(weighted(100, 0))
+    assert mesh.get("/version", host=f"{mesh.ip(2)}:9898").json["version"] == "2.1.3"
+    address = network.resolver(mesh.number)
+    target = f"http://{mesh.ip(2)}:9898/version"
+    assert request(address, network.OUTBOUND_PORT, "GET", target).json["version"] == "2.1.3"
+    assert mesh.get(host=f"{mesh.ip(2)}:22").status == 502
+
+
 def test_a_service_with_nobody_behind_it_answers_503(mesh: Bench) -> None:
     mesh.apply("endpoints", make.endpoints("podinfo-canary"))
     assert mesh.get(host="podinfo-canary.test:9898").status == 503

@@ -44,7 +44,7 @@ class Lab:
         assert done.returncode == 0, done.stderr
 
     def down(self) -> None:
-        self.client._client._client.close()  # lightkube has no public way yet
+        self.client.close()
         self._command("down")
 
     def apply(self, *files: str) -> None:

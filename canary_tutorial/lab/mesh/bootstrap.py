@@ -28,8 +28,18 @@ def bootstrap(directory: Path, stats_address: str) -> Obj:
             "stats_matcher": {"inclusion_list": {"patterns": [{"prefix": "istio."}, {"prefix": "server.live"}]}},
             "histogram_bucket_settings": [{"match": {"prefix": "istio."}, "buckets": BUCKETS}],
         },
+        "overload_manager": {"resource_monitors": [_connections()]},
         "static_resources": {"clusters": [_admin_cluster()], "listeners": [_stats_listener(stats_address)]},
     }
+
+
+def _connections() -> Obj:
+    """A limit, since Envoy warns in the log that readers look at when there is none."""
+    name = "global_downstream_max_connections"
+    limit = "downstream_connections.v3.DownstreamConnectionsConfig"
+    type_ = f"type.googleapis.com/envoy.extensions.resource_monitors.{limit}"
+    config = {"@type": type_, "max_active_downstream_connections": 10000}
+    return {"name": f"envoy.resource_monitors.{name}", "typed_config": config}
 
 
 def _file(path: Path) -> Obj:

@@ -27,6 +27,7 @@ Obj = dict[str, Any]
 
 METADATA = "istio"  # where labels for metrics are kept, on clusters and on endpoints
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+PASSTHROUGH = "PassthroughCluster"  # Istio's name for requests that go where they were sent
 ROUND_ROBIN, LEAST_REQUEST, RANDOM = "ROUND_ROBIN", "LEAST_REQUEST", "RANDOM"
 
 
@@ -46,7 +47,7 @@ def compile_clusters(
     world: World, eds_path: Callable[[str], str], tls: security.Files
 ) -> tuple[list[Obj], dict[str, Obj]]:
     """All clusters, and the endpoints of each by cluster name; `eds_path(name)` is where Envoy will find them."""
-    clusters, assignments = [], {}
+    clusters, assignments = [_passthrough()], {}
     for service in world.services.values():
         rule = world.destinationrule(service)
         for port in service["spec"].get("ports") or []:
@@ -60,6 +61,12 @@ def compile_clusters(
             base = cluster_name(service, number)
             clusters.append(_cluster(cluster_name(service, number, plain=True), base, service, {}, eds_path(base)))
     return clusters, assignments
+
+
+def _passthrough() -> Obj:
+    where = {"use_http_header": True, "http_header_name": ":authority"}
+    cluster = {"name": PASSTHROUGH, "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED", "connect_timeout": "1s"}
+    return cluster | {"original_dst_lb_config": where}
 
 
 def _policy(of: Obj, port: int) -> Obj:

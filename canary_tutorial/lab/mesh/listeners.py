@@ -11,7 +11,7 @@ from typing import Any
 from canary_tutorial.lab.mesh import security, telemetry
 from canary_tutorial.lab.mesh.actions import SHARE_HEADER
 from canary_tutorial.lab.mesh.telemetry import EXTENSIONS, http_filter
-from canary_tutorial.lab.mesh.world import SIDECAR, World, is_gateway
+from canary_tutorial.lab.mesh.world import World, container_ports
 from canary_tutorial.lab.network import OUTBOUND_PORT, app_address
 
 Obj = dict[str, Any]
@@ -83,12 +83,6 @@ def gateway(pod: Obj, port: int, rds: Rds) -> Obj:
     http = manager(telemetry.source_tags(pod), outbound_filters(pod), rds_of(rds))
     name = f"gateway|{port}|{meta['namespace']}/{meta['name']}"
     return listener(name, [(ip, port), (app_address(ip), port)], [chain(http)])
-
-
-def container_ports(pod: Obj) -> list[int]:
-    """The ports of a pod's programs; a gateway's pod has none."""
-    own = [] if is_gateway(pod) else [c for c in pod["spec"]["containers"] if c["name"] != SIDECAR]
-    return sorted({int(port["containerPort"]) for c in own for port in c.get("ports") or []})
 
 
 def outbound_filters(pod: Obj) -> list[Obj]:

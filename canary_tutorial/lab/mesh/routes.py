@@ -10,9 +10,17 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from canary_tutorial.lab.mesh.actions import SHARE_HEADER, compile_rule, retries_and_timeout
-from canary_tutorial.lab.mesh.clusters import cluster_name, port_of
+from canary_tutorial.lab.mesh.clusters import PASSTHROUGH, cluster_name, port_of
 from canary_tutorial.lab.mesh.matches import LABELS_HEADER, compile_match
-from canary_tutorial.lab.mesh.world import World, fqdn, key_of, oldest_first, service_key
+from canary_tutorial.lab.mesh.world import (
+    World,
+    address_of,
+    container_ports,
+    fqdn,
+    key_of,
+    oldest_first,
+    service_key,
+)
 
 Obj = dict[str, Any]
 
@@ -30,7 +38,7 @@ def outbound(world: World, namespace: str) -> list[Obj]:
         _host(f"{fqdn(service)}:{port}", _domains(service, port, namespace), _service_routes(world, service, port))
         for service, port in _ports(world)
     ]
-    return distinct([*services, *_other_hosts(world, {MESH}), _host("nowhere", ["*"], [NOWHERE])])
+    return distinct([*services, *_other_hosts(world, {MESH}), *_pods(world), _host("nowhere", ["*"], [NOWHERE])])
 
 
 def plain(world: World) -> list[Obj]:
@@ -39,7 +47,14 @@ def plain(world: World) -> list[Obj]:
         _host(f"{fqdn(service)}:{port}", _domains(service, port, ""), [_direct(service, port, plain=True)])
         for service, port in _ports(world)
     ]
-    return distinct([*services, _host("nowhere", ["*"], [NOWHERE])])
+    return distinct([*services, *_pods(world), _host("nowhere", ["*"], [NOWHERE])])
+
+
+def _pods(world: World) -> list[Obj]:
+    """Pods that are asked by their address, as a person does who looks for the one that misbehaves."""
+    pods = [pod for pod in world.pods.values() if address_of(pod)]
+    domains = sorted(f"{address_of(pod)}:{port}" for pod in pods for port in container_ports(pod))
+    return [_host("pods", domains, [{"match": {"prefix": "/"}, "route": {"cluster": PASSTHROUGH}}])]
 
 
 def ingress(world: World, gateways: dict[str, list[str]]) -> list[Obj]:
@@ -50,7 +65,7 @@ def ingress(world: World, gateways: dict[str, list[str]]) -> list[Obj]:
 
 
 def distinct(hosts: Iterable[Obj]) -> list[Obj]:
-    """Envoy refuses a whole configuration if two of its hosts claim one name: the first one keeps it."""
+    """Envoy refuses a whole configuration if two of its hosts claim one name, or one has none: the first keeps it."""
     taken: set[str] = set()
     kept = []
     for host in hosts:

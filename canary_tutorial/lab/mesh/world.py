@@ -95,6 +95,12 @@ def is_gateway(pod: Obj) -> bool:
     return [container["name"] for container in pod["spec"]["containers"]] == [SIDECAR]
 
 
+def container_ports(pod: Obj) -> list[int]:
+    """The ports of a pod's programs; a gateway's pod has none."""
+    programs = [container for container in pod["spec"]["containers"] if container["name"] != SIDECAR]
+    return sorted({int(port["containerPort"]) for program in programs for port in program.get("ports") or []})
+
+
 def address_of(pod: Obj) -> str | None:
     status = pod.get("status") or {}
     return None if status.get("phase") in ("Succeeded", "Failed") else status.get("podIP")
