@@ -15,9 +15,12 @@ from canary_tutorial.lab.store import Obj, clone, timestamp
 
 
 def status_of(
-    deployment: Obj, new: Obj | None, replicasets: list[Obj], now: datetime
+    deployment: Obj, new: Obj | None, replicasets: list[Obj], now: datetime, created: Obj | None = None
 ) -> tuple[Obj, float | None]:
-    """The status, and after how many seconds the progress deadline asks for another look."""
+    """The status, and after how many seconds the progress deadline asks for another look.
+
+    `new` is the ReplicaSet of the wanted template, `created` the one that is about to be made for it.
+    """
     old_status = deployment.get("status") or {}
     updated = _count(new, "replicas") if new else 0
     counts = {
@@ -32,6 +35,10 @@ def status_of(
     status = {key: value for key, value in counts.items() if value or key == "observedGeneration"}
     status["conditions"] = clone(old_status.get("conditions") or [])
     _available(status, deployment, counts, now)
+    if created and not deployment["spec"].get("paused"):
+        text = f'Created new replica set "{created["metadata"]["name"]}"'
+        _set(status, "Progressing", "True", "NewReplicaSetCreated", text, now, refresh=True)
+        return status, float(deployment["spec"].get("progressDeadlineSeconds", 600))
     wait = _progress(status, deployment, new, counts, old_status, now)
     if not status["conditions"]:
         del status["conditions"]
@@ -59,14 +66,14 @@ def _progress(
     deadline = spec.get("progressDeadlineSeconds", 600)
     current = condition({"status": old}, "Progressing")
     if spec.get("paused"):
-        if current is None or current["reason"] != "DeploymentPaused":
+        if current is None or current["reason"] not in ("DeploymentPaused", "ProgressDeadlineExceeded"):
             _set(status, "Progressing", "Unknown", "DeploymentPaused", "Deployment is paused", now)
         return None
     if new is None:
         return None
     name = new["metadata"]["name"]
     if current is None:
-        _set(status, "Progressing", "True", "NewReplicaSetCreated", f'Created new replica set "{name}"', now)
+        _set(status, "Progressing", "True", "FoundNewReplicaSet", f'Found new replica set "{name}"', now)
         return float(deadline)
     if current["reason"] == "DeploymentPaused":
         _set(status, "Progressing", "Unknown", "DeploymentResumed", "Deployment is resumed", now)
@@ -84,10 +91,8 @@ def _progress(
         text = f'ReplicaSet "{name}" is progressing.'
         _set(status, "Progressing", "True", "ReplicaSetUpdated", text, now, refresh=True)
         return float(deadline)
-    if current["reason"] == "NewReplicaSetAvailable":  # a new template after a complete rollout
-        text = f'Created new replica set "{name}"'
-        _set(status, "Progressing", "True", "NewReplicaSetCreated", text, now, refresh=True)
-        return float(deadline)
+    if current["reason"] == "NewReplicaSetAvailable":  # complete before; the clock starts with the first step
+        return None
     left = deadline - (now - moment(current["lastUpdateTime"])).total_seconds()
     if left <= 0:
         text = f'ReplicaSet "{name}" has timed out progressing.'

@@ -6,14 +6,20 @@ grow the new and shrink the old ones within maxSurge and maxUnavailable, forget 
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 from typing import Any
 
 from canary_tutorial.lab.controllers.deployment_status import status_of
 from canary_tutorial.lab.controllers.effects import Create, Delete, Effect, Record, Update, Wake
 from canary_tutorial.lab.controllers.limits import max_surge, max_unavailable, replicas_of
-from canary_tutorial.lab.controllers.objects import is_deleted, owned_by, owner_reference, short_hash
+from canary_tutorial.lab.controllers.objects import (
+    controller_of,
+    is_deleted,
+    matches,
+    owned_by,
+    owner_reference,
+    short_hash,
+)
 from canary_tutorial.lab.kinds import DEPLOYMENTS, REPLICASETS
 from canary_tutorial.lab.store import Obj, clone
 
@@ -32,29 +38,46 @@ def plan(deployment: Obj, replicasets: list[Obj], pods: list[Obj], now: datetime
     old = [rs for rs in mine if rs is not new]
     effects: list[Effect] = []
     if not is_deleted(deployment):
-        effects = _roll(deployment, new, old, pods, now)
-    status, wait = status_of(deployment, new, mine, now)
+        effects = _adopt(deployment, replicasets) or _roll(deployment, new, old, pods)
+    created = next((effect.obj for effect in effects if isinstance(effect, Create)), None)
+    status, wait = status_of(deployment, new, mine, now, created)
     if status != deployment.get("status"):
         effects.append(Update(DEPLOYMENTS, clone(deployment) | {"status": status}, "status"))
     return [*effects, Wake(wait)] if wait is not None else effects
 
 
-def _roll(deployment: Obj, new: Obj | None, old: list[Obj], pods: list[Obj], now: datetime) -> list[Effect]:
+def _adopt(deployment: Obj, replicasets: list[Obj]) -> list[Effect]:
+    """ReplicaSets that an earlier Deployment left behind (`kubectl delete --cascade=orphan`) are taken over."""
+    adopted: list[Effect] = []
+    for rs in replicasets:
+        if controller_of(rs) or is_deleted(rs) or not matches(deployment["spec"]["selector"], _labels(rs)):
+            continue
+        mine = clone(rs)
+        mine["metadata"].setdefault("ownerReferences", []).append(owner_reference(DEPLOYMENTS, deployment))
+        adopted.append(Update(REPLICASETS, mine))
+    return adopted
+
+
+def _labels(replicaset: Obj) -> dict[str, str]:
+    return replicaset["metadata"].get("labels") or {}
+
+
+def _roll(deployment: Obj, new: Obj | None, old: list[Obj], pods: list[Obj]) -> list[Effect]:
     spec = deployment["spec"]
     paused = spec.get("paused", False)
     recreate = (spec.get("strategy") or {}).get("type") == "Recreate"
     if new is None:
         if paused:
-            return _follow_replicas(deployment, new, old, now)
+            return _follow_replicas(deployment, new, old)
         if recreate and _shrink_all(old):
             return _shrink_all(old, deployment)
         if recreate and any(owned_by(rs, pods) for rs in old):
             return []  # the old pods are still ending
-        return [*_create(deployment, old, now)]
+        return _create(deployment, old)
     effects = _revise(deployment, new, old)
     if effects:
         return effects
-    scaled = _follow_replicas(deployment, new, old, now)
+    scaled = _follow_replicas(deployment, new, old)
     if scaled or paused:
         return scaled
     if recreate:
@@ -64,7 +87,7 @@ def _roll(deployment: Obj, new: Obj | None, old: list[Obj], pods: list[Obj], now
         effects = _scale(deployment, new, spec.get("replicas", 1)) if ended else []
     else:
         effects = _grow(deployment, new, old) or _shrink(deployment, new, old)
-    return effects or _forget(deployment, old)
+    return effects or (_forget(deployment, old) if _is_complete(deployment, new) else [])
 
 
 # -- the wanted template's ReplicaSet
@@ -77,16 +100,16 @@ def _template(obj: Obj) -> Any:
     return {"metadata": {k: v for k, v in template["metadata"].items() if v}, "spec": template.get("spec")}
 
 
-def _create(deployment: Obj, old: list[Obj], now: datetime) -> list[Effect]:
+def _create(deployment: Obj, old: list[Obj]) -> list[Effect]:
     meta, spec = deployment["metadata"], deployment["spec"]
     # Two templates may only share a hash by accident: the name of a ReplicaSet in the way changes it.
-    taken = {rs["metadata"]["labels"].get(HASH) for rs in old}
+    taken = {_labels(rs).get(HASH) for rs in old}
     template = clone(spec["template"])
     hash_ = next(h for h in (short_hash([template, salt]) for salt in range(100)) if h not in taken)
     template["metadata"].setdefault("labels", {})[HASH] = hash_
     selector = clone(spec["selector"])
     selector.setdefault("matchLabels", {})[HASH] = hash_
-    replicaset = {
+    replicaset: Obj = {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
         "metadata": {
@@ -110,22 +133,16 @@ def _create(deployment: Obj, old: list[Obj], now: datetime) -> list[Effect]:
 
 def _revise(deployment: Obj, new: Obj, old: list[Obj]) -> list[Effect]:
     """The wanted ReplicaSet carries the highest revision (also after `rollout undo`), the Deployment shows it."""
-    newest = _newest_revision(old) + 1
-    revision = str(max(newest, _revision(new)))
+    revision = str(max(_newest_revision(old) + 1, _revision(new)))
     effects: list[Effect] = []
+    revised = clone(new)
+    told = {k: v for k, v in _annotations(deployment, revision).items() if k not in (DESIRED, MAXIMUM)}
+    revised["metadata"]["annotations"] = (new["metadata"].get("annotations") or {}) | told
     minimum = deployment["spec"].get("minReadySeconds", 0)
-    annotations = _annotations(deployment, revision)
-    if (new["metadata"].get("annotations") or {}).items() < annotations.items() or not (
-        annotations.items() <= (new["metadata"].get("annotations") or {}).items()
-        and new["spec"].get("minReadySeconds", 0) == minimum
-    ):
-        revised = clone(new)
-        kept = {k: v for k, v in (new["metadata"].get("annotations") or {}).items() if k not in (DESIRED, MAXIMUM)}
-        sizes = {k: v for k, v in (new["metadata"].get("annotations") or {}).items() if k in (DESIRED, MAXIMUM)}
-        revised["metadata"]["annotations"] = kept | annotations | sizes
+    if new["spec"].get("minReadySeconds", 0) != minimum:
         revised["spec"]["minReadySeconds"] = minimum
-        if revised != new:
-            effects.append(Update(REPLICASETS, revised))
+    if revised != new:
+        effects.append(Update(REPLICASETS, revised))
     if (deployment["metadata"].get("annotations") or {}).get(REVISION) != revision:
         shown = clone(deployment)
         shown["metadata"].setdefault("annotations", {})[REVISION] = revision
@@ -140,7 +157,7 @@ def _annotations(deployment: Obj, revision: str) -> dict[str, str]:
 
 
 def _revision(replicaset: Obj) -> int:
-    return int((replicaset["metadata"].get("annotations") or {}).get(REVISION, 0))
+    return int(_annotation(replicaset, REVISION) or 0)
 
 
 def _newest_revision(replicasets: list[Obj]) -> int:
@@ -199,21 +216,37 @@ def _shrink_all(old: list[Obj], deployment: Obj | None = None) -> list[Effect]:
     return [effect for rs in old if replicas_of(rs) for effect in _scale(deployment or rs, rs, 0)]
 
 
-def _follow_replicas(deployment: Obj, new: Obj | None, old: list[Obj], now: datetime) -> list[Effect]:
+def _follow_replicas(deployment: Obj, new: Obj | None, old: list[Obj]) -> list[Effect]:
     """After a change of `replicas`, each ReplicaSet keeps its share (`kubectl scale` in mid-rollout)."""
     running = [rs for rs in [*([new] if new else []), *old] if replicas_of(rs)]
     wanted = replicas_of(deployment)
-    changed = [rs for rs in running if (rs["metadata"].get("annotations") or {}).get(DESIRED) not in (None, str(wanted))]
-    if not changed and not (new and not running):
+    if all(_annotation(rs, DESIRED) in (None, str(wanted)) for rs in running):
         return []
-    if len(running) <= 1:
-        only = running[0] if running else new
-        return _scale(deployment, only, wanted) if only else []
+    if len(running) == 1:
+        return _scale(deployment, running[0], wanted)
+    if new and replicas_of(new) == wanted == _available(new) and _annotation(new, DESIRED) == str(wanted):
+        return [effect for rs in old if replicas_of(rs) for effect in _scale(deployment, rs, 0)]
     most = wanted + max_surge(deployment) if wanted else 0
-    total = sum(map(replicas_of, running))
-    shares = {rs["metadata"]["name"]: math.floor(replicas_of(rs) * most / total) for rs in running}
-    shares[running[0]["metadata"]["name"]] += most - sum(shares.values())
-    return [effect for rs in running for effect in _scale(deployment, rs, shares[rs["metadata"]["name"]])]
+    sizes = _shares(running, most)
+    return [effect for rs, size in zip(running, sizes, strict=True) for effect in _scale(deployment, rs, size)]
+
+
+def _shares(running: list[Obj], most: int) -> list[int]:
+    """`most` pods divided as they are now; the largest ReplicaSet has the first choice and takes what is left over."""
+    sizes = [replicas_of(rs) for rs in running]
+    left = most - sum(sizes)
+    order = sorted(range(len(running)), key=lambda n: -sizes[n])
+    for n in order:
+        before = int(_annotation(running[n], MAXIMUM) or 0) or sum(sizes)
+        change = int(sizes[n] * most / before + 0.5) - sizes[n]
+        change = min(change, left) if left > 0 else max(change, left)
+        sizes[n], left = sizes[n] + change, left - change
+    sizes[order[0]] = max(0, sizes[order[0]] + left)
+    return sizes
+
+
+def _annotation(replicaset: Obj, name: str) -> str | None:
+    return (replicaset["metadata"].get("annotations") or {}).get(name)
 
 
 def _scale(deployment: Obj, replicaset: Obj, replicas: int) -> list[Effect]:
@@ -238,6 +271,12 @@ def _available(replicaset: Obj) -> int:
     return int((replicaset.get("status") or {}).get("availableReplicas", 0))
 
 
+def _is_complete(deployment: Obj, new: Obj) -> bool:
+    status = deployment.get("status") or {}
+    counts = {status.get(field, 0) for field in ("replicas", "updatedReplicas", "availableReplicas")}
+    return counts == {replicas_of(deployment)} and _available(new) == replicas_of(deployment)
+
+
 def _forget(deployment: Obj, old: list[Obj]) -> list[Effect]:
     keep = int(deployment["spec"].get("revisionHistoryLimit", 10))
     idle = [
@@ -247,4 +286,3 @@ def _forget(deployment: Obj, old: list[Obj]) -> list[Effect]:
     ]
     surplus = idle[: max(0, len(idle) - keep)]
     return [Delete(REPLICASETS, rs["metadata"]["name"], rs["metadata"]["namespace"]) for rs in surplus]
-
