@@ -67,6 +67,14 @@ def test_a_service_without_a_virtualservice_is_reached_directly() -> None:
     ]
 
 
+def test_rules_for_tcp_alone_leave_the_service_as_it_was() -> None:
+    world = make.canary_world()
+    rule = make.virtualservice(tcp=[{"route": [{"destination": {"host": "podinfo-canary"}}]}])
+    world.virtualservices = {("test", "podinfo"): rule}
+    host = host_for(routes.outbound(world, "test"), "podinfo.test:9898")
+    assert actions(host) == ["outbound|9898||podinfo.test.svc.cluster.local"]
+
+
 def test_a_headless_service_is_reached_by_name() -> None:
     headless = make.service("db")
     headless["spec"]["clusterIP"] = "None"
