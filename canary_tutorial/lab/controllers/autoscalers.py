@@ -34,8 +34,8 @@ def plan(autoscaler: Obj, kind: Kind, target: Obj | None, now: datetime) -> list
     if wanted != current:
         scaled = clone(target)
         scaled["spec"]["replicas"] = wanted
-        limit = "min" if wanted > current else "max"
-        message = f"New size: {wanted}; reason: Current number of replicas {'below Spec.MinReplicas' if limit == 'min' else 'above Spec.MaxReplicas'}"
+        why = "below Spec.MinReplicas" if wanted > current else "above Spec.MaxReplicas"
+        message = f"New size: {wanted}; reason: Current number of replicas {why}"
         effects = [Update(kind, scaled), Record(autoscaler, "Normal", "SuccessfulRescale", message, COMPONENT)]
     return [*effects, *_status(autoscaler, current, wanted, conditions, now)]
 

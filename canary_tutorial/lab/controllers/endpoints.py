@@ -46,6 +46,10 @@ def _may_answer(pod: Obj) -> bool:
     return bool(status.get("podIP")) and status.get("phase") not in ("Succeeded", "Failed") and not is_deleted(pod)
 
 
+def _answers(service: Obj, pod: Obj) -> bool:
+    return is_ready(pod) or bool(service["spec"].get("publishNotReadyAddresses"))
+
+
 def _labels(pod: Obj) -> dict[str, str]:
     return pod["metadata"].get("labels") or {}
 
@@ -84,7 +88,7 @@ def _endpoints(service: Obj, pods: list[Obj]) -> Obj:
             "nodeName": pod["spec"].get("nodeName"),
             "targetRef": _reference(pod),
         }
-        subset.setdefault("addresses" if is_ready(pod) else "notReadyAddresses", []).append(address)
+        subset.setdefault("addresses" if _answers(service, pod) else "notReadyAddresses", []).append(address)
     meta = _meta(service, service["metadata"]["name"])
     return {"apiVersion": "v1", "kind": "Endpoints", "metadata": meta} | (
         {"subsets": [dict(sorted(subset.items())) for subset in subsets.values()]} if subsets else {}
@@ -107,7 +111,7 @@ def _slice(service: Obj, pods: list[Obj]) -> Obj:
         "endpoints": [
             {
                 "addresses": [pod["status"]["podIP"]],
-                "conditions": {"ready": is_ready(pod), "serving": is_ready(pod), "terminating": False},
+                "conditions": {"ready": _answers(service, pod), "serving": is_ready(pod), "terminating": False},
                 "nodeName": pod["spec"].get("nodeName"),
                 "targetRef": _reference(pod),
             }

@@ -27,8 +27,11 @@ def plan(replicaset: Obj, pods: list[Obj], now: datetime) -> list[Effect]:
     selector = replicaset["spec"].get("selector")
     if not is_deleted(replicaset):
         effects += [_adopt(replicaset, pod) for pod in pods if _is_orphan(pod, selector)]
-    mine = owned_by(replicaset, pods)
-    active = [pod for pod in mine if is_active(pod)]
+    mine = [pod for pod in owned_by(replicaset, pods) if is_active(pod)]
+    active = [pod for pod in mine if matches(selector, pod["metadata"].get("labels"))]
+    effects += [_release(replicaset, pod) for pod in mine if pod not in active]
+    if any(isinstance(effect, Update) for effect in effects):
+        return effects  # count again when that is done
     if not is_deleted(replicaset):
         effects += _scale(replicaset, active)
     waits = [seconds_until_available(pod, replicaset["spec"].get("minReadySeconds", 0), now) for pod in active]
@@ -81,6 +84,13 @@ def _pod(replicaset: Obj) -> Obj:
 
 def _is_orphan(pod: Obj, selector: Obj | None) -> bool:
     return controller_of(pod) is None and is_active(pod) and matches(selector, pod["metadata"].get("labels"))
+
+
+def _release(replicaset: Obj, pod: Obj) -> Effect:
+    """A pod whose labels were changed is let go: somebody wants to look at it in peace."""
+    freed, uid = clone(pod), replicaset["metadata"]["uid"]
+    freed["metadata"]["ownerReferences"] = [o for o in freed["metadata"]["ownerReferences"] if o["uid"] != uid]
+    return Update(PODS, freed)
 
 
 def _adopt(replicaset: Obj, pod: Obj) -> Effect:
