@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,46 @@ def trace(name: str, namespace: str, context: str | None, as_json: bool, follow:
         if not follow:
             return
         time.sleep(1)
+
+
+@main.command()
+@click.option("--image", default="stefanprodan/podinfo:2.1.3", show_default=True, help="The version to release.")
+@click.option("--faults", default="", help='podinfo\'s fault switches, e.g. "--random-error=true".')
+@click.option("--context", default="", help="A context of your kubeconfig; else a lab is started.")
+@click.option("--namespace", "-n", default="test", show_default=True)
+@click.option("--name", default="report", show_default=True, help="Name of the lab that is started for it.")
+@click.option("--output", type=click.Path(path_type=Path), default=OUTPUT, show_default=True, help="Where results go.")
+@click.option("-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="interval, window.")
+def report(
+    image: str,
+    faults: str,
+    context: str,
+    namespace: str,
+    name: str,
+    output: Path,
+    parameters: tuple[tuple[str, str], ...],
+) -> None:
+    """Release once and write report.html and report.json, as one attaches them to a change request.
+
+    Exit code 0: promoted. 1: rolled back. 2: the release could not be run.
+    """
+    from canary_tutorial import report as reports
+    from canary_tutorial.result import told
+
+    given = {"image": image, "faults": faults, "context": context, "namespace": namespace, **literals(parameters)}
+    try:
+        with nullcontext() if context else laboratory(name):
+            done = reports.run(reports.find("report"), output, given, code=False)
+    except TutorialError as exc:
+        click.echo(str(exc), err=True)
+        sys.exit(2)
+    found = done.results.get("report")
+    if done.error or found is None:
+        click.echo(done.error or "the report recorded nothing", err=True)
+        sys.exit(2)
+    (output / "report.json").write_text(json.dumps(found, indent=2))
+    click.echo(f"{told(found)}\n{found['verdict']}: {found['why']}\n{output / 'report.html'}, {output / 'report.json'}")
+    sys.exit(0 if found["phase"] == "Succeeded" else 1)
 
 
 @contextmanager

@@ -45,8 +45,17 @@ def find(name: str | Path) -> Path:
     return found[0]
 
 
-def run(notebook: Path, output: Path, parameters: Mapping[str, Any] | None = None, *, progress: bool = True) -> Run:
+def run(
+    notebook: Path,
+    output: Path,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    progress: bool = True,
+    code: bool = True,
+) -> Run:
     """Execute one notebook into `output` (a directory). A cell that fails is told in `error`, not raised.
+
+    Without `code` the page shows what came out and not the cells that made it: a report rather than a lesson.
 
     Raises BadInput if nothing can be written there.
     """
@@ -64,7 +73,7 @@ def run(notebook: Path, output: Path, parameters: Mapping[str, Any] | None = Non
     try:
         papermill.execute_notebook(
             str(notebook), str(executed), parameters=dict(parameters or {}), cwd=str(notebook.parent),
-            progress_bar=progress, kernel_name="python3", store_widget_state=False,
+            progress_bar=progress, kernel_name="python3", store_widget_state=False, report_mode=not code,
         )  # fmt: skip
     except PapermillExecutionError as exc:
         error = f"cell {exc.cell_index + 1}: {exc.ename}: {exc.evalue}".strip()
@@ -72,11 +81,11 @@ def run(notebook: Path, output: Path, parameters: Mapping[str, Any] | None = Non
     content = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call]
     cells = sum(cell.cell_type == "code" for cell in content.cells)
     page = executed.with_suffix(".html")
-    page.write_text(html(content, notebook.stem), encoding="utf-8")
+    page.write_text(html(content, notebook.stem, code), encoding="utf-8")
     return Run(notebook, seconds, cells, error, recorded(content), [executed, page])
 
 
-def html(notebook: Any, title: str) -> str:
+def html(notebook: Any, title: str, code: bool = True) -> str:
     """An executed notebook as one HTML page that needs no other file and no network."""
     from nbconvert import HTMLExporter
 

@@ -48,6 +48,11 @@ def _from_events(entries: list[dict[str, Any]]) -> list[Tick]:
     return rows
 
 
+def since(found: Iterable[Tick], began: float) -> list[Tick]:
+    """Those from `began` (seconds since the epoch) on."""
+    return [tick for tick in found if _seconds(tick["time"]) >= began]
+
+
 def worth_telling(found: Sequence[Tick]) -> list[tuple[int, Tick]]:
     """(number, tick), without those at which nothing changed and nothing was said."""
     kept, before = [], None
