@@ -95,7 +95,9 @@ def html(notebook: Any, title: str, code: bool = True) -> str:
         jquery_url="",
         mermaid_js_url="",
         widget_renderer_url="",
-        skip_svg_encoding=True,
+        exclude_input=not code,
+        exclude_input_prompt=not code,
+        exclude_output_prompt=not code,
     )
     try:
         page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
