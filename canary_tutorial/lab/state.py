@@ -86,7 +86,8 @@ def read(name: str) -> Lab | None:
     try:
         content = json.loads((directory_of(name) / "lab.json").read_text())
         lab = Lab(**{**content, "warnings": tuple(content.get("warnings", ()))})
-        alive = abs(psutil.Process(lab.guard).create_time() - lab.started) < 1
+        guard = psutil.Process(lab.guard)  # one that was killed stays a zombie until init looks
+        alive = abs(guard.create_time() - lab.started) < 1 and guard.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, TypeError, psutil.NoSuchProcess):
         return None
     return lab if alive else None
