@@ -15,17 +15,25 @@ BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]
 NANO = Decimal(1).scaleb(-9)
 
 
-def canonical(text: str) -> str:
-    """The stored form of a quantity; text that is none comes back as it is."""
+def amount(text: str) -> Decimal | None:
+    """The number that a quantity means; None for text that is no quantity."""
     match = FORM.fullmatch(text) if len(text) < 64 else None
     if not match:
-        return text
+        return None
     number, suffix = Decimal(match[1]), match[2] or ""
+    if suffix.endswith("i"):
+        return number * Decimal(1024) ** BINARY.index(suffix)
+    exponent = int(suffix[1:]) if suffix[:1] in ("e", "E") and len(suffix) > 1 else 3 * DECIMAL[suffix]
+    return number.scaleb(exponent)
+
+
+def canonical(text: str) -> str:
+    """The stored form of a quantity; text that is none comes back as it is."""
     try:
-        if suffix.endswith("i"):
-            return _binary(number * 1024 ** BINARY.index(suffix))
-        exponent = int(suffix[1:]) if suffix[:1] in ("e", "E") and len(suffix) > 1 else 3 * DECIMAL[suffix]
-        return _decimal(number.scaleb(exponent))
+        value = amount(text)
+        if value is None:
+            return text
+        return _binary(value) if text.endswith("i") else _decimal(value)
     except InvalidOperation:
         return text
 

@@ -7,10 +7,12 @@ occurs in its command, arguments or environment is replaced by the real director
 from __future__ import annotations
 
 import base64
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from canary_tutorial.lab.quantity import amount
 from canary_tutorial.lab.store import Obj
 
 Find = Callable[[str, str], Obj | None]  # ("ConfigMap" or "Secret", name) -> the object
@@ -41,7 +43,7 @@ def environment(pod: Obj, container: Obj, pod_ip: str, find: Find) -> dict[str, 
     for entry in container.get("env") or []:
         value = entry.get("value", "")
         if "valueFrom" in entry:
-            resolved = _value_from(entry["valueFrom"], pod, pod_ip, find)
+            resolved = _value_from(entry["valueFrom"], pod, container, pod_ip, find)
             if resolved is None:
                 continue
             value = resolved
@@ -50,17 +52,15 @@ def environment(pod: Obj, container: Obj, pod_ip: str, find: Find) -> dict[str, 
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
-    """Kubernetes' `$(NAME)`; `$$(NAME)` stays as `$(NAME)`, an unknown name as it is."""
+    """Kubernetes' `$(NAME)`; `$$` is a dollar sign, so `$$(NAME)` stays `$(NAME)`; an unknown name stays as it is."""
 
     def replace(match: re.Match[str]) -> str:
-        if match[0].startswith("$$"):
-            return match[0][1:]
-        return variables.get(match[1], match[0])
+        return "$" if match[0] == "$$" else variables.get(str(match[1]), str(match[0]))
 
-    return re.sub(r"\$?\$\(([A-Za-z0-9_.-]+)\)", replace, text)
+    return re.sub(r"\$\$|\$\(([^)]*)\)", replace, text)
 
 
-def _value_from(source: Obj, pod: Obj, pod_ip: str, find: Find) -> str | None:
+def _value_from(source: Obj, pod: Obj, container: Obj, pod_ip: str, find: Find) -> str | None:
     for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
         if field in source:
             reference = source[field]
@@ -69,9 +69,12 @@ def _value_from(source: Obj, pod: Obj, pod_ip: str, find: Find) -> str | None:
                 return content[reference["key"]].decode(errors="replace")
             if reference.get("optional"):
                 return None
-            raise ConfigError(f"couldn't find key {reference['key']} in {kind} {reference['name']}")
+            where = f"{kind} {pod['metadata']['namespace']}/{reference['name']}"
+            raise ConfigError(f"couldn't find key {reference['key']} in {where}")
     if "fieldRef" in source:
         return field_value(pod, source["fieldRef"]["fieldPath"], pod_ip)
+    if "resourceFieldRef" in source:
+        return resource_value(pod, container, source["resourceFieldRef"])
     return ""
 
 
@@ -99,6 +102,15 @@ def field_value(pod: Obj, path: str, pod_ip: str) -> str:
         "status.podIPs": pod_ip,
         "status.hostIP": "127.0.0.1",
     }.get(path, "")
+
+
+def resource_value(pod: Obj, container: Obj, reference: Obj) -> str:
+    """`limits.memory` or `requests.cpu` of a container in units of the divisor, rounded up; "0" if there is none."""
+    named = (each for each in pod["spec"]["containers"] if each["name"] == reference.get("containerName"))
+    which, _, resource = str(reference["resource"]).partition(".")
+    value = ((next(named, container).get("resources") or {}).get(which) or {}).get(resource, 0)
+    divisor = amount(str(reference.get("divisor") or 1)) or 1
+    return str(math.ceil((amount(str(value)) or 0) / divisor))
 
 
 def volume_files(pod: Obj, volume: Obj, find: Find, token: str, ca: str, pod_ip: str) -> dict[str, bytes]:
