@@ -201,6 +201,22 @@ def test_the_webinars_three_series_have_its_labels_and_levels(lab: Lab) -> None:
     steady(lab, {to_primary: 20})
 
 
+def test_a_change_of_weights_arrives_in_well_under_a_second(lab: Lab) -> None:
+    """From the write to the API to the first request that goes the other way."""
+    proxy = lab.proxy
+    for canary in (100, 0, 100, 0):
+        began = time.monotonic()
+        lab.rule(100 - canary, canary)
+        wanted = "podinfo-primary" if canary == 0 else "podinfo"
+        wait_until(lambda wanted=wanted: workload_that_answers(proxy) == wanted)  # type: ignore[misc]
+        assert time.monotonic() - began < 1
+
+
+def workload_that_answers(proxy: str) -> str:
+    answer = request(proxy, network.OUTBOUND_PORT, "GET", "http://podinfo.test:9898/")
+    return str(answer.json["hostname"]).rsplit("-", 2)[0]
+
+
 def test_prometheus_has_istios_labels_and_says_that_connections_are_encrypted(lab: Lab) -> None:
     (found,) = lab.query(
         "sum by(source_workload, destination_workload, destination_service_name, connection_security_policy) "

@@ -1,7 +1,8 @@
 """Keeping the world up to date: list, then watch, each kind on its own. I/O: the Kubernetes API (lightkube).
 
 A watch that ends is taken up where it was; one that cannot be (410 Gone), or a server that is away, means a fresh list
-after a pause that grows.
+after a pause that grows. Nobody is told of anything before every kind has been listed: a control plane that starts in
+the middle of a release must not send a single request past its rules.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from lightkube import AsyncClient
 from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.generic_resource import create_namespaced_resource
 
-from canary_tutorial.lab.mesh.world import World
+from canary_tutorial.lab.mesh.world import Key, World, key_of
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ WATCHED: dict[str, Any] = {
     "destinationrules": create_namespaced_resource(*ISTIO, "DestinationRule", "destinationrules"),
     "gateways": create_namespaced_resource(*ISTIO, "Gateway", "gateways"),
 }
+SHORTEST, LONGEST = 0.1, 5.0  # seconds between attempts
 
 
 class Watcher:
@@ -36,45 +38,42 @@ class Watcher:
 
     def __init__(self, client: AsyncClient, world: World, changed: Callable[[], None]) -> None:
         self._client, self._world, self._changed = client, world, changed
-        self._listed: set[str] = set()
+        self._known: set[str] = set()
 
     async def run(self) -> None:
         await asyncio.gather(*(self._follow(name, resource) for name, resource in WATCHED.items()))
 
     async def _follow(self, name: str, resource: Any) -> None:
-        pause = 0.1
+        pause = SHORTEST
         while True:
             try:
                 version = await self._list(name, resource)
-                pause = 0.1
+                pause = SHORTEST
                 await self._watch(name, resource, version)
             except (ApiError, ConfigError, httpx2.HTTPError, OSError) as error:
+                if isinstance(error, ApiError) and error.status.code == 404:
+                    self._tell(name)  # the cluster has no such kind, so there are none
                 log.info("%s: %s; listing again in %.1f s", name, error, pause)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, 5)
+                pause = min(pause * 2, LONGEST)
 
     async def _list(self, name: str, resource: Any) -> str:
         answer = self._client.list(resource, namespace="*")
-        found = {_key(obj): dict(obj) async for obj in answer}
+        found = {key_of(obj): dict(obj) async for obj in answer}
         setattr(self._world, name, found)
         self._tell(name)
         return str(answer.resourceVersion)
 
     async def _watch(self, name: str, resource: Any, version: str) -> None:
-        objects: dict[tuple[str, str], Any] = getattr(self._world, name)
+        objects: dict[Key, Any] = getattr(self._world, name)
         async for type_, obj in self._client.watch(resource, namespace="*", resource_version=version):
             if type_ == "DELETED":
-                objects.pop(_key(obj), None)
+                objects.pop(key_of(obj), None)
             else:
-                objects[_key(obj)] = dict(obj)
+                objects[key_of(obj)] = dict(obj)
             self._tell(name)
 
     def _tell(self, name: str) -> None:
-        self._listed.add(name)
-        if self._listed >= {"pods", "services", "endpoints"}:
+        self._known.add(name)
+        if self._known >= WATCHED.keys():
             self._changed()
-
-
-def _key(obj: Any) -> tuple[str, str]:
-    meta = obj["metadata"]
-    return meta["namespace"], meta["name"]
