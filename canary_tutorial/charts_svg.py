@@ -70,7 +70,8 @@ def _bands(chart: Chart, x: Scale, bottom: float) -> Iterator[str]:
         middle = (left + right) / 2
         lift = 14 if middle - named < 64 else 0  # two narrow bands: the second one's name a line higher
         named = named if lift else middle
-        yield _text(middle, TOP - 6 - lift, band.text, "middle", 11)
+        half = 3.2 * len(band.text)  # about half of the name's width: it stays inside the picture
+        yield _text(min(middle, WIDTH - half), TOP - 6 - lift, band.text, "middle", 11)
 
 
 def _track(track: Track, x: Scale, top: float, height: float) -> Iterator[str]:
