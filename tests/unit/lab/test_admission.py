@@ -1,7 +1,5 @@
 """Defaults and the mesh's sidecar: what is added to an object on its way into the store."""
 
-
-
 from __future__ import annotations
 
 from typing import Any
