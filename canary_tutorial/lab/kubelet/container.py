@@ -22,6 +22,7 @@ class Program:
     command: list[str]
     environment: Mapping[str, str]
     directory: Path
+    stdin: bool = False
 
 
 class Run:
@@ -38,7 +39,7 @@ class Run:
         """Start the program; raises OSError if there is none of that name."""
         process = await asyncio.create_subprocess_exec(
             *program.command,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE if program.stdin else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=dict(program.environment),
@@ -53,11 +54,15 @@ class Run:
         code = await self.process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        done, late = await asyncio.wait(self._drains, timeout=1) if self._drains else (set(), set())
+        _, late = await asyncio.wait(self._drains, timeout=1) if self._drains else (set(), set())
         for drain in late:
             drain.cancel()
         self.log.close()
         return 128 - code if code < 0 else code
+
+    async def drained(self) -> None:
+        """All output has been read: the program has ended, and whoever shared its output too."""
+        await asyncio.wait(self._drains)
 
     async def stop(self, grace: float) -> None:
         """SIGTERM, then after `grace` seconds SIGKILL to all of it."""

@@ -90,9 +90,10 @@ def field_value(pod: Obj, path: str, pod_ip: str) -> str:
     meta, spec = pod["metadata"], pod["spec"]
     match = re.fullmatch(r"metadata\.(labels|annotations)(?:\['(.+)'\])?", path)
     if match:
-        values = meta.get(match[1]) or {}
-        return values.get(match[2], "") if match[2] else "\n".join(f'{k}="{v}"' for k, v in sorted(values.items()))
-    return {
+        values: dict[str, str] = meta.get(match[1]) or {}
+        everything = "\n".join(f'{k}="{v}"' for k, v in sorted(values.items()))
+        return values.get(str(match[2]), "") if match[2] else everything
+    known: dict[str, str] = {
         "metadata.name": meta["name"],
         "metadata.namespace": meta["namespace"],
         "metadata.uid": meta["uid"],
@@ -101,7 +102,8 @@ def field_value(pod: Obj, path: str, pod_ip: str) -> str:
         "status.podIP": pod_ip,
         "status.podIPs": pod_ip,
         "status.hostIP": "127.0.0.1",
-    }.get(path, "")
+    }
+    return known.get(path, "")
 
 
 def resource_value(pod: Obj, container: Obj, reference: Obj) -> str:

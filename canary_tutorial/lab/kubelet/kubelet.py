@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -21,13 +20,12 @@ from canary_tutorial.lab.controllers.events import Recorder
 from canary_tutorial.lab.errors import ApiError, BadRequest
 from canary_tutorial.lab.kinds import CONFIGMAPS, NODES, PODS, SECRETS
 from canary_tutorial.lab.kubelet.discovery import write_targets
-from canary_tutorial.lab.kubelet.environment import Find
+from canary_tutorial.lab.kubelet.environment import Find, mounts, relocate
 from canary_tutorial.lab.kubelet.pods import container_environment, find_in, listen_address
-from canary_tutorial.lab.kubelet.sessions import ProcessSession
+from canary_tutorial.lab.kubelet.sessions import Attachment, ProcessSession
 from canary_tutorial.lab.kubelet.worker import Worker
 from canary_tutorial.lab.network import pod_addresses, resolver
 from canary_tutorial.lab.node import Session
-from canary_tutorial.lab.processes import family, send
 from canary_tutorial.lab.store import Event, Obj, Store, timestamp
 from canary_tutorial.lab.tokens import Tokens
 
@@ -66,6 +64,8 @@ class Kubelet:
         write_targets(self.directory, ())
         self.store.create(NODES, _node(timestamp(self.now())))
         self.store.subscribe(self._on_pod, PODS)
+        self.store.subscribe(self._on_content, CONFIGMAPS)
+        self.store.subscribe(self._on_content, SECRETS)
 
     async def stop(self) -> None:
         """End every pod, at once."""
@@ -91,6 +91,13 @@ class Kubelet:
                 worker.ending.set()
         elif event.type != "DELETED" and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
             asyncio.get_running_loop().call_soon(self._bind, pod)
+
+    def _on_content(self, event: Event) -> None:
+        """A mounted ConfigMap or Secret changes while its pods run."""
+        if event.type == "MODIFIED":
+            for worker in self._workers.values():
+                if worker.pod["metadata"]["namespace"] == event.object["metadata"]["namespace"]:
+                    worker.refresh_volumes()
 
     def _write_targets(self) -> None:
         self._writing_targets = None
@@ -150,18 +157,18 @@ class Kubelet:
         state = worker.state(container) if worker else None
         if worker is None or state is None:
             raise BadRequest(f'container "{container}" in pod "{name}" is not available')
-        run = state.restartCount - (1 if previous else 0)
+        last = state.restartCount - (0 if "waiting" in state.state and state.lastState else 1)
+        run = last if previous else state.restartCount
         path = worker.log_path(container, run)
-        if previous and run < 0:
+        if not path.exists() and not previous:
+            path = worker.log_path(container, last)  # waiting to start again: what the last run said
+        if path.exists():
+            return path
+        if previous:
             raise BadRequest(f'previous terminated container "{container}" in pod "{name}" not found')
-        if not path.exists():
-            earlier = worker.log_path(container, run - 1)  # waiting to start again: what the last run said
-            if not previous and earlier.exists():
-                return earlier
-            reason = state.state.get("waiting", {}).get("reason", "ContainerCreating")
-            why = "trying and failing to pull image" if "Image" in reason else reason
-            raise BadRequest(f'container "{container}" in pod "{name}" is waiting to start: {why}')
-        return path
+        reason = state.state.get("waiting", {}).get("reason", "ContainerCreating")
+        why = "trying and failing to pull image" if "Image" in reason else reason
+        raise BadRequest(f'container "{container}" in pod "{name}" is waiting to start: {why}')
 
     def container_running(self, pod: Obj, container: str) -> bool:
         worker = self._workers.get(pod["metadata"]["uid"])
@@ -174,7 +181,8 @@ class Kubelet:
         if spec is None or container not in worker.runs:
             raise BadRequest(f'container not found ("{container}")')
         environment = container_environment(worker.pod, spec, worker.place, self)
-        words = [find_in(self.directory / "bin", command[0]), *command[1:]]
+        where = mounts(spec, worker.place.directory / "volumes")
+        words = [find_in(self.directory / "bin", command[0]), *(relocate(word, where) for word in command[1:])]
         directory = worker.runs[container].program.directory
         try:
             return await ProcessSession.start(words, environment, directory, stdin, tty)
@@ -185,7 +193,10 @@ class Kubelet:
             ) from error
 
     async def attach(self, pod: Obj, container: str, stdin: bool, tty: bool) -> Session:
-        raise BadRequest("the lab does not attach to running programs; use kubectl logs -f, or kubectl exec")
+        run = self._worker(pod).runs.get(container)
+        if run is None:
+            raise BadRequest(f'container not found ("{container}")')
+        return Attachment(run)
 
     async def run_in(self, worker: Worker, container: str, command: list[str]) -> tuple[int, str]:
         """Run a probe's or hook's command to its end: exit code, output."""
@@ -203,19 +214,6 @@ class Kubelet:
         if worker is None:
             raise BadRequest(f'pod "{pod["metadata"]["name"]}" is not running')
         return worker
-
-    def processes(self) -> list[tuple[str, int]]:
-        """`namespace/pod/container` and pid of each running container."""
-        return [
-            (f"{worker.pod['metadata']['namespace']}/{worker.pod['metadata']['name']}/{name}", run.process.pid)
-            for worker in self._workers.values()
-            for name, run in worker.runs.items()
-        ]
-
-    def kill_all(self) -> None:
-        """At the very end: nothing that a container started may stay."""
-        for _, pid in self.processes():
-            send(family(pid), signal.SIGKILL)
 
 
 def _node(now: str) -> Obj:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -19,11 +20,14 @@ class Log:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: BinaryIO = path.open("ab", buffering=0)
+        self.listeners: set[Callable[[str, bytes], None]] = set()  # attached clients
 
     async def drain(self, stream: asyncio.StreamReader, name: str) -> None:
         """Write what the program says on one stream until it closes it."""
         rest = b""
         while chunk := await stream.read(65536):
+            for listener in self.listeners:
+                listener(name, chunk)
             *lines, rest = (rest + chunk).split(b"\n")
             self._write(name, lines)
             while len(rest) > LONGEST_LINE:
@@ -31,6 +35,10 @@ class Log:
                 rest = rest[LONGEST_LINE:]
         if rest:
             self._write(name, [rest])
+
+    def write(self, name: str, line: bytes) -> None:
+        """One line of the kubelet's own."""
+        self._write(name, [line])
 
     def close(self) -> None:
         self._file.close()

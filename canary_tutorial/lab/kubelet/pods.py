@@ -49,13 +49,27 @@ def write_volumes(pod: Obj, place: Place, machine: Machine) -> None:
     for volume in pod["spec"].get("volumes") or []:
         directory = place.directory / "volumes" / volume["name"]
         directory.mkdir(parents=True, exist_ok=True)
-        for name, content in volume_files(pod, volume, find, machine.token(pod), machine.ca, place.ip).items():
-            path = directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+        if "emptyDir" in volume:
+            continue
+        files = volume_files(pod, volume, find, machine.token(pod), machine.ca, place.ip)
+        for stale in [path for path in directory.rglob("*") if path.is_file()]:
+            if str(stale.relative_to(directory)) not in files:
+                stale.unlink()
+        for name, content in files.items():
+            _replace(directory / name, content)
     config = place.directory / "kubeconfig"
     config.touch(0o600)
     config.write_text(machine.kubeconfig(pod))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never half of it."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_bytes(content)
+    fresh.replace(path)
 
 
 def base_environment(pod: Obj, container: Obj, place: Place, machine: Machine) -> dict[str, str]:
@@ -103,7 +117,7 @@ def program_for(pod: Obj, container: Obj, place: Place, machine: Machine) -> Pro
         words = image.adapt(Start(words, variables["LISTEN_ADDRESS"], place.directory, kubeconfig, targets))
     directory = place.directory / "work"
     directory.mkdir(exist_ok=True)
-    return Program(words, variables, directory)
+    return Program(words, variables, directory, bool(container.get("stdin")))
 
 
 def find_in(programs: Path, name: str) -> str:

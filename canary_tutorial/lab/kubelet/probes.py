@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 
 import aiohttp
 
 from canary_tutorial.lab.store import Obj
 
-IMPATIENCE = 0.2  # seconds between readiness probes until the first success: lessons should not wait for a period
+IMPATIENCE = 0.2  # seconds between probes of a fresh container: lessons should not wait for a period
+PATIENT_AFTER = 10.0  # seconds; then its own period will do
 
 Exec = Callable[[list[str]], Awaitable[tuple[int, str]]]
 
@@ -69,26 +71,38 @@ def _why(error: BaseException) -> str:
     return "connect: connection refused" if "refused" in str(error).lower() or "111" in str(error) else str(error)
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What a row of probes came to: `good` once there are enough successes, bad once there are enough failures."""
+
+    good: bool
+    why: str = ""
+
+
 async def watch(
-    prober: Prober, probe: Obj, report: Callable[[bool, str], None], *, impatient: bool = False, until_success: bool = False
-) -> None:
-    """Probe again and again; report(True, "") after successThreshold successes, report(False, why) after failureThreshold failures."""
+    prober: Prober, probe: Obj, *, tell: Callable[[str], None] = lambda why: None, impatient: bool = False
+) -> AsyncIterator[Verdict]:
+    """Probe again and again; `tell` hears of each failure, successThreshold and failureThreshold make a verdict.
+
+    An impatient watch probes a fresh container more often until its first success, but counts failures at the probe's
+    own pace, so that nothing fails earlier than it would elsewhere.
+    """
     period = probe.get("periodSeconds", 10)
     successes = failures = 0
-    ever = False
     await asyncio.sleep(probe.get("initialDelaySeconds", 0))
+    began = counted = time.monotonic()
     while True:
-        began = time.monotonic()
+        now = time.monotonic()
+        hurry = impatient and now - began < PATIENT_AFTER
         why = await prober.once(probe)
         if why is None:
-            successes, failures, ever = successes + 1, 0, True
+            successes, failures, impatient = successes + 1, 0, False
             if successes >= probe.get("successThreshold", 1):
-                report(True, "")
-                if until_success:
-                    return
-        elif ever or not impatient:
-            successes, failures = 0, failures + 1
+                yield Verdict(True)
+        elif not hurry or now - counted >= period:
+            successes, failures, counted = 0, failures + 1, now
+            tell(why)
             if failures >= probe.get("failureThreshold", 3):
-                report(False, why)
-        pause = min(period, IMPATIENCE) if impatient and not ever else period
-        await asyncio.sleep(max(0.0, pause - (time.monotonic() - began)))
+                yield Verdict(False, why)
+        pause = min(period, IMPATIENCE) if hurry and impatient else period
+        await asyncio.sleep(max(0.0, pause - (time.monotonic() - now)))

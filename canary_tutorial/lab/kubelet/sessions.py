@@ -10,12 +10,14 @@ import pty
 import signal
 import struct
 import termios
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 
+from canary_tutorial.lab.kubelet.container import Run
 from canary_tutorial.lab.processes import die_with_parent, family, send
 
 END = None
+BEHIND = 1024  # pieces of output that an attached client may lag behind
 
 
 class ProcessSession:
@@ -92,7 +94,7 @@ class ProcessSession:
             send(family(self._process.pid), signal.SIGKILL)
         await self._process.wait()
 
-    def _pump(self) -> list[asyncio.Future[None] | object]:
+    def _pump(self) -> list[Coroutine[None, None, None]]:
         if self._terminal is not None:
             return [self._pump_terminal(self._terminal)]
         return [self._pump_stream(1, self._process.stdout), self._pump_stream(2, self._process.stderr)]
@@ -104,10 +106,10 @@ class ProcessSession:
     async def _pump_terminal(self, terminal: int) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            readable = loop.create_future()
-            loop.add_reader(terminal, lambda future=readable: future.done() or future.set_result(None))
+            readable = asyncio.Event()
+            loop.add_reader(terminal, readable.set)
             try:
-                await readable
+                await readable.wait()
                 data = os.read(terminal, 32768)
             except BlockingIOError:
                 continue
@@ -125,3 +127,47 @@ class ProcessSession:
         if self._terminal is not None:
             os.close(self._terminal)
         await self._output.put(END)
+
+
+class Attachment:
+    """attach: a running container's output from now on, and its input if its manifest says `stdin: true`."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._output: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
+        run.log.listeners.add(self._hear)
+        self._closer = asyncio.ensure_future(self._close_when_done())
+
+    def _hear(self, stream: str, data: bytes) -> None:
+        if self._output.qsize() < BEHIND:  # a client that does not read loses output; the log has it
+            self._output.put_nowait((1 if stream == "stdout" else 2, data))
+
+    async def _close_when_done(self) -> None:
+        await self._run.drained()
+        await self._output.put(END)
+
+    async def read(self) -> tuple[int, bytes] | None:
+        return await self._output.get()
+
+    async def write(self, data: bytes) -> None:
+        stdin = self._run.process.stdin
+        with contextlib.suppress(OSError):
+            if stdin:
+                stdin.write(data)
+                await stdin.drain()
+
+    async def close_stdin(self) -> None:
+        if self._run.process.stdin:
+            self._run.process.stdin.close()
+
+    async def resize(self, width: int, height: int) -> None:
+        """Containers have no terminal in the lab."""
+
+    async def wait(self) -> int:
+        code = await self._run.process.wait()
+        return 128 - code if code < 0 else code
+
+    async def kill(self) -> None:
+        """The client went away; the container stays."""
+        self._run.log.listeners.discard(self._hear)
+        self._closer.cancel()

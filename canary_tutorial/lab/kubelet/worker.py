@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +20,9 @@ from canary_tutorial.lab.images import ImageError, find_image
 from canary_tutorial.lab.kinds import PODS
 from canary_tutorial.lab.kubelet.container import Run
 from canary_tutorial.lab.kubelet.environment import ConfigError
+from canary_tutorial.lab.kubelet.logs import Log
 from canary_tutorial.lab.kubelet.pods import SIDECAR, listen_address, program_for, write_volumes
-from canary_tutorial.lab.kubelet.probes import Prober, watch
+from canary_tutorial.lab.kubelet.probes import Prober, Verdict, watch
 from canary_tutorial.lab.kubelet.status import ContainerState, back_off, pod_status, terminated
 from canary_tutorial.lab.network import OUTBOUND_PORT
 from canary_tutorial.lab.store import Obj, timestamp
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from canary_tutorial.lab.kubelet.kubelet import Kubelet
 
 PULL_BACK_OFF = 10.0  # seconds, doubled up to 300
+FORGIVEN = 600.0  # seconds of running after which earlier crashes do not count any more
+SIDECAR_SAYS = b"One Envoy serves all pods of the lab; its log: kubectl logs -n istio-system deployment/istiod"
 
 
 @dataclass
@@ -52,6 +56,7 @@ class Worker:
         self.states = [ContainerState(c["name"], c["image"], _initial(spec)) for c in spec["containers"]]
         self.runs: dict[str, Run] = {}
         self.ending = asyncio.Event()
+        self.hurry = asyncio.Event()  # no grace any more: `kubectl delete --force`
         self._written = False
         self.task = asyncio.create_task(self._live())
 
@@ -72,6 +77,14 @@ class Worker:
         self.pod = pod
         if "deletionTimestamp" in pod["metadata"]:
             self.ending.set()
+            if pod["metadata"].get("deletionGracePeriodSeconds") == 0:
+                self.hurry.set()
+
+    def refresh_volumes(self) -> None:
+        """A ConfigMap or Secret of the namespace has changed."""
+        if self.runs:
+            with contextlib.suppress(ConfigError, OSError):
+                write_volumes(self.pod, self.place, self.kubelet)
 
     # -- its life
 
@@ -135,23 +148,29 @@ class Worker:
             return
         policy = self.pod["spec"].get("restartPolicy", "Always")
         policy = "OnFailure" if init and policy == "Always" else policy
+        crashes = 0
         while True:
+            began = time.monotonic()
             code = await self._run_once(container, state)
             if policy == "Never" or (policy == "OnFailure" and code == 0):
                 return
-            pause = back_off(state.restartCount)
-            if pause:
-                state.lastState, name = state.state, self._key.replace("/", "_")
-                message = f"back-off {_seconds(pause)} restarting failed container={state.name} pod={name}({self.uid})"
-                state.state = {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
-                self.report()
-                self._tell(
-                    "Warning", "BackOff", f"Back-off restarting failed container {state.name} in pod {name}({self.uid})"
-                )
-                await asyncio.sleep(pause)
-            else:
-                state.lastState = state.state
+            crashes = 0 if time.monotonic() - began > FORGIVEN else crashes
+            await self._back_off(state, back_off(crashes))
+            crashes += 1
             state.restartCount += 1
+
+    async def _back_off(self, state: ContainerState, pause: float) -> None:
+        """Wait before a container starts again, and say so."""
+        state.lastState = state.state
+        if not pause:
+            return
+        which = f"container={state.name} pod={self._full_name}"
+        message = f"back-off {_seconds(pause)} restarting failed {which}"
+        state.state = {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
+        self.report()
+        text = f"Back-off restarting failed container {state.name} in pod {self._full_name}"
+        self._tell("Warning", "BackOff", text)
+        await asyncio.sleep(pause)
 
     async def _run_once(self, container: Obj, state: ContainerState) -> int:
         """Pull, start, watch, until the process ends."""
@@ -228,56 +247,60 @@ class Worker:
         prober = Prober(container, listen_address(self.pod, self.place), in_container, self.kubelet.http)
         started = asyncio.Event()
 
-        def on_startup(good: bool, why: str) -> None:
-            if good:
-                state.started = True
-                started.set()
-                set_ready(not container.get("readinessProbe"))
-            else:
-                restart("Startup", why)
+        def probing(what: str, impatient: bool = True) -> AsyncIterator[Verdict]:
+            def tell(why: str) -> None:
+                self._tell("Warning", "Unhealthy", f"{what.capitalize()} probe failed: {why}")
 
-        def set_ready(good: bool, why: str = "") -> None:
-            if why:
-                self._tell("Warning", "Unhealthy", f"Readiness probe failed: {why}")
-            if state.ready != good:
-                state.ready = good
-                self.report()
+            return watch(prober, container[f"{what}Probe"], tell=tell, impatient=impatient)
 
-        def restart(what: str, why: str) -> None:
-            self._tell("Warning", "Unhealthy", f"{what} probe failed: {why}")
-            text = f"Container {state.name} failed {what.lower()} probe, will be restarted"
-            self._tell("Normal", "Killing", text)
-            self._restarting = asyncio.create_task(run.stop(self._grace))
+        async def startup() -> None:
+            if container.get("startupProbe"):
+                async for verdict in probing("startup"):
+                    if not verdict.good:
+                        await restart("startup")
+                        return
+                    break
+            state.started = True
+            started.set()
+            self._set_ready(state, not container.get("readinessProbe"))
 
-        async def after_startup(probe: Obj, report: Callable[[bool, str], None], impatient: bool) -> None:
+        async def readiness() -> None:
             await started.wait()
-            await watch(prober, probe, report, impatient=impatient)
+            async for verdict in probing("readiness"):
+                self._set_ready(state, verdict.good)
 
-        tasks = []
-        if container.get("startupProbe"):
-            tasks.append(watch(prober, container["startupProbe"], on_startup, until_success=True))
-        else:
-            on_startup(True, "")
-        if container.get("readinessProbe"):
-            tasks.append(after_startup(container["readinessProbe"], set_ready, True))
-        if container.get("livenessProbe"):
-            fail = lambda good, why: None if good else restart("Liveness", why)  # noqa: E731
-            tasks.append(after_startup(container["livenessProbe"], fail, False))
+        async def liveness() -> None:
+            await started.wait()
+            async for verdict in probing("liveness", impatient=False):
+                if not verdict.good:
+                    await restart("liveness")
+                    return
+
+        async def restart(what: str) -> None:
+            self._tell("Normal", "Killing", f"Container {state.name} failed {what} probe, will be restarted")
+            await asyncio.shield(asyncio.ensure_future(self._stop(state.name, run)))
+
+        tasks = [startup()]
+        tasks += [readiness()] if container.get("readinessProbe") else []
+        tasks += [liveness()] if container.get("livenessProbe") else []
         return [asyncio.create_task(task) for task in tasks]
+
+    def _set_ready(self, state: ContainerState, ready: bool) -> None:
+        if state.ready != ready:
+            state.ready = ready
+            self.report()
 
     async def _run_sidecar(self, container: Obj, state: ContainerState) -> None:
         """The sidecar is the shared Envoy: running when its outbound listener for this pod accepts connections."""
         state.state = {"running": {"startedAt": timestamp(self.kubelet.now())}}
         state.started, state.containerID = True, f"lab://{self.uid}"
+        log = Log(self.log_path(state.name, 0))
+        log.write("stdout", SIDECAR_SAYS)
+        log.close()
         probe = {"tcpSocket": {"port": OUTBOUND_PORT}, "periodSeconds": 2}
         prober = Prober(container, listen_address(self.pod, self.place), self._no_exec, self.kubelet.http)
-
-        def report(good: bool, why: str) -> None:
-            if state.ready != good:
-                state.ready = good
-                self.report()
-
-        await watch(prober, probe, report, impatient=True)
+        async for verdict in watch(prober, probe, impatient=True):
+            self._set_ready(state, verdict.good)
 
     async def _no_exec(self, command: list[str]) -> tuple[int, str]:
         return 1, "the sidecar runs no commands"
@@ -297,20 +320,44 @@ class Worker:
         await asyncio.gather(*(self._stop(name, run) for name, run in list(self.runs.items())))
 
     async def _stop(self, name: str, run: Run) -> None:
-        grace = self._grace
+        """The preStop hook, SIGTERM, SIGKILL: all within the pod's grace period, or at once if it was cut short."""
         hook = ((self.container(name) or {}).get("lifecycle") or {}).get("preStop") or {}
-        if "exec" in hook and grace:
+        began, grace = time.monotonic(), self._grace
+        if hook and grace:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.kubelet.run_in(self, name, hook["exec"]["command"]), grace)
-        elif "sleep" in hook and grace:
-            await asyncio.sleep(min(grace, hook["sleep"]["seconds"]))
-        await run.stop(grace)
+                await asyncio.wait_for(self._pre_stop(name, hook), grace)
+        stopping = asyncio.ensure_future(run.stop(max(0.0, grace - (time.monotonic() - began))))
+        hurried = asyncio.ensure_future(self.hurry.wait())
+        await asyncio.wait([stopping, hurried], return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if not stopping.done():
+            await run.stop(0)
+        await stopping
+
+    async def _pre_stop(self, name: str, hook: Obj) -> None:
+        if "exec" in hook:
+            code, output = await self.kubelet.run_in(self, name, hook["exec"]["command"])
+            why = f"command exited with {code}: {output}" if code else None
+        elif "httpGet" in hook:
+            container = self.container(name) or {}
+            prober = Prober(container, listen_address(self.pod, self.place), self._no_exec, self.kubelet.http)
+            why = await prober.once(hook | {"timeoutSeconds": self._grace})
+        else:
+            await asyncio.sleep((hook.get("sleep") or {}).get("seconds", 0))
+            why = None
+        if why:
+            self._tell("Warning", "FailedPreStopHook", f"PreStopHook failed: {why}")
 
     # -- telling
 
     @property
     def _key(self) -> str:
         return f"{self.pod['metadata']['namespace']}/{self.pod['metadata']['name']}"
+
+    @property
+    def _full_name(self) -> str:
+        meta = self.pod["metadata"]
+        return f"{meta['name']}_{meta['namespace']}({self.uid})"
 
     def _tell(self, type_: str, reason: str, message: str, component: str = "kubelet") -> None:
         self.kubelet.recorder.record(self.pod, type_, reason, message, component)
@@ -334,5 +381,3 @@ def _initial(spec: Obj) -> Obj:
 def _seconds(pause: float) -> str:
     minutes, seconds = divmod(int(pause), 60)
     return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
-
-
