@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, NoReturn
 
 import click
 import psutil
@@ -22,7 +23,11 @@ from canary_tutorial.lab.processes import family, pss_mb, send
 
 PATIENCE = 30.0  # seconds for a lab to become ready
 name_option = click.option(
-    "--name", default=state.DEFAULT_NAME, show_default=True, metavar="NAME", help="Which lab; several can run side by side."
+    "--name",
+    default=state.DEFAULT_NAME,
+    show_default=True,
+    metavar="NAME",
+    help="Which lab; several can run side by side.",
 )
 
 
@@ -31,14 +36,17 @@ def cli() -> None:
     """The lab: a small embedded cluster for lessons on releases."""
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     click.echo(message, err=True)
     sys.exit(1)
 
 
 def refuse_if_impossible(name: str) -> None:
     if sys.platform != "linux":
-        fail("The lab needs Linux (its pods have addresses of their own). Use Binder, a Linux machine, or your own cluster.")
+        fail(
+            "The lab needs Linux, as its pods have addresses of their own. "
+            "Use Binder, a Linux machine, or your own cluster."
+        )
     running = state.read(name)
     if running:
         config = state.directory_of(name) / "kubeconfig"
@@ -50,6 +58,21 @@ def refuse_if_impossible(name: str) -> None:
         )
 
 
+def prepare(name: str) -> tuple[Path, int]:
+    """A directory for a new lab and the lock on it; ends with a clear message where there can be none."""
+    began = time.monotonic()
+    while True:
+        try:
+            refuse_if_impossible(name)
+            return state.prepare(name)
+        except state.StateError as error:
+            fail(str(error))
+        except BlockingIOError:
+            if time.monotonic() - began > PATIENCE:
+                fail(f"Another lab {name!r} has been starting or ending for {PATIENCE:.0f} s; choose another --name.")
+            time.sleep(0.05)
+
+
 def command(name: str, directory: Path, port: int) -> list[str]:
     main = f"import sys; from canary_tutorial.lab.lab import main; sys.exit(main({name!r}, {str(directory)!r}, {port}))"
     return [sys.executable, "-I", guard.__file__, sys.executable, "-c", main]
@@ -57,18 +80,21 @@ def command(name: str, directory: Path, port: int) -> list[str]:
 
 @cli.command()
 @name_option
-@click.option("--port", default=0, help="Port of the API server on 127.0.0.1; 0 takes a free one.")
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65535), help="Port of the API server on 127.0.0.1; 0 takes a free one."
+)
 def up(name: str, port: int) -> None:
     """Start a lab in the background; returns when it is ready."""
-    try:
-        refuse_if_impossible(name)
-        directory = state.prepare(name)
-    except state.StateError as error:
-        fail(str(error))
+    directory, lock = prepare(name)
     log = directory / "logs" / "main.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command(name, directory, port), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command(name, directory, port),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=[lock],
         )
     began = time.monotonic()
     told = False
@@ -102,14 +128,13 @@ def why_it_failed(directory: Path, log: Path, port: int) -> str:
 
 @cli.command()
 @name_option
-@click.option("--port", default=0, help="Port of the API server on 127.0.0.1; 0 takes a free one.")
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65535), help="Port of the API server on 127.0.0.1; 0 takes a free one."
+)
 def run(name: str, port: int) -> None:
     """Run a lab in the foreground; Ctrl-C ends it."""
-    try:
-        refuse_if_impossible(name)
-        directory = state.prepare(name)
-    except state.StateError as error:
-        fail(str(error))
+    directory, lock = prepare(name)
+    os.set_inheritable(lock, True)
     words = command(name, directory, port)
     os.execv(words[0], words)
 
@@ -129,21 +154,23 @@ def status(name: str, as_json: bool) -> None:
     if not answer["running"]:
         click.echo(f"The lab {name!r} is not running. Start it: canary-tutorial up --name {name}")
         return
-    click.echo(f"The lab {name!r} runs at {answer['server']}\nkubeconfig  {answer['kubeconfig']}\nstate       {answer['state_dir']}")
+    click.echo(
+        f"The lab {name!r} runs at {answer['server']}\n"
+        f"kubeconfig  {answer['kubeconfig']}\n"
+        f"state       {answer['state_dir']}"
+    )
     for process in answer["processes"]:
         click.echo(f"{process['pid']:>8}  {process['pss_mb']:6.1f} MB  {process['name']}")
     click.echo(f"{'':>8}  {answer['pss_mb']:6.1f} MB  in all (PSS)")
 
 
-def describe(name: str) -> dict[str, object]:
+def describe(name: str) -> dict[str, Any]:
     """What `status --json` prints; memory in MB (PSS, shared pages divided among their users)."""
     lab = state.read(name)
     directory = state.directory_of(name)
     if lab is None:
         return {"name": name, "running": False, "state_dir": str(directory), "processes": []}
-    processes = [
-        {"pid": p.pid, "name": title(p, lab), "pss_mb": round(pss_mb(p.pid), 1)} for p in family(lab.guard)
-    ]
+    processes = [{"pid": p.pid, "name": title(p, lab), "pss_mb": round(pss_mb(p.pid), 1)} for p in family(lab.guard)]
     return {
         "name": name,
         "running": True,
@@ -167,7 +194,7 @@ def title(process: psutil.Process, lab: state.Lab) -> str:
     except psutil.Error:
         return "?"
     if "-m" in words:
-        return words[words.index("-m") + 1]
+        return str(words[words.index("-m") + 1])
     return Path(words[0]).name if words else "?"
 
 
@@ -193,7 +220,6 @@ def logs(name: str, follow: bool, part: str | None) -> None:
     chosen = parts.get(part) or next((path for key, path in parts.items() if part in key), None)
     if chosen is None:
         fail(f"The lab {name!r} has no part {part!r}. Its parts: {', '.join(parts)}")
-    assert chosen is not None
     with chosen.open("rb") as log:
         while True:
             click.echo(log.read(), nl=False)

@@ -16,10 +16,8 @@ from pathlib import Path
 
 import yaml
 
-PODINFO_TAGS = frozenset(
-    "2.0.0 2.0.1 2.0.2 2.1.0 2.1.1 2.1.2 2.1.3 3.0.0 3.1.0 3.1.5 4.0.0 5.0.0 5.2.1"
-    " 6.0.0 6.0.1 6.0.2 6.0.3 6.0.4 6.1.0 6.5.0 6.14.1".split()
-)
+RELEASED = "2.0.0 2.0.1 2.0.2 2.1.0 2.1.1 2.1.2 2.1.3 3.0.0 3.1.0 3.1.5 4.0.0 5.0.0 5.2.1 6.0.0 6.0.1 6.0.2 6.0.3"
+PODINFO_TAGS = frozenset([*RELEASED.split(), "6.0.4", "6.1.0", "6.5.0", "6.14.1"])
 TOOLS = "CANARY_TUTORIAL_TOOLS"
 FLAGGER = "CANARY_TUTORIAL_FLAGGER"
 

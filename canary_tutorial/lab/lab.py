@@ -91,7 +91,9 @@ async def serve(name: str, directory: Path, port: int = 0) -> None:
         labels = {"kubernetes.io/metadata.name": namespace}
         store.create(NAMESPACES, {"metadata": {"name": namespace, "labels": labels}})
     store.create(SERVICES, _api_service(port))
-    runner = web.AppRunner(make_app(store, kubelet, tokens.user, VERSION, tokens.issue), access_log=None, shutdown_timeout=0.5)
+    runner = web.AppRunner(
+        make_app(store, kubelet, tokens.user, VERSION, tokens.issue), access_log=None, shutdown_timeout=0.5
+    )
     await runner.setup()
     await web.SockSite(runner, listener, ssl_context=context).start()
     path = directory / "kubeconfig"

@@ -1,13 +1,14 @@
 """A lab's directory: where it is, what is in it, and whether the lab still lives. I/O: files below it only.
 
-    $CANARY_TUTORIAL_HOME/<name>/     mode 0700; default ~/.local/state/canary-tutorial/lab
-        lab.json      name, server, pids, network
-        kubeconfig    mode 0600
-        ca.crt, bin/, logs/main.log, pods/
+$CANARY_TUTORIAL_HOME/<name>/     mode 0700; default ~/.local/state/canary-tutorial/lab
+    lab.json      name, server, pids, network
+    kubeconfig    mode 0600
+    ca.crt, bin/, logs/main.log, pods/
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -41,7 +42,7 @@ class Lab:
 def home() -> Path:
     """Where the labs of this user are."""
     default = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "canary-tutorial"
-    return Path(os.environ.get(HOME) or default)
+    return Path(os.environ.get(HOME) or default).absolute()
 
 
 def directory_of(name: str) -> Path:
@@ -50,21 +51,32 @@ def directory_of(name: str) -> Path:
     return home() / name
 
 
-def prepare(name: str) -> Path:
-    """A fresh, private directory; what a lab that is gone left there is removed."""
+def prepare(name: str) -> tuple[Path, int]:
+    """A fresh, private directory, and a lock on it; what a lab that is gone left there is removed.
+
+    The lock is a file descriptor that the lab's processes inherit: it is free when the last of them has ended, however
+    they end. BlockingIOError while another lab of that name starts or ends.
+    """
     directory = directory_of(name)
     try:
-        if directory.exists():
-            clean(directory)
         directory.mkdir(parents=True, mode=0o700, exist_ok=True)
         directory.chmod(0o700)
+        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise
+        clean(directory)
         (directory / "logs").mkdir(exist_ok=True)
+    except BlockingIOError:
+        raise
     except OSError as error:
         raise StateError(
             f"The lab cannot write to {directory} ({error.strerror}). "
             f"Make it writable, or choose another place: export {HOME}=/some/directory"
         ) from error
-    return directory
+    return directory, lock
 
 
 def clean(directory: Path) -> None:

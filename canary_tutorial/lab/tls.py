@@ -7,7 +7,13 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+NAMES = (
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
 
 
 def make_ca_and_server_cert(directory: Path) -> tuple[str, ssl.SSLContext]:
@@ -17,7 +23,9 @@ def make_ca_and_server_cert(directory: Path) -> tuple[str, ssl.SSLContext]:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import NameOID
 
-    def certificate(name: str, key: ec.EllipticCurvePrivateKey, issuer: str, signer: ec.EllipticCurvePrivateKey) -> bytes:
+    def certificate(
+        name: str, key: ec.EllipticCurvePrivateKey, issuer: str, signer: ec.EllipticCurvePrivateKey
+    ) -> bytes:
         now = datetime.now(UTC)
         is_ca = name == issuer
         builder = (
@@ -30,9 +38,7 @@ def make_ca_and_server_cert(directory: Path) -> tuple[str, ssl.SSLContext]:
             .not_valid_after(now + timedelta(days=30))
             .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
         )
         if is_ca:
             usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
@@ -45,9 +51,7 @@ def make_ca_and_server_cert(directory: Path) -> tuple[str, ssl.SSLContext]:
 
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca = certificate("lab-ca", ca_key, "lab-ca", ca_key)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     bundle = directory / "server.pem"
     bundle.touch(0o600)
     bundle.write_bytes(certificate("kubernetes", key, "lab-ca", ca_key) + pem)

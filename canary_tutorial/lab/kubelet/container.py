@@ -66,12 +66,12 @@ class Run:
 
     async def stop(self, grace: float) -> None:
         """SIGTERM, then after `grace` seconds SIGKILL to all of it."""
-        if self.process.returncode is not None:
-            return
-        members = family(self.process.pid)
-        if grace > 0:
-            send(members[:1], signal.SIGTERM)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.process.wait(), grace)
-        send([*family(self.process.pid), *members], signal.SIGKILL)
-        await self.process.wait()
+        if self.process.returncode is None:
+            members = family(self.process.pid)
+            if grace > 0:
+                send(members[:1], signal.SIGTERM)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.process.wait(), grace)
+            send([*family(self.process.pid), *members], signal.SIGKILL)
+            await self.process.wait()
+        await asyncio.wait(self._drains, timeout=0.5)  # its last words, and its pipes are closed

@@ -106,12 +106,14 @@ class Worker:
             self.kubelet.gone(self)
 
     async def _until_ending(self, work: Awaitable[None]) -> None:
+        """Do the work; leave it when the pod is to end, or the whole lab."""
         task, ending = asyncio.ensure_future(work), asyncio.ensure_future(self.ending.wait())
-        await asyncio.wait([task, ending], return_when=asyncio.FIRST_COMPLETED)
-        for pending in (ending, *([task] if self.ending.is_set() else [])):
-            pending.cancel()
-        if task.done() and not task.cancelled() and task.exception():
-            raise task.exception()  # type: ignore[misc]
+        try:
+            await asyncio.wait([task, ending], return_when=asyncio.FIRST_COMPLETED)
+        finally:  # nothing may start again while the pod is being ended
+            ending.cancel()
+            if self.ending.is_set() or not task.done():
+                task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
