@@ -64,7 +64,7 @@ class Cluster:
         answer = self.api.request(
             "GET", self._path(kind, None, namespace), query={"labelSelector": labels}, accept=TABLE
         )
-        return Table.of_server(answer, wide)
+        return Table.of_server(answer, wide, namespaces=namespace == ALL and self.api.resource(kind).namespaced)
 
     def watch(
         self, kind: str, namespace: str | None = None, name: str = "", stop: threading.Event | None = None

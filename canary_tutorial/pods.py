@@ -36,6 +36,7 @@ def run(api: Api, pod: Obj, container: str, command: list[str], show: bool = Tru
         raise Unreachable(f"the connection to {pod['metadata']['name']} was lost: {exc}", NO_ANSWER) from exc
     finally:
         session.close()
+        session.sock.shutdown()  # the client's own close leaves the socket open where the server closed first
     if code:
         said = (err or out).strip().splitlines()[-1:] or ["it said nothing"]
         raise CommandFailed(f"`{' '.join(command)}` ended with exit code {code}: {said[0]}", code=code)

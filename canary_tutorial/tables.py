@@ -18,14 +18,15 @@ class Table:
     title: str = ""
 
     @classmethod
-    def of_server(cls, answer: dict[str, Any], wide: bool = False) -> Table:
-        """From a `meta.k8s.io/v1 Table`: the columns of priority 0, or all of them if `wide`, as kubectl shows them."""
+    def of_server(cls, answer: dict[str, Any], wide: bool = False, namespaces: bool = False) -> Table:
+        """From a `meta.k8s.io/v1 Table`, as kubectl shows it: the columns of priority 0, or all of them if `wide`;
+        `namespaces` adds that column in front (kubectl's -A)."""
         shown = [i for i, column in enumerate(answer["columnDefinitions"]) if wide or not column.get("priority", 0)]
         columns = [answer["columnDefinitions"][i]["name"] for i in shown]
         rows = [[row["cells"][i] for i in shown] for row in answer.get("rows") or []]
-        namespaces = [((row.get("object") or {}).get("metadata") or {}).get("namespace", "") for row in answer["rows"]]
-        if len(set(namespaces)) > 1:
-            columns, rows = ["Namespace", *columns], [[ns, *row] for ns, row in zip(namespaces, rows, strict=True)]
+        if namespaces:
+            where = [row["object"]["metadata"].get("namespace", "") for row in answer.get("rows") or []]
+            columns, rows = ["Namespace", *columns], [[ns, *row] for ns, row in zip(where, rows, strict=True)]
         return cls(columns, rows)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

@@ -31,7 +31,7 @@ def test_the_servers_table_is_shown_as_kubectl_shows_it():
         {"cells": ["a", "1/1", "10.0.0.1"], "object": {"metadata": {"namespace": "test"}}},
         {"cells": ["b", "2/2", "10.0.0.2"], "object": {"metadata": {"namespace": "other"}}},
     ]
-    shown = Table.of_server({"columnDefinitions": columns, "rows": rows})
+    shown = Table.of_server({"columnDefinitions": columns, "rows": rows}, namespaces=True)
     assert list(shown.columns) == ["Namespace", "Name", "Ready"]
     assert shown.rows[1] == ["other", "b", "2/2"]
     alone = Table.of_server({"columnDefinitions": columns, "rows": rows[:1]}, wide=True)
