@@ -1,7 +1,7 @@
 """From the whole world to everything that Envoy should know. Pure.
 
-The result is a set of files in Envoy's own JSON: one with all listeners, one with all clusters, one for each route
-configuration and one for the endpoints of each cluster. So a change of weights touches one small file, and no listener.
+The result is a set of files in Envoy's own JSON: one with all listeners, one with all clusters and their endpoints, and
+one for each route configuration. So a change of weights touches one small file, and no listener.
 
 Envoy takes a file whole or not at all. So each of Istio's objects is tried alone first: one that cannot be compiled is
 left out and named in `problems`, and everybody else goes on.
@@ -28,7 +28,6 @@ UNUSABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, StopIte
 class Files:
     """File name -> resources, in the order in which Envoy must hear of them; and what had to be left out."""
 
-    endpoints: dict[str, list[Obj]]
     clusters: dict[str, list[Obj]]
     routes: dict[str, list[Obj]]
     listeners: dict[str, list[Obj]]
@@ -40,10 +39,7 @@ def compile_world(world: World, directory: Path, resolver_address: str) -> Files
     world, problems = usable(world)
     tls = security.Files(directory)
 
-    def endpoints_file(name: str) -> str:
-        return str(directory / file_name("eds", name))
-
-    all_clusters, assignments = clusters.compile_clusters(world, endpoints_file, tls)
+    all_clusters = clusters.compile_clusters(world, tls)
     all_routes: dict[str, list[Obj]] = {}
     all_listeners: list[Obj] = []
 
@@ -62,7 +58,6 @@ def compile_world(world: World, directory: Path, resolver_address: str) -> Files
     all_listeners += gateways.compile_gateways(world, route_file)
     all_listeners.append(listeners.resolver(resolver_address, route_file("plain", routes.plain(world))))
     return Files(
-        {file_name("eds", n): [_typed("endpoint.v3.ClusterLoadAssignment", a)] for n, a in assignments.items()},
         {"cds.json": [_typed("cluster.v3.Cluster", each) for each in _by_name(all_clusters)]},
         all_routes,
         {"lds.json": [_typed("listener.v3.Listener", each) for each in _by_name(all_listeners)]},
@@ -93,7 +88,7 @@ def usable(world: World) -> tuple[World, dict[str, str]]:
         service = {"metadata": {"name": "any", "namespace": home}, "spec": {"ports": [{"port": 80}]}}
         alone = {**obj, "spec": {**obj["spec"], "host": "any"}}
         trial = World(services={(home, "any"): service}, destinationrules={(home, host): alone})
-        clusters.compile_clusters(trial, str, security.Files(Path()))
+        clusters.compile_clusters(trial, security.Files(Path()))
 
     def gateway(obj: Obj) -> None:
         for server in obj["spec"].get("servers") or []:

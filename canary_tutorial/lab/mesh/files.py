@@ -1,7 +1,7 @@
 """Handing configuration to Envoy: files written beside and moved over, only those that changed. I/O: files.
 
 Envoy takes a file at the moment it is moved into place, one after the other. So the order is make before break:
-endpoints and new clusters come first, then the routes and listeners that use them, and what nobody uses any more goes
+new clusters come first, then the routes and listeners that use them, and what nobody uses any more goes
 last. At no moment does a route name a cluster that is not there.
 """
 
@@ -28,7 +28,7 @@ class Directory:
 
     def write(self, files: Files) -> list[str]:
         """Write what changed; returns the names of those files."""
-        groups = (files.endpoints, self._with_old(files.clusters), files.routes, files.listeners, files.clusters)
+        groups = (self._with_old(files.clusters), files.routes, files.listeners, files.clusters)
         changed = [name for group in groups for name, resources in group.items() if self._put(name, resources)]
         wanted = {name for group in groups for name in group}
         for name in self._versions.keys() - wanted:

@@ -16,8 +16,9 @@ Obj = dict[str, Any]
 
 
 def compiled(world: World) -> tuple[dict[str, Obj], dict[str, Obj]]:
-    clusters, assignments = compile_clusters(world, lambda name: f"/{name}.json", Files(Path("/tls")))
-    return {cluster["name"]: cluster for cluster in clusters}, assignments
+    """Clusters, and the endpoints in them, by name."""
+    clusters = {cluster["name"]: cluster for cluster in compile_clusters(world, Files(Path("/tls")))}
+    return clusters, {name: cluster.get("load_assignment") for name, cluster in clusters.items()}
 
 
 def addresses(assignment: Obj) -> list[str]:
@@ -128,9 +129,9 @@ def test_clusters_for_pods_outside_the_mesh_share_the_endpoints_and_nothing_else
     world = make.canary_world()
     policy = {"connectionPool": {"tcp": {"maxConnections": 1}}, "tls": {"mode": "ISTIO_MUTUAL"}}
     world.destinationrules = {("test", "c"): make.destinationrule("podinfo-canary", trafficPolicy=policy)}
-    clusters, _ = compiled(world)
+    clusters, assignments = compiled(world)
     plain = clusters[CANARY.replace("outbound", "plain")]
-    assert plain["eds_cluster_config"]["service_name"] == CANARY
+    assert plain["load_assignment"]["endpoints"] == assignments[CANARY]["endpoints"]
     assert "circuit_breakers" not in plain
     assert "transport_socket" not in plain
 

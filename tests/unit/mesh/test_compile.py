@@ -66,12 +66,12 @@ def test_a_change_of_weights_touches_one_file_of_routes(tmp_path: Path) -> None:
     assert changed[0].startswith("rds-outbound_test")
 
 
-def test_a_pod_that_comes_or_goes_behind_a_service_touches_its_endpoints(tmp_path: Path) -> None:
+def test_a_pod_that_comes_or_goes_behind_a_service_touches_the_clusters_alone(tmp_path: Path) -> None:
     directory, world = Directory(tmp_path), make.canary_world()
     directory.write(compiled(world, tmp_path))
     world.endpoints[("test", "podinfo-canary")] = make.endpoints("podinfo-canary")
     changed = directory.write(compiled(world, tmp_path))
-    assert [name.partition("-")[0] for name in changed] == ["eds"]
+    assert [name.partition("-")[0] for name in changed] == ["cds.json"]
 
 
 def test_the_same_world_again_writes_nothing(tmp_path: Path) -> None:
