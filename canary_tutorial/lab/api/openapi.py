@@ -19,11 +19,17 @@ from canary_tutorial.lab.errors import NotFound
 from canary_tutorial.lab.kinds import Kind
 
 Obj = dict[str, Any]
+# kubectl asks for version 2, as protobuf, when it applies a `kind: List`. A document without definitions ("2.0", then a
+# title and a version) makes it leave the checking to the server.
+VERSION_2 = b"\x0a\x032.0\x12\x0c\x0a\x03lab\x12\x05v1.32"
+VERSION_2_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 METHODS = {"get": "get", "put": "put", "post": "post", "patch": "patch", "delete": "delete"}
 
 
 async def serve(api: Api, request: web.Request) -> web.StreamResponse:
     steps = request.path.strip("/").split("/")
+    if steps == ["openapi", "v2"]:
+        return web.Response(body=VERSION_2, content_type=VERSION_2_TYPE)
     if steps == ["openapi", "v3"]:
         return answer(request, encode({"paths": _index(api)}))
     if steps[:2] == ["openapi", "v3"]:
