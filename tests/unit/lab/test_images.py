@@ -1,0 +1,190 @@
+"""What an image name stands for, which addresses a lab has, and what Prometheus is told to scrape."""
+
+from __future__ import annotations
+
+import subprocess
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import yaml
+from controller_objects import Obj, pod
+
+from canary_tutorial.lab import images, network
+from canary_tutorial.lab.images import ImageError, Start, find_image, tag_of, write_programs
+from canary_tutorial.lab.kubelet.discovery import targets
+
+
+@pytest.mark.parametrize(
+    ("reference", "entrypoint"),
+    [
+        ("podinfo:2.0.0", "podinfo"),
+        ("stefanprodan/podinfo:2.1.3", "podinfo"),
+        ("ghcr.io/stefanprodan/podinfo:6.0.0", "podinfo"),
+        ("localhost:5000/podinfo:2.0.0", "podinfo"),
+        ("ghcr.io/fluxcd/flagger:1.42.0", "flagger"),
+        ("ghcr.io/fluxcd/flagger-loadtester:0.36.0", "loadtester"),
+        ("prom/prometheus:v2.42.0", "prometheus"),
+        ("docker.io/prom/prometheus", "prometheus"),
+        ("canary-tutorial/mesh:1.0", "mesh"),
+    ],
+)
+def test_an_image_is_found_in_any_registry(reference: str, entrypoint: str) -> None:
+    assert find_image(reference).entrypoint == entrypoint
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "nginx:1.27",
+        "podinfo:9.9.9",
+        "podinfo",
+        "podinfo:latest",
+        "localhost:5000/podinfo",
+        "prometheus:v2.42.0",
+        "",
+        ":",
+    ],
+)
+def test_any_other_cannot_be_pulled(reference: str) -> None:
+    with pytest.raises(ImageError) as refused:
+        find_image(reference)
+
+    assert str(refused.value).startswith(f'Failed to pull image "{reference}": rpc error: code = NotFound')
+
+
+@pytest.mark.parametrize(
+    ("reference", "tag"),
+    [("podinfo:2.0.0", "2.0.0"), ("podinfo", "latest"), ("localhost:5000/podinfo", "latest"), ("r:5000/p:1", "1")],
+)
+def test_the_tag_is_what_follows_the_name(reference: str, tag: str) -> None:
+    assert tag_of(reference) == tag
+
+
+CONFIG = """\
+global: {scrape_interval: 1s}
+scrape_configs:
+- job_name: pods
+  kubernetes_sd_configs: [{role: pod}]
+  relabel_configs: [{source_labels: [__meta_kubernetes_namespace], target_label: namespace}]
+- job_name: fixed
+  static_configs: [{targets: ["127.0.0.1:1"]}]
+"""
+
+
+def test_prometheus_listens_on_its_pod_and_scrapes_what_the_kubelet_finds(tmp_path: Path) -> None:
+    config = tmp_path / "mounted.yml"
+    config.write_text(CONFIG)
+    command = ["prometheus", f"--config.file={config}", "--web.listen-address=:9091", "--storage.tsdb.path=/data"]
+
+    adapted = find_image("prom/prometheus").adapt(
+        Start(command, "127.16.0.9", tmp_path, tmp_path / "kubeconfig", tmp_path / "targets.json")
+    )
+
+    assert adapted[1:] == [
+        f"--config.file={tmp_path}/prometheus.yml",
+        "--web.listen-address=127.16.0.9:9091",
+        f"--storage.tsdb.path={tmp_path}/data",
+    ]
+    pods, fixed = yaml.safe_load((tmp_path / "prometheus.yml").read_text())["scrape_configs"]
+    assert pods["file_sd_configs"] == [{"files": [f"{tmp_path}/targets.json"]}]
+    assert "kubernetes_sd_configs" not in pods
+    assert pods["relabel_configs"][0]["target_label"] == "namespace"
+    assert fixed["static_configs"] == [{"targets": ["127.0.0.1:1"]}]
+
+
+def test_a_missing_program_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "find_program", lambda name: None)
+
+    missing = write_programs(tmp_path / "bin")
+
+    assert set(missing) == {"prometheus", "hey", "envoy"}
+    done = subprocess.run([tmp_path / "bin" / "hey"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (127, missing["hey"])
+    assert "make setup" in missing["hey"]
+
+
+@pytest.mark.parametrize(("proxy", "words"), [("http://p:1", "-n 1 -x http://p:1 url"), ("", "-n 1 url")])
+def test_hey_goes_through_the_mesh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str, words: str) -> None:
+    echo = tmp_path / "echo"
+    echo.write_text('#!/bin/sh\nprintf '%s ' "$@"\n')
+    echo.chmod(0o755)
+    monkeypatch.setattr(images, "find_program", lambda name: str(echo))
+    write_programs(tmp_path / "bin")
+
+    done = subprocess.run(
+        [tmp_path / "bin" / "hey", "-n", "1", "url"],
+        env={"HTTP_PROXY": proxy},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert sorted(done.stdout.split()) == sorted(words.split())
+
+
+# -- addresses
+
+
+def test_pods_their_twins_and_services_never_share_an_address() -> None:
+    pods = list(network.pod_addresses(16))
+    twins = list(map(network.app_address, pods))
+    others = [*network.service_addresses(16), network.resolver(16), network.lock_address(16)[0]]
+
+    assert len({*pods, *twins, *others}) == len(pods) + len(twins) + len(others)
+    assert all(address.startswith("127.16.") for address in [*pods, *twins, *others])
+
+
+def test_a_sidecars_program_listens_on_the_pods_twin() -> None:
+    assert list(islice(network.pod_addresses(21), 2)) == ["127.21.0.1", "127.21.0.2"]
+    assert network.app_address("127.21.3.7") == "127.21.131.7"
+
+
+# -- discovery
+
+
+def scraped(one: Obj) -> list[tuple[str, str]]:
+    return [(t["targets"][0], t["labels"]["__meta_kubernetes_pod_container_name"]) for t in targets([one])]
+
+
+@pytest.mark.parametrize(
+    ("containers", "found"),
+    [
+        pytest.param([{"name": "app"}], [("127.16.0.1", "app")], id="no port"),
+        pytest.param([{"name": "app", "ports": [{"containerPort": 9898}]}], [("127.16.0.1:9898", "app")], id="one"),
+        pytest.param(
+            [
+                {"name": "app", "ports": [{"containerPort": 9898}, {"containerPort": 9797}]},
+                {"name": "proxy", "ports": [{"containerPort": 15090}]},
+            ],
+            [("127.16.0.1:9898", "app"), ("127.16.0.1:9797", "app"), ("127.16.0.1:15090", "proxy")],
+            id="each port of each container",
+        ),
+    ],
+)
+def test_each_port_is_a_target(containers: list[Obj], found: list[tuple[str, str]]) -> None:
+    assert scraped(pod("a", ip="127.16.0.1", spec={"containers": containers})) == found
+
+
+def test_a_pod_without_address_is_no_target() -> None:
+    assert targets([pod("a", ip="")]) == []
+
+
+def test_a_target_has_the_labels_of_kubernetes_discovery() -> None:
+    one = pod(
+        "a", ip="127.16.0.1", labels={"app.kubernetes.io/name": "podinfo"}, annotations={"prometheus.io/port": "1"}
+    )
+
+    [target] = targets([one])
+
+    expected = {
+        "__meta_kubernetes_namespace": "test",
+        "__meta_kubernetes_pod_name": "a",
+        "__meta_kubernetes_pod_ip": "127.16.0.1",
+        "__meta_kubernetes_pod_phase": "Running",
+        "__meta_kubernetes_pod_ready": "true",
+        "__meta_kubernetes_pod_label_app_kubernetes_io_name": "podinfo",
+        "__meta_kubernetes_pod_labelpresent_app_kubernetes_io_name": "true",
+        "__meta_kubernetes_pod_annotation_prometheus_io_port": "1",
+    }
+    assert expected.items() <= target["labels"].items()
