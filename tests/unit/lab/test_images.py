@@ -107,7 +107,7 @@ def test_a_missing_program_says_how_to_get_it(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(("proxy", "words"), [("http://p:1", "-n 1 -x http://p:1 url"), ("", "-n 1 url")])
 def test_hey_goes_through_the_mesh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str, words: str) -> None:
     echo = tmp_path / "echo"
-    echo.write_text('#!/bin/sh\nprintf '%s ' "$@"\n')
+    echo.write_text('#!/bin/sh\nfor word; do printf "%s " "$word"; done\n')
     echo.chmod(0o755)
     monkeypatch.setattr(images, "find_program", lambda name: str(echo))
     write_programs(tmp_path / "bin")
