@@ -1,16 +1,20 @@
 """Events: what controllers and the kubelet tell, in the form that `kubectl describe` shows. On the store.
 
-The same thing told again raises the count of the Event that is there, as client-go's recorder does.
+The same thing told again raises the count of the Event that is there. When more than ten messages differ only in their
+text, one Event stands for the rest. Both as client-go's recorder does.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 
 from canary_tutorial.lab.errors import ApiError
 from canary_tutorial.lab.kinds import EVENTS
 from canary_tutorial.lab.store import Obj, Store, timestamp
 
+SIMILAR = 10  # messages about one object for one reason; then they are combined
+COMBINED = "(combined from similar events): "
 KEPT = 1000  # events in all; Kubernetes forgets them after an hour
 
 
@@ -20,16 +24,23 @@ class Recorder:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[tuple[str, ...], tuple[str, str]] = {}
+        self._similar: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
         self._numbers = itertools.count(int(store.now().timestamp() * 1e6))
 
     def record(self, regarding: Obj, type_: str, reason: str, message: str, component: str) -> None:
         meta = regarding["metadata"]
         namespace = meta.get("namespace") or "default"
-        key = (meta.get("uid", ""), type_, reason, message, component)
+        about = (meta.get("uid", ""), type_, reason, component)
+        messages = self._similar[about]
+        if len(messages) < SIMILAR:
+            messages.add(message)
+        combined = message not in messages
+        message = COMBINED + message if combined else message
+        key = (*about, COMBINED if combined else message)
         now = timestamp(self._store.now())
         try:
             if key in self._known and self._store.find(EVENTS, *self._known[key]):
-                self._store.change(EVENTS, *self._known[key], lambda event: _again(event, now))
+                self._store.change(EVENTS, *self._known[key], lambda event: _again(event, message, now))
                 return
             name = f"{meta['name']}.{next(self._numbers):x}"
             self._store.create(EVENTS, _event(name, namespace, regarding, type_, reason, message, component, now))
@@ -40,12 +51,15 @@ class Recorder:
 
     def _forget(self) -> None:
         while len(self._known) > KEPT:
-            name, namespace = self._known.pop(next(iter(self._known)))
+            oldest = next(iter(self._known))
+            name, namespace = self._known.pop(oldest)
+            self._similar.pop(oldest[:4], None)
             if self._store.find(EVENTS, name, namespace):
                 self._store.delete(EVENTS, name, namespace)
 
 
-def _again(event: Obj, now: str) -> None:
+def _again(event: Obj, message: str, now: str) -> None:
+    event["message"] = message
     event["count"] += 1
     event["lastTimestamp"] = now
 
