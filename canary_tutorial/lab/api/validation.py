@@ -18,6 +18,7 @@ from canary_tutorial.lab import schema
 from canary_tutorial.lab.api.bodies import go_type
 from canary_tutorial.lab.errors import BadRequest, Cause, Invalid
 from canary_tutorial.lab.kinds import AUTOSCALERS, CRDS, DEPLOYMENTS, PODS, REPLICASETS, Kind
+from canary_tutorial.lab.memory import give_back
 from canary_tutorial.lab.quantity import canonical
 from canary_tutorial.lab.schema import Schema
 
@@ -85,6 +86,7 @@ def compiled(api_version: str, kind: str) -> Callable[[Any], Any]:
     made: Callable[[Any], Any] = fastjsonschema.compile(
         {"$ref": f"#/definitions/{name}", "definitions": definitions}, use_default=False, use_formats=False
     )
+    give_back()
     return made
 
 
