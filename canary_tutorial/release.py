@@ -190,7 +190,7 @@ class Release:
         while not self._stop.is_set():
             try:
                 for line in self._log():
-                    event = voice.heard(line, self.canary.name, self.canary.namespace, time.time())
+                    event = voice.heard(line, self.canary.name, self.canary.namespace, time.time(), self.began)
                     if event and line not in heard and not self._stop.is_set():
                         heard.add(line)
                         self.events.append(event)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 
 from canary_tutorial.timeline import Event
 
@@ -23,8 +24,9 @@ WARNINGS = re.compile(
 )
 
 
-def heard(line: str, canary: str, namespace: str, time: float) -> Event | None:
-    """The event that a log line tells of this canary, heard at `time` (seconds since the epoch); None for others."""
+def heard(line: str, canary: str, namespace: str, time: float, since: float = 0.0) -> Event | None:
+    """The event that a log line tells of this canary, heard at `time`; None for others, and for what was said before
+    `since` (both in seconds since the epoch)."""
     try:
         said = json.loads(line)
     except ValueError:
@@ -32,6 +34,8 @@ def heard(line: str, canary: str, namespace: str, time: float) -> Event | None:
     if not isinstance(said, dict) or said.get("canary") != f"{canary}.{namespace}":
         return None
     message = str(said.get("msg", ""))
+    if datetime.fromisoformat(str(said["ts"]).replace("Z", "+00:00")).timestamp() < since:
+        return None
     if ONLY_LOGGED.match(message):
         return None
     warning = said.get("level") == "error" or WARNINGS.match(message)

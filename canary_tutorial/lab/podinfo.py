@@ -27,7 +27,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-FAREWELL = 1.0  # seconds of answering after SIGTERM
+FAREWELL = 2.5  # seconds of answering after SIGTERM
 PATIENCE = 25.0  # seconds to finish requests, a little less than Kubernetes waits before it kills
 COLOURS = ("#34577c", "#c06f1d", "#2e7d6b", "#8a4f9e", "#9a3b3b", "#5b6d1e")
 ERRORS = (500, 400, 409)

@@ -1,6 +1,7 @@
 """What Flagger's log says of a canary: its events, all of them, and nothing else."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -51,3 +52,10 @@ def test_other_canaries_and_other_lines_are_not_heard():
     assert heard(line("Advance other.test canary weight 20", canary="other.test"), "podinfo", "test", 0) is None
     assert heard("panic: not JSON", "podinfo", "test", 0) is None
     assert heard('["no", "object"]', "podinfo", "test", 0) is None
+
+
+def test_what_was_said_before_the_release_is_not_heard():
+    said = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    text = line("Advance podinfo.test canary weight 20")
+    assert heard(text, "podinfo", "test", said, since=said) is not None
+    assert heard(text, "podinfo", "test", said, since=said + 0.1) is None

@@ -1,0 +1,65 @@
+"""What every lesson must have, seen without running it."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from papermill import inspect_notebook
+
+HOME = Path(__file__).parents[2] / "notebooks"
+ALL = sorted(HOME.glob("*.ipynb"))
+LESSONS = [path for path in ALL if path.name[0].isdigit()]
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def test_the_seven_lessons_the_walkthrough_and_the_report_are_there():
+    assert [path.name[:2] for path in LESSONS] == [f"0{n}" for n in range(7)]
+    assert {"walkthrough.ipynb", "report.ipynb"} <= {path.name for path in ALL}
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_outputs_are_stripped_but_for_those_that_are_compared(path: Path):
+    for cell in read(path).cells:
+        if cell.cell_type == "code" and "nbval-check-output" not in tags(cell):
+            assert not cell.outputs, cell.source
+            assert cell.execution_count is None
+
+
+@pytest.mark.parametrize("path", [p for p in ALL if p.stem != "report"], ids=lambda path: path.stem)
+def test_a_lesson_begins_with_its_goals_and_ends_with_a_summary(path: Path):
+    cells = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+    assert cells[0].startswith("# ")
+    assert "## Learning goals" in cells[0] or "## Learning goals" in cells[1]
+    assert any(source.startswith("## Summary") for source in cells[-2:])
+
+
+@pytest.mark.parametrize("path", [p for p in ALL if p.stem != "00-start-here"], ids=lambda path: path.stem)
+def test_parameters_are_literals_that_papermill_understands(path: Path):
+    parameters = inspect_notebook(str(path))
+    assert parameters, "one cell is tagged parameters"
+    assert all(entry["help"] for entry in parameters.values()), "each has a trailing comment"
+
+
+@pytest.mark.parametrize("path", LESSONS[1:], ids=lambda path: path.stem)
+def test_exercises_have_a_folded_solution_and_a_check(path: Path):
+    cells = read(path).cells
+    solutions = [cell for cell in cells if "solution" in tags(cell)]
+    assert len(solutions) >= 2
+    assert all(cell.metadata["jupyter"]["source_hidden"] for cell in solutions)
+    checks = sum(len(re.findall(r"^check\(", cell.source, re.M)) for cell in cells)
+    assert checks >= len(solutions)
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_links_between_lessons_lead_somewhere(path: Path):
+    for cell in read(path).cells:
+        for target in re.findall(r"\]\(([^)#]+\.ipynb)\)", cell.source):
+            assert (HOME / target).exists(), target
