@@ -161,10 +161,6 @@ def plotly_figure(chart: Chart) -> Any:
             group = line.name.split(":")[0]
             figure.add_trace(go.Scatter(**trace(line), legendgroup=group, showlegend=group not in named), row, 1)
             named.add(group)
-        for limit in track.limits:
-            figure.add_hline(
-                limit.value, line={"dash": "dashdot", "color": GREY}, annotation_text=limit.text, row=row, col=1
-            )
         figure.update_yaxes(title_text=track.title, rangemode="tozero", row=row, col=1)
         if track.top is not None:
             figure.update_yaxes(autorangeoptions={"include": [0, track.top * 1.05]}, row=row, col=1)
@@ -175,7 +171,7 @@ def plotly_figure(chart: Chart) -> Any:
         title={"text": chart.title, "x": 0, "xanchor": "left", "font": {"size": 14}},
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"color": GREY, "family": FONT},
         legend={"orientation": "h", "yanchor": "top", "y": -0.14, "x": 0}, height=480,
-        margin={"l": 60, "r": 20, "t": 60, "b": 40}, hovermode="x unified", **bands(chart),
+        margin={"l": 60, "r": 20, "t": 60, "b": 40}, hovermode="x unified", **marks(chart),
     )  # fmt: skip
     return figure
 
@@ -194,16 +190,22 @@ def trace(line: Line) -> dict[str, Any]:
     }
 
 
-def bands(chart: Chart) -> dict[str, Any]:
-    """The phases as plotly's shapes and annotations: alternating ground, and the name on top."""
-    shapes = [
-        {"type": "rect", "xref": "x", "yref": "paper", "x0": b.start, "x1": b.end, "y0": 0, "y1": 1, "layer": "below",
-         "line": {"width": 0}, "fillcolor": f"rgba(128,128,128,{0.16 if i % 2 else 0.05})"}
-        for i, b in enumerate(chart.bands)
-    ]  # fmt: skip
-    texts = [
-        {"xref": "x", "yref": "paper", "x": (b.start + b.end) / 2, "y": 1.0, "yanchor": "bottom", "text": b.text,
-         "showarrow": False, "font": {"size": 11}}
-        for b in chart.bands
-    ]  # fmt: skip
+def marks(chart: Chart) -> dict[str, list[dict[str, Any]]]:
+    """What is not a line, as plotly's shapes and annotations: the phases as alternating ground with their names on top,
+    and each limit with its text."""
+    shapes: list[dict[str, Any]] = []
+    texts: list[dict[str, Any]] = []
+    for i, band in enumerate(chart.bands):
+        ground = f"rgba(128,128,128,{0.16 if i % 2 else 0.05})"
+        place = {"xref": "x", "yref": "paper", "x0": band.start, "x1": band.end, "y0": 0, "y1": 1}
+        shapes.append({"type": "rect", **place, "layer": "below", "line": {"width": 0}, "fillcolor": ground})
+        place = {"xref": "x", "yref": "paper", "x": (band.start + band.end) / 2, "y": 1.0, "yanchor": "bottom"}
+        texts.append({**place, "text": band.text, "showarrow": False, "font": {"size": 11}})
+    for row, track in enumerate(chart.tracks, 1):
+        axis = f"y{row if row > 1 else ''}"
+        for limit in track.limits:
+            place = {"xref": "paper", "yref": axis, "x0": 0, "x1": 1, "y0": limit.value, "y1": limit.value}
+            shapes.append({"type": "line", **place, "line": {"dash": "dashdot", "color": GREY, "width": 1.5}})
+            place = {"xref": "paper", "yref": axis, "x": 1, "y": limit.value, "xanchor": "right", "yanchor": "bottom"}
+            texts.append({**place, "text": limit.text, "showarrow": False, "font": {"size": 11}})
     return {"shapes": shapes, "annotations": texts}

@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import Any
 
-from canary_tutorial.charts import Chart, bands, plotly_figure, release_chart, trace
+from canary_tutorial.charts import Chart, marks, plotly_figure, release_chart, trace
 from canary_tutorial.charts_svg import svg
 from canary_tutorial.errors import TutorialError
 from canary_tutorial.release import Release
@@ -101,4 +101,4 @@ def refresh(widget: Any, chart: Chart) -> None:
             widget.add_traces(fresh.data)
         for shown, line in zip(widget.data, lines, strict=True):
             shown.update(name=line["name"], x=line["x"], y=line["y"])
-        widget.layout.update(**bands(chart))
+        widget.layout.update(marks(chart), overwrite=True)

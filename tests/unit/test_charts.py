@@ -7,6 +7,7 @@ import pytest
 
 from canary_tutorial.charts import ROLES, Band, Chart, Limit, Line, Track, plotly_figure, release_chart, with_gaps
 from canary_tutorial.charts_svg import svg, ticks
+from canary_tutorial.pictures import refresh
 from canary_tutorial.series import Series
 from canary_tutorial.timeline import Point
 
@@ -94,9 +95,23 @@ def test_a_limit_is_drawn_with_its_text():
     track = Track(
         "success rate, %", [Line("rate", [(0, 97.0), (9, 99.0)], ROLES["shifted"])], limits=[Limit(99, "at least 99 %")]
     )
-    drawn = Chart("", "seconds", [track])
-    assert "at least 99 %" in svg(drawn)
-    assert any("at least 99 %" in (note.text or "") for note in plotly_figure(drawn).layout.annotations)
+    drawn = Chart("", "seconds", [track, track], [Band(0, 9, "Progressing")])
+    assert svg(drawn).count("at least 99 %") == 2
+    layout = plotly_figure(drawn).layout
+    assert [note.text for note in layout.annotations] == ["Progressing", "at least 99 %", "at least 99 %"]
+    assert [(shape.type, shape.yref, shape.y0) for shape in layout.shapes] == [
+        ("rect", "paper", 0), ("line", "y", 99), ("line", "y2", 99),
+    ]  # fmt: skip
+
+
+def test_a_live_picture_takes_on_new_lines_and_phases():
+    widget = pytest.importorskip("plotly.graph_objects").FigureWidget(
+        plotly_figure(release_chart([], [], 1001.0, 1002.0))
+    )
+    refresh(widget, chart())
+    assert [note.text for note in widget.layout.annotations] == ["Initialized", "Progressing"]
+    assert [shape.x1 for shape in widget.layout.shapes] == [1.0, 5.0]
+    assert list(widget.data[0].y) == [20, 20, 16, 16]
 
 
 def test_nothing_to_draw_is_drawn_too():
