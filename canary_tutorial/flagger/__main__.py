@@ -10,15 +10,20 @@ import asyncio
 import os
 import signal
 import sys
+from typing import Any
 
-from canary_tutorial.flagger.flags import FlagError, Flags, parse, usage
+from canary_tutorial.flagger.flags import FlagError, Flags, HelpAsked, parse, usage
 
 VERSION = "1.44.0"
+NOTIFIERS = ("msteams-url", "slack-url")
 
 
 def main(words: list[str] | None = None) -> int:
     try:
         flags = parse(sys.argv[1:] if words is None else words)
+    except HelpAsked:
+        print(usage(), file=sys.stderr)
+        return 0
     except FlagError as error:
         print(f"{error}\n{usage()}", file=sys.stderr)
         return 2
@@ -26,6 +31,15 @@ def main(words: list[str] | None = None) -> int:
         print(f"Flagger version: {VERSION} revision canary_tutorial")
         return 0
     return asyncio.run(run(flags))
+
+
+def notifier(flags: Flags) -> dict[str, Any] | None:
+    """Whom the flags (or the environment) tell of Canaries that name no alert provider of their own."""
+    teams, slack = (flags.text(name) or os.environ.get(name.upper().replace("-", "_"), "") for name in NOTIFIERS)
+    if not (teams or slack):
+        return None
+    spec = {"username": flags.text("slack-user"), "channel": flags.text("slack-channel")}
+    return {"spec": {**spec, "type": "msteams" if teams else "slack", "address": teams or slack}}
 
 
 async def run(flags: Flags) -> int:
@@ -39,8 +53,7 @@ async def run(flags: Flags) -> int:
     from canary_tutorial.flagger.logs import Logger
     from canary_tutorial.flagger.performer import Performer
     from canary_tutorial.flagger.recorder import Recorder, serve
-    from canary_tutorial.flagger.rules import Settings
-    from canary_tutorial.flagger.spec import LEAST_INTERVAL, go_duration
+    from canary_tutorial.flagger.spec import LEAST_INTERVAL, Settings, go_duration
 
     logger = Logger(flags.text("log-level"))
     provider = flags.text("mesh-provider")
@@ -68,7 +81,9 @@ async def run(flags: Flags) -> int:
     recorder = Recorder(VERSION, provider)
     hook = flags.text("event-webhook") or os.environ.get("EVENT_WEBHOOK_URL", "")
     tracing = trace if os.environ.get("FLAGGER_TRACE") else None
-    performer = Performer(kube, recorder, logger, flags.text("metrics-server"), hook, tracing)
+    performer = Performer(
+        kube, recorder, logger, flags.text("metrics-server"), hook, tracing, notifier(flags), flags.text("cluster-name")
+    )
     answer = await performer.perform(Query(None, "vector(1)", "availability"), "", "", None)
     if answer.error:
         logger.log("error", f"Metrics server {flags.text('metrics-server')} unreachable {answer.error}")
@@ -95,7 +110,9 @@ async def run(flags: Flags) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
     logger.log("info", "Starting operator")
-    work = asyncio.create_task(_lead(kube, flags, controller.run) if flags.switch("enable-leader-election") else controller.run())
+    work = asyncio.create_task(
+        _lead(kube, flags, controller.run) if flags.switch("enable-leader-election") else controller.run()
+    )
     logger.log("info", "Started operator workers")
     done, _ = await asyncio.wait([work, asyncio.create_task(ending.wait())], return_when=asyncio.FIRST_COMPLETED)
     if work in done and work.exception():

@@ -1,96 +1,146 @@
-"""Alerts to chat rooms: which providers hear of what, and the body that each takes. Pure but for `post`."""
+"""Alerts to chat rooms: which providers hear of what, and the body that each takes. Pure but for `post`.
+
+A provider is an AlertProvider object; what the flags configure has the same shape.
+"""
 
 from __future__ import annotations
 
 import base64
-from typing import Any
+from collections.abc import Callable
 
 import httpx2
 
-from canary_tutorial.flagger.effects import Obj
+from canary_tutorial.flagger.effects import Obj, Refused
 
-SEVERITIES = {"info": 0, "warn": 1, "error": 2}
-COLOURS = {"info": "good", "warn": "warning", "error": "danger"}
-USERNAME = "flagger"
+USERNAME, CHANNEL = "flagger", "general"  # Flagger's defaults
+TIMEOUT = 5.0  # seconds
 
 
 def wanted(alert: Obj, severity: str) -> bool:
-    """An alert hears of its own severity and worse."""
-    return SEVERITIES[severity] >= SEVERITIES.get(alert.get("severity") or "info", 0)
+    """info hears everything, warn only warnings, error errors and warnings: Flagger's own odd table."""
+    own = alert.get("severity")
+    return own == "info" or own == severity or (own == "error" and severity == "warn")
 
 
-def fields(canary: Obj) -> list[Obj]:
+def fields(canary: Obj, cluster: str = "") -> list[Obj]:
     """What a message says of the Canary beside its text."""
-    spec = canary["spec"]
-    analysis = spec.get("analysis") or {}
-    target = spec["targetRef"]
-    found = [
-        {"name": "Target", "value": f"{target.get('kind', 'Deployment')}/{target['name']}.{canary['metadata']['namespace']}"},
-        {"name": "Failed checks threshold", "value": str(analysis.get("threshold") or 0)},
-        {"name": "Progress deadline", "value": f"{spec.get('progressDeadlineSeconds') or 600}s"},
-    ]
+    spec, namespace = canary["spec"], canary["metadata"]["namespace"]
+    analysis, target = spec.get("analysis") or {}, spec["targetRef"]
+    rows = {"Cluster": cluster} if cluster else {}
+    rows |= {
+        "Target": f"{target.get('kind', 'Deployment')}/{target['name']}.{namespace}",
+        "Failed checks threshold": str(max(1, int(analysis.get("threshold") or 0))),
+        "Progress deadline": f"{spec.get('progressDeadlineSeconds') or 600}s",
+    }
+    routing = _routing(analysis)
+    if routing:
+        rows["Traffic routing"] = routing
+    return [{"name": name, "value": value} for name, value in rows.items()]
+
+
+def _routing(analysis: Obj) -> str:
+    most = int(analysis.get("maxWeight") or 0)
     if analysis.get("stepWeight"):
-        text = f"Weight step: {analysis['stepWeight']} max: {analysis.get('maxWeight') or 100}"
-        return [*found, {"name": "Traffic routing", "value": text}]
+        return f"Weight step: {analysis['stepWeight']} max: {most}"
     if analysis.get("stepWeights"):
-        steps = ",".join(str(step) for step in analysis["stepWeights"])
-        return [*found, {"name": "Traffic routing", "value": f"Weight steps: {steps} max: {analysis.get('maxWeight') or 100}"}]
-    if analysis.get("iterations"):
-        kind = "A/B Testing" if analysis.get("match") else "Blue/Green"
-        return [*found, {"name": "Traffic routing", "value": kind}]
-    return found
+        return f"Weight steps: {','.join(str(step) for step in analysis['stepWeights'])} max: {most}"
+    if analysis.get("match"):
+        return "A/B Testing"
+    return "Blue/Green" if analysis.get("iterations") else ""
 
 
-def body(kind: str, provider: Obj, canary: Obj, message: str, severity: str, more: list[Obj]) -> Obj:
-    """The payload for a provider type: slack, discord, rocket, msteams, gchat, or any other (generic)."""
-    name, namespace = canary["metadata"]["name"], canary["metadata"]["namespace"]
-    title = f"{name}.{namespace}"
-    spec = provider["spec"]
-    username = spec.get("username") or USERNAME
-    if kind in ("slack", "discord", "rocket"):
-        rows = [{"title": field["name"], "value": field["value"], "short": False} for field in more]
-        attachment = {
-            "color": COLOURS[severity] if kind != "rocket" else {"info": "#0076D7", "warn": "#FFA500", "error": "#FF0000"}[severity],
-            "author_name": title,
-            "text": message,
-            "mrkdwn_in": ["text"],
-            "fields": rows,
-        }
-        return {"channel": spec.get("channel", ""), "username": username, "icon_emoji": ":rocket:", "attachments": [attachment]}
-    if kind == "msteams":
-        return {
-            "@type": "MessageCard",
-            "@context": "http://schema.org/extensions",
-            "themeColor": "0076D7" if severity == "info" else "FF0000",
-            "summary": title,
-            "sections": [{"activityTitle": message, "activitySubtitle": title, "facts": more}],
-        }
-    if kind == "gchat":
-        widgets: list[Any] = [{"textParagraph": {"text": message}}]
-        widgets += [{"keyValue": {"topLabel": field["name"], "content": field["value"]}} for field in more]
-        header = {"title": title, "subtitle": username}
-        return {"cards": [{"header": header, "sections": [{"widgets": widgets}]}]}
+def body(provider: Obj, canary: Obj, message: str, severity: str, more: list[Obj]) -> Obj:
+    """The payload for a provider; of a type that is none of the known chats, a plain one."""
+    build = BODIES.get(provider["spec"].get("type", ""), _plain)
+    return build(provider["spec"], canary, message, severity, more)
+
+
+def _slack(spec: Obj, canary: Obj, message: str, severity: str, more: list[Obj]) -> Obj:
+    colours = ("#0076D7", "#FF0000") if spec.get("type") == "rocket" else ("good", "danger")
+    attachment = {
+        "color": colours[severity == "error"],
+        "author_name": _title(canary),
+        "text": message,
+        "mrkdwn_in": ["text"],
+        "fields": [{"title": row["name"], "value": row["value"], "short": False} for row in more],
+    }
     return {
-        "name": name,
-        "namespace": namespace,
-        "severity": severity,
-        "message": message,
-        "metadata": {field["name"]: field["value"] for field in more},
+        "channel": spec.get("channel") or CHANNEL,
+        "username": spec.get("username") or USERNAME,
+        "icon_url": "",
+        "icon_emoji": ":rocket:",
+        "attachments": [attachment],
     }
 
 
-def address_of(provider: Obj, secret: Obj | None) -> str:
-    data = (secret or {}).get("data") or {}
-    if "address" in data:
-        return base64.b64decode(data["address"]).decode().strip()
-    return str(provider["spec"].get("address") or "")
+def _msteams(spec: Obj, canary: Obj, message: str, severity: str, more: list[Obj]) -> Obj:
+    title = _title(canary)
+    return {
+        "@type": "MessageCard",
+        "@context": "http://schema.org/extensions",
+        "themeColor": "FF0000" if severity == "error" else "0076D7",
+        "summary": title,
+        "sections": [{"activityTitle": message, "activitySubtitle": title, "facts": more}],
+    }
+
+
+def _gchat(spec: Obj, canary: Obj, message: str, severity: str, more: list[Obj]) -> Obj:
+    texts = [_strong(message), *(f"{row['name']}<br>{_strong(row['value'])}" for row in more)]
+    header = {"title": "Flagger", "subtitle": _title(canary), "imageUrl": "https://flagger.app/favicon.png"}
+    sections = [{"widgets": [{"textParagraph": {"text": text}}]} for text in texts]
+    return {"cards": [{"header": header, "sections": sections}]}
+
+
+def _strong(text: str) -> str:
+    return f"<font color=#848484><strong>{text}</strong></font>"
+
+
+def _plain(spec: Obj, canary: Obj, message: str, severity: str, more: list[Obj]) -> Obj:
+    meta = canary["metadata"]
+    return {
+        "name": meta["name"],
+        "namespace": meta["namespace"],
+        "severity": severity,
+        "message": message,
+        "metadata": {row["name"]: row["value"] for row in more},
+    }
+
+
+BODIES: dict[str, Callable[[Obj, Obj, str, str, list[Obj]], Obj]] = {
+    "slack": _slack,
+    "discord": _slack,
+    "rocket": _slack,
+    "msteams": _msteams,
+    "gchat": _gchat,
+}
+
+
+def _title(canary: Obj) -> str:
+    return f"{canary['metadata']['name']}.{canary['metadata']['namespace']}"
+
+
+def address(provider: Obj, secret: Obj | None) -> tuple[str, str]:
+    """URL and token. A Secret holds an `address`, or an `apiToken` for the provider's own address."""
+    spec, token = provider["spec"], ""
+    url = str(spec.get("address") or "")
+    if secret is not None:
+        data = secret.get("data") or {}
+        if "address" in data:
+            url = base64.b64decode(data["address"]).decode().strip()
+        elif "apiToken" in data:
+            token = base64.b64decode(data["apiToken"]).decode().strip()
+        else:
+            raise Refused("secret does not contain an address or API token")
+    if spec.get("type") == "discord" and url and not url.endswith("/slack"):
+        url = f"{url.rstrip('/')}/slack"  # Discord reads Slack's payloads there
+    return url, token
 
 
 async def post(http: httpx2.AsyncClient, url: str, content: Obj, token: str = "") -> str | None:
     """None if it was taken, else why not."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        answer = await http.post(url, json=content, headers=headers, timeout=10)
+        answer = await http.post(url, json=content, headers=headers, timeout=TIMEOUT)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        return str(error)
-    return None if answer.status_code < 300 else f"sending notification failed: {answer.status_code} {answer.text}"
+        return f"postMessage failed: sending notification failed: {str(error) or type(error).__name__}"
+    return None if answer.status_code == 200 else f"postMessage failed: sending notification failed: {answer.text}"

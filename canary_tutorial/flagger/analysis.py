@@ -2,52 +2,68 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from canary_tutorial.flagger import texts, writing
-from canary_tutorial.flagger.effects import Alert, CallHook, Checked, Emit, Get, Obj, Query, Refused, Rules, Value
+from canary_tutorial.flagger.effects import (
+    Alert,
+    CallHook,
+    Checked,
+    Emit,
+    Explained,
+    Get,
+    Log,
+    Obj,
+    Query,
+    Refused,
+    Rules,
+    TickEnds,
+    Value,
+)
 from canary_tutorial.flagger.queries import (
     BUILT_IN,
     DURATION,
     SUCCESS_RATE,
     TemplateError,
-    collapse,
+    check_provider,
+    custom_verdict,
+    duration_verdict,
     render,
+    success_rate_verdict,
     threshold_text,
     variables_of,
-    verdict,
+    whole_milliseconds,
 )
-from canary_tutorial.flagger.spec import Canary
-from canary_tutorial.flagger.status import PROGRESSING, WAITING, WAITING_PROMOTION
+from canary_tutorial.flagger.spec import Canary, Settings
+from canary_tutorial.flagger.status import PROGRESSING, SUCCEEDED, WAITING, WAITING_PROMOTION
 
-if TYPE_CHECKING:
-    from canary_tutorial.flagger.rules import Settings
+DEFAULT_INTERVAL = "1m"  # of built-in checks and inline queries
+ONLINE = "vector(1)"
 
 # -- gates
 
 
-def confirm_rollout(c: Canary, settings: Settings) -> Rules:
+def confirm_rollout(c: Canary) -> Rules:
     """Whether a new revision may start; says so once while it may not."""
     for hook in c.hooks("confirm-rollout"):
         error = yield CallHook(c.obj, hook, c.phase)
         if error is not None:
             if c.phase != WAITING:
-                yield from writing.phase(c, WAITING)
+                yield from _wait(c, WAITING)
                 yield Emit(c.obj, "Warning", texts.waiting(c, "approval", hook["name"]))
-                yield from _alert_waiting(c, hook)
+                yield from _alert_waiting(c, hook, "Canary is")
             return False
         yield Emit(c.obj, "Normal", texts.passed("Confirm-rollout", hook["name"]))
     return True
 
 
 def confirm_promotion(c: Canary) -> Rules:
+    """Whether the primary may get the new revision; until then the analysis goes on, and can still roll back."""
     for hook in c.hooks("confirm-promotion"):
         error = yield CallHook(c.obj, hook, PROGRESSING)
         if error is not None:
             if c.phase != WAITING_PROMOTION:
-                yield from writing.phase(c, WAITING_PROMOTION)
+                yield from _wait(c, WAITING_PROMOTION)
                 yield Emit(c.obj, "Warning", texts.waiting(c, "promotion approval", hook["name"]))
-                yield from _alert_waiting(c, hook)
+                yield from _alert_waiting(c, hook, "Canary promotion is")
             else:
                 yield from writing.fields(c, {"iterations": c.iterations - 1})
             return False
@@ -63,15 +79,22 @@ def traffic_hooks(c: Canary) -> Rules:
         error = yield CallHook(c.obj, hook, PROGRESSING)
         if error is not None:
             yield Emit(c.obj, "Warning", texts.waiting(c, "traffic increase approval", hook["name"]))
-            yield from _alert_waiting(c, hook)
+            yield from _alert_waiting(c, hook, "Canary traffic increase is")
             return False
         yield Emit(c.obj, "Normal", texts.passed("Confirm-traffic-increase", hook["name"]))
     return True
 
 
-def _alert_waiting(c: Canary, hook: Obj) -> Rules:
+def _wait(c: Canary, phase: str) -> Rules:
+    try:
+        yield from writing.phase(c, phase)
+    except (TickEnds, Refused) as why:
+        yield Log("error", str(why))
+
+
+def _alert_waiting(c: Canary, hook: Obj, what: str) -> Rules:
     if not hook.get("muteAlert"):
-        yield Alert(c.obj, "Canary is waiting for approval.", "warn", metadata=False)
+        yield Alert(c.obj, f"{what} waiting for approval.", "warn", metadata=False)
 
 
 # -- hooks
@@ -84,6 +107,7 @@ def rollback_hooks(c: Canary) -> Rules:
         if error is None:
             yield Emit(c.obj, "Warning", texts.passed("Rollback", hook["name"]))
             yield Emit(c.obj, "Warning", texts.rollback_asked(c))
+            yield Alert(c.obj, "Rolling back manual webhook invoked", "warn", metadata=False)
             return True
         yield Emit(c.obj, "Normal", texts.no_rollback(hook["name"]))
     return False
@@ -100,12 +124,14 @@ def pre_rollout(c: Canary) -> Rules:
 
 
 def post_rollout(c: Canary, phase: str) -> Rules:
+    """Tell of a run's end. Event webhooks hear of it in the phase `Succeeded`, or in that of the tick's beginning."""
+    told = phase if phase == SUCCEEDED else ""
     for hook in c.hooks("post-rollout"):
         error = yield CallHook(c.obj, hook, phase)
-        if error is None:
-            yield Emit(c.obj, "Normal", texts.passed("Post-rollout", hook["name"]), phase=phase)
-        else:
-            yield Emit(c.obj, "Warning", texts.post_rollout_failed(hook["name"], error), phase=phase)
+        if error is not None:
+            yield Emit(c.obj, "Warning", texts.post_rollout_failed(hook["name"], error), phase=told)
+            return
+        yield Emit(c.obj, "Normal", texts.passed("Post-rollout", hook["name"]), phase=told)
 
 
 # -- the analysis
@@ -120,12 +146,13 @@ def run(c: Canary, settings: Settings) -> Rules:
             return False
     metrics = c.analysis.get("metrics") or []
     for metric in metrics:
-        if metric["name"] in BUILT_IN or metric.get("query"):
-            if not (yield from _prometheus(c, metric, settings)):
-                return False
+        if metric["name"] in BUILT_IN and not (yield from _built_in(c, metric, settings)):
+            return False
+        if metric.get("query") and not (yield from _inline(c, metric)):
+            return False
     for metric in metrics:
         if metric.get("templateRef"):
-            if not (yield from _template(c, metric, settings)):
+            if not (yield from _template(c, metric)):
                 return False
         elif metric["name"] not in BUILT_IN and not metric.get("query"):
             yield Emit(c.obj, "Warning", texts.NO_METRIC, level="error")
@@ -133,117 +160,126 @@ def run(c: Canary, settings: Settings) -> Rules:
     return True
 
 
-def _prometheus(c: Canary, metric: Obj, settings: Settings) -> Rules:
-    """A built-in check or an inline query, on the Canary's metricsServer or the controller's."""
-    name = metric["name"]
-    interval = metric.get("interval") or "1m"
-    built_in = name in BUILT_IN
-    provider = c.spec.get("provider") or settings.provider
-    try:
-        template = BUILT_IN[name] if built_in else metric["query"]
-        promql = render(template, variables_of(c, metric, interval), metric.get("templateVariables") or {})
-    except TemplateError as why:
-        prefix = "Prometheus query failed: rendering query failed: " if built_in else f"Prometheus query failed for {name}: "
-        yield Emit(c.obj, "Warning", f"{prefix}{why}", level="error")
-        return False
-    answer = yield Query(c.spec.get("metricsServer") or None, collapse(promql), name)
-    if answer.missing and name == SUCCESS_RATE:
-        suffix = ": running query failed: no values found"
-        text = texts.no_traffic(c, provider, name, suffix)
-    elif answer.missing and name == DURATION:
-        text = texts.no_traffic(c, provider, name)
-    elif answer.missing:
-        text = texts.no_values(name)
-    elif answer.error and built_in:
-        text = f"Prometheus query failed: running query failed: {answer.error}"
+def _built_in(c: Canary, metric: Obj, settings: Settings) -> Rules:
+    """Success rate or duration, on the Canary's metricsServer or the controller's."""
+    name, interval = metric["name"], metric.get("interval") or DEFAULT_INTERVAL
+    promql = render(BUILT_IN[name], variables_of(c, interval), {})
+    answer = yield Query(c.spec.get("metricsServer") or None, promql, name)
+    text = error = ""
+    if answer.missing:
+        suffix = ": running query failed: no values found" if name == SUCCESS_RATE else ""
+        text = texts.no_traffic(c, c.spec.get("provider") or settings.provider, name, suffix)
     elif answer.error:
-        text = f"Prometheus query failed for {name}: {answer.error}"
+        error = f"Prometheus query failed: running query failed: {answer.error}"
+    elif name == DURATION:
+        milliseconds = whole_milliseconds(answer.value)
+        answer = Value(float(milliseconds))
+        text = duration_verdict(c, metric, milliseconds)
     else:
-        text = verdict(c, metric, answer.value) or ""
-    return (yield from _told(c, metric, promql, interval, answer, text))
+        text = success_rate_verdict(c, metric, answer.value)
+    unit = "ms" if name == DURATION else "%"
+    return (yield from _told(c, metric, promql, interval, answer, text, error, unit))
 
 
-def _template(c: Canary, metric: Obj, settings: Settings) -> Rules:
-    """A MetricTemplate's query on its own provider."""
+def _inline(c: Canary, metric: Obj) -> Rules:
+    """A query written into the Canary."""
+    name, interval = metric["name"], metric.get("interval") or DEFAULT_INTERVAL
+    text = error = promql = ""
+    try:
+        promql = render(metric["query"], variables_of(c, interval), metric.get("templateVariables") or {})
+        answer = yield Query(c.spec.get("metricsServer") or None, promql, name)
+    except TemplateError as why:
+        answer = Value(error=str(why))
+    if answer.missing:
+        text = texts.no_values(name)
+    elif answer.error:
+        error = f"Prometheus query failed for {name}: {answer.error}"
+    else:
+        text = custom_verdict(c, metric, answer.value)
+    return (yield from _told(c, metric, promql, interval, answer, text, error))
+
+
+def _template(c: Canary, metric: Obj) -> Rules:
+    """A MetricTemplate's query on its own provider. An interval that is not given is the empty text."""
+    name, interval = metric["name"], metric.get("interval") or ""
+    text = error = promql = ""
+    answer = Value()
+    try:
+        template, secret = yield from _load_template(c, metric)
+        promql = render(template["spec"]["query"], variables_of(c, interval), metric.get("templateVariables") or {})
+        answer = yield Query(template["spec"]["provider"].get("address"), promql, name, template, secret)
+    except TemplateError as why:
+        error = f"Metric template {_where(c, metric)} query render error: {why}"
+    except (TickEnds, Refused) as why:
+        error = f"Metric template {_where(c, metric)} {why}"
+    if answer.missing:
+        text = texts.no_custom_values(name)
+    elif answer.error:
+        error = f"Metric query failed for {name}: {answer.error}"
+    elif answer.value is not None:
+        text = custom_verdict(c, metric, answer.value)
+    return (yield from _told(c, metric, promql, interval, answer, text, error))
+
+
+def _where(c: Canary, metric: Obj) -> str:
+    reference = metric["templateRef"]
+    return f"{reference['name']}.{reference.get('namespace') or c.namespace}"
+
+
+def _load_template(c: Canary, metric: Obj) -> Rules:
+    """-> the MetricTemplate and its Secret (or None); refused in the words that follow its name."""
     reference = metric["templateRef"]
     namespace = reference.get("namespace") or c.namespace
-    where = f"{reference['name']}.{namespace}"
-    template, credentials, error = yield from _load_template(c, reference, settings)
-    if error:
-        yield Emit(c.obj, "Warning", error, level="error")
-        return False
-    interval = metric.get("interval") or ""
-    try:
-        values = variables_of(c, metric, interval)
-        promql = render(template["spec"].get("query", ""), values, metric.get("templateVariables") or {})
-    except TemplateError as why:
-        yield Emit(c.obj, "Warning", f"Metric template {where} query render error: {why}", level="error")
-        return False
-    address = (template["spec"].get("provider") or {}).get("address")
-    answer = yield Query(address, collapse(promql), metric["name"], template, credentials)
-    if answer.missing:
-        text = texts.no_custom_values(metric["name"])
-    elif answer.error:
-        text = f"Metric query failed for {metric['name']}: {answer.error}"
-    else:
-        text = verdict(c, metric, answer.value) or ""
-    return (yield from _told(c, metric, promql, interval, answer, text))
-
-
-def _load_template(c: Canary, reference: Obj, settings: Settings) -> Rules:
-    """(template, credentials, error)."""
-    namespace = reference.get("namespace") or c.namespace
-    where = f"{reference['name']}.{namespace}"
-    if settings.no_cross_namespace_refs and namespace != c.namespace:
-        return None, None, f"Metric template {where} error: can't access metric template {where}, cross-namespace references are blocked"
-    try:
-        template = yield Get("MetricTemplate", reference["name"], namespace)
-    except Refused as refused:
-        return None, None, f"Metric template {where} error: {refused.message}"
-    provider = template["spec"].get("provider") or {}
-    kind = provider.get("type", "prometheus")
-    if kind in OTHER_PROVIDERS:
-        why = f"the {kind} provider is not available here, use prometheus"
-        return None, None, f"Metric template {where} provider {kind} error: {why}"
-    credentials = None
-    if provider.get("secretRef"):
-        secret = provider["secretRef"]["name"]
+    with Explained("error"):
         try:
-            credentials = yield Get("Secret", secret, namespace)
+            template = yield Get("MetricTemplate", reference["name"], namespace)
         except Refused as refused:
-            return None, None, f"Metric template {where} secret {secret} error: {refused.message}"
-    return template, credentials, ""
+            if refused.missing:  # Flagger asks a cache, whose words differ from the API's
+                raise Refused(f'metrictemplate.flagger.app "{reference["name"]}" not found') from refused
+            raise
+    provider, secret = template["spec"]["provider"], None
+    if provider.get("secretRef"):
+        with Explained(f"secret {provider['secretRef']['name']} error"):
+            secret = yield Get("Secret", provider["secretRef"]["name"], namespace)
+    with Explained(f"provider {provider.get('type')} error"):
+        check_provider(provider, secret)
+    return template, secret
 
 
-OTHER_PROVIDERS = frozenset(
-    "cloudwatch datadog dynatrace elasticsearch graphite influxdb keptn newrelic signalfx splunk stackdriver".split()
-)
+def _told(
+    c: Canary, metric: Obj, promql: str, interval: str, answer: Value, text: str, error: str, unit: str = ""
+) -> Rules:
+    """Record the check; a bad value is a warning, a question that cannot be asked an error."""
+    seen = text or error
+    name = metric["name"]
+    yield Checked(name, promql, interval, answer.value, threshold_text(metric), seen or "passed", unit)
+    if seen:
+        yield Emit(c.obj, "Warning", seen, level="error" if error else "info")
+    return not seen
 
 
-def _told(c: Canary, metric: Obj, promql: str, interval: str, answer: Value, text: str) -> Rules:
-    yield Checked(metric["name"], collapse(promql), interval, answer.value, threshold_text(metric), text or "passed")
-    if text:
-        failed_query = bool(answer.error)
-        yield Emit(c.obj, "Warning", text, level="error" if failed_query else "info")
-    return not text
+def check_providers(c: Canary, settings: Settings) -> Rules:
+    """While a Canary initializes: can its metrics be asked for at all? A no is told, and stops nothing."""
+    try:
+        for metric in c.analysis.get("metrics") or []:
+            if metric["name"] in BUILT_IN:
+                with Explained("prometheus not avaiable"):  # Flagger's spelling
+                    yield from _online(Query(c.spec.get("metricsServer") or None, ONLINE, metric["name"]))
+            elif metric.get("templateRef"):
+                with Explained(f"metric template {_where(c, metric)}", " "):
+                    template, secret = yield from _load_template(c, metric)
+                provider = template["spec"]["provider"]
+                with Explained(f"{provider.get('type')} in metric template {_where(c, metric)} not avaiable"):
+                    yield from _online(Query(provider.get("address"), ONLINE, metric["name"], template, secret))
+    except (TickEnds, Refused) as why:
+        yield Emit(c.obj, "Warning", texts.providers_unavailable(str(why)), level="error")
+    else:
+        yield Emit(c.obj, "Normal", texts.PROVIDERS_AVAILABLE)
 
 
-def providers_error(c: Canary, settings: Settings) -> Rules:
-    """Whether the metric providers answer, asked while a Canary initializes; "" if they do."""
-    answer = yield Query(c.spec.get("metricsServer") or None, "vector(1)", "availability")
+def _online(question: Query) -> Rules:
+    answer = yield question
+    if answer.missing or answer.error:
+        raise Refused(f"running query failed: {answer.error or 'no values found'}")
     if answer.value != 1:
-        return f"prometheus not avaiable: running query failed: {answer.error or 'no values found'}"
-    for metric in c.analysis.get("metrics") or []:
-        if not metric.get("templateRef"):
-            continue
-        reference = metric["templateRef"]
-        where = f"{reference['name']}.{reference.get('namespace') or c.namespace}"
-        template, credentials, error = yield from _load_template(c, reference, settings)
-        if error:
-            return error[:1].lower() + error[1:]
-        provider = template["spec"].get("provider") or {}
-        answer = yield Query(provider.get("address"), "vector(1)", "availability", template, credentials)
-        if answer.value != 1:
-            kind = provider.get("type", "prometheus")
-            return f"{kind} in metric template {where} not avaiable: {answer.error or 'no values found'}"
-    return ""
+        raise Refused(f"value is not 1 for query: {ONLINE}")

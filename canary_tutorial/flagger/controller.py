@@ -1,4 +1,4 @@
-"""The loops: a cache of Canaries by list and watch, one job per Canary, ticks on a fixed cadence. I/O: asyncio, the API.
+"""The loops: a cache of Canaries by list and watch, one job per Canary, ticks on a fixed beat. I/O: asyncio, the API.
 
 Nothing but Canaries is watched. Every control-loop interval, each cached Canary without a job gets one, which ticks at
 once and then each analysis interval; late ticks come together and never overlap.
@@ -7,41 +7,21 @@ once and then each analysis interval; late ticks come together and never overlap
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from typing import Any
 
-from canary_tutorial.flagger import finalizing, objects
+from canary_tutorial.flagger import finalizing, targets, writing
 from canary_tutorial.flagger.effects import Obj, Refused, Rules, TickEnds
+from canary_tutorial.flagger.job import Job
 from canary_tutorial.flagger.performer import Performer
-from canary_tutorial.flagger.rules import Settings, advance
-from canary_tutorial.flagger.spec import Canary
-from canary_tutorial.flagger.status import INITIALIZING, TERMINATING, with_fields
+from canary_tutorial.flagger.rules import advance
+from canary_tutorial.flagger.spec import Canary, Settings
+from canary_tutorial.flagger.status import INITIALIZING
 
 RESYNC = 30.0  # seconds between looks at Canaries whose deletion is not finished
 Key = tuple[str, str]  # namespace, name
-
-
-class Job:
-    """Ticks of one Canary: at once, then on the beat of `interval` (seconds); late beats coalesce, as Go's ticker's."""
-
-    def __init__(self, tick: Callable[[], Awaitable[None]], interval: float) -> None:
-        self.interval = interval
-        self._tick = tick
-        self._task = asyncio.create_task(self._run())
-
-    async def _run(self) -> None:
-        began = time.monotonic()
-        beat = 0
-        while True:
-            await self._tick()
-            beat = max(beat + 1, int((time.monotonic() - began) / self.interval))
-            await asyncio.sleep(max(0.0, began + beat * self.interval - time.monotonic()))
-
-    def stop(self) -> None:
-        self._task.cancel()
 
 
 class Controller:
@@ -53,6 +33,7 @@ class Controller:
         self._cache: dict[Key, Obj] = {}  # the last object seen of each Canary
         self._scheduled: dict[Key, Canary] = {}  # those that are in order
         self._jobs: dict[Key, Job] = {}
+        self._queued: dict[Key, bool] = {}  # being looked at -> and again afterwards
         self._background: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -90,68 +71,77 @@ class Controller:
             self._performer.correlator.forget(obj["metadata"].get("uid", ""))
             return
         self._cache[key] = obj
-        if key in self._scheduled:
-            self._scheduled[key] = Canary(obj)
         if old is None or _needs_sync(old, obj):
-            self._in_background(self.sync(key))
+            self._enqueue(key)
 
-    def _in_background(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+    def _enqueue(self, key: Key) -> None:
+        """Let `sync` look at it; never twice at a time, and once more if something came in between."""
+        waiting = key in self._queued
+        self._queued[key] = True
+        if not waiting:
+            task = asyncio.create_task(self._work(key))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+
+    async def _work(self, key: Key) -> None:
+        try:
+            while self._queued[key]:
+                self._queued[key] = False
+                await self.sync(key)
+        finally:
+            del self._queued[key]
 
     async def sync(self, key: Key) -> None:
-        """Take a new or edited Canary in, or see to its deletion."""
+        """Take a new or edited Canary in, or see to its deletion. What fails waits for the Canary's next change."""
         obj = self._cache.get(key)
         if obj is None:
             return
         c, log = Canary(obj), self._performer.logger
         who = f"{c.name}.{c.namespace}"
-        error = invalid(c)
+        error = invalid(c, self._settings)
         if error:
             log.log("error", error, canary=who)
             return
         try:
-            if "deletionTimestamp" in obj["metadata"]:
-                if _has_finalizer(obj):
-                    await self._finalize(c)
-                return
-            reverting = bool(c.spec.get("revertOnDeletion"))
-            if _has_finalizer(obj) and not reverting:
-                log.log("info", f"{who} opting out, deleting finalizers", canary=who)
-                await self._drive(finalizing.drop_finalizer(c), c)
-            if not c.status.get("conditions"):
-                await self._initializing(c)
-            self._scheduled[key] = c
-            if reverting and not _has_finalizer(obj):
-                await self._drive(finalizing.add_finalizer(c), c)
-            log.log("info", f"Synced {c.namespace}/{c.name}", canary=who)
+            await self._sync(key, c)
         except (Refused, TickEnds) as refused:
             log.log("error", str(refused), canary=who)
 
-    async def _initializing(self, c: Canary) -> None:
-        def status(current: Obj) -> Obj:
-            before = current.get("status") or {}
-            return with_fields(before, {"phase": INITIALIZING}, c.kind, datetime.now(UTC))
-
-        await self._performer.kube.write_status(c.name, c.namespace, status)
+    async def _sync(self, key: Key, c: Canary) -> None:
+        log, who = self._performer.logger, f"{c.name}.{c.namespace}"
+        reverting, marked = bool(c.spec.get("revertOnDeletion")), finalizing.has_finalizer(c.obj)
+        if reverting and "deletionTimestamp" in c.obj["metadata"]:
+            if marked:
+                await self._finalize(c)
+                await self._drive(finalizing.let_go(c), c)
+            return
+        if marked and not reverting:
+            log.log("info", f"{who} opting out, deleting finalizers", canary=who)
+            await self._drive(finalizing.drop_finalizer(c), c)
+        if not c.status.get("conditions"):
+            await self._drive(writing.fields(c, {"phase": INITIALIZING}), c)
+        if key in self._cache:
+            self._scheduled[key] = c
+        if reverting and not marked:
+            await self._drive(finalizing.add_finalizer(c), c)
+        log.log("info", f"Synced {c.namespace}/{c.name}", canary=who)
 
     async def _finalize(self, c: Canary) -> None:
-        """revertOnDeletion: wake the target, wait for it, give everything back."""
-        if c.phase != TERMINATING:
-            await self._drive(finalizing.begin(c), c)
-        pause = 3.0
-        why = None
-        for _ in range(4):
-            why = await self._drive(objects.target_readiness(c), c)
+        """Wake the target, wait for its pods, give everything back."""
+        await self._drive(finalizing.announce(c), c)
+        await self._drive(finalizing.wake_target(c), c)
+        pause, longest = 3.0, c.interval(self._settings.least_interval)
+        for left in (3, 2, 1, 0):
+            why = await self._drive(targets.target_readiness(c), c)
             if why is None:
-                await self._drive(finalizing.finish(c, self._settings), c)
-                return
-            await asyncio.sleep(min(pause, c.interval(self._settings.least_interval)))
+                break
+            if not (why.retriable and left):
+                raise TickEnds(f"canary not ready during finalizing: {why.text}")
+            await asyncio.sleep(min(pause, longest))
             pause *= 2
-        raise TickEnds(f"canary not ready during finalizing: {why.text if why else ''}")
+        await self._drive(finalizing.give_back(c, self._settings), c)
 
-    async def _drive(self, rules: Rules, c: Canary) -> object:
+    async def _drive(self, rules: Rules, c: Canary) -> Any:
         return await self._performer.drive(rules, c.name, c.namespace)
 
     # -- the jobs
@@ -165,10 +155,8 @@ class Controller:
             if time.monotonic() - resynced >= RESYNC:
                 resynced = time.monotonic()
                 for key, obj in list(self._cache.items()):
-                    if "deletionTimestamp" in obj["metadata"] or (
-                        obj["spec"].get("revertOnDeletion") and not _has_finalizer(obj)
-                    ):
-                        self._in_background(self.sync(key))
+                    if _needs_sync(obj, obj):
+                        self._enqueue(key)
 
     def schedule(self) -> None:
         """Start, restart and stop jobs; count Canaries; complain of two with one target."""
@@ -180,15 +168,17 @@ class Controller:
             if job is None or job.interval != interval:
                 if job:
                     job.stop()
-                self._jobs[key] = Job(self._ticker(key), interval)
+                self._jobs[key] = Job(self._ticker(key), interval, after=job)
         totals = Counter(namespace for namespace, _ in self._scheduled)
         for namespace, number in totals.items():
             self._performer.recorder.total.labels(namespace).set(number)
-        targets = Counter((c.target, c.namespace) for c in self._scheduled.values())
-        for (target, namespace), number in targets.items():
-            if number > 1:
-                text = f"Bad things will happen! Found more than one canary with the same target {target}.{namespace}"
-                self._performer.logger.log("error", text)
+        shared = Counter((c.target, c.namespace) for c in self._scheduled.values())
+        for c in self._scheduled.values():
+            for _ in range(shared[c.target, c.namespace] - 1):
+                text = (
+                    f"Bad things will happen! Found more than one canary with the same target {c.target}.{c.namespace}"
+                )
+                self._performer.logger.log("error", text, canary=f"{c.name}.{c.namespace}")
 
     def _ticker(self, key: Key) -> Callable[[], Awaitable[None]]:
         namespace, name = key
@@ -207,28 +197,31 @@ class Controller:
         return {"cache": len(self._cache), "scheduled": len(self._scheduled), "jobs": len(self._jobs)}
 
 
-def invalid(c: Canary) -> str | None:
+def invalid(c: Canary, settings: Settings) -> str | None:
     """Why a Canary cannot be scheduled, or None."""
     if not c.spec.get("analysis") and not c.skip_analysis:
         return f"Canary {c.name}.{c.namespace} has no spec.analysis"
     affinity = c.analysis.get("sessionAffinity")
     if affinity and not affinity.get("cookieName"):
         return f"can't use session affinity without a cookie name for canary {c.name}.{c.namespace}"
+    if settings.no_cross_namespace_refs:
+        references = [("alert provider", alert["providerRef"]) for alert in c.analysis.get("alerts") or []]
+        metrics = c.analysis.get("metrics") or []
+        references += [("metric template", m["templateRef"]) for m in metrics if m.get("templateRef")]
+        for what, reference in references:
+            if (reference.get("namespace") or c.namespace) != c.namespace:
+                where = f"{reference['name']}.{reference['namespace']}"
+                return f"can't access {what} {where}, cross-namespace references are blocked"
     return None
 
 
 def _needs_sync(old: Obj, new: Obj) -> bool:
-    deleting = "deletionTimestamp" in new["metadata"]
-    finalizer = _has_finalizer(new)
-    spec = json.dumps(old["spec"], sort_keys=True) != json.dumps(new["spec"], sort_keys=True)
-    return spec or (deleting and finalizer) or bool(new["spec"].get("revertOnDeletion") and not finalizer)
-
-
-def _has_finalizer(obj: Obj) -> bool:
-    return finalizing.FINALIZER in (obj["metadata"].get("finalizers") or [])
+    """An edit of the spec; a deletion under way; a finalizer that is missing."""
+    marked = finalizing.has_finalizer(new)
+    if new["metadata"].get("deletionTimestamp") and marked:
+        return True
+    return bool(old["spec"] != new["spec"] or (new["spec"].get("revertOnDeletion") and not marked))
 
 
 def _key(obj: Obj) -> Key:
     return obj["metadata"]["namespace"], obj["metadata"]["name"]
-
-

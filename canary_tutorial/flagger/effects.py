@@ -26,6 +26,22 @@ class TickEnds(Exception):
     """The tick cannot go on; the message becomes a Warning event (none if empty)."""
 
 
+class Explained:
+    """`with Explained("get query error"):` puts what was tried before why it failed, as Go's `%w` does."""
+
+    __slots__ = ("_colon", "_what")
+
+    def __init__(self, what: str, colon: str = ": ") -> None:
+        self._what, self._colon = what, colon
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, (Refused, TickEnds)) and str(error):
+            raise TickEnds(f"{self._what}{self._colon}{error}") from error
+
+
 @dataclass(frozen=True)
 class Get:
     """-> the object, as the API has it now; refused if it is missing."""
@@ -124,6 +140,7 @@ class Checked:
     value: float | None
     threshold: str
     verdict: str
+    unit: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Events as client-go's recorder writes them. `Correlator` is pure: it says what to write; `kube` writes it.
 
-The same event again raises a count. From the tenth different text within ten minutes on, texts go into one rolling event
-that says "(combined from similar events)". An object gets 25 writes at once, then one each five minutes.
+The same event again raises a count. From the tenth different text on, with gaps of ten minutes at most, texts go into
+one rolling event that says "(combined from similar events)". An object gets 25 writes at once, then one in five minutes.
 """
 
 from __future__ import annotations
@@ -18,23 +18,15 @@ REASON, COMPONENT = "Synced", "flagger"
 PREFIX = "(combined from similar events): "
 DISTINCT, WINDOW = 10, timedelta(minutes=10)
 BURST, REFILL = 25.0, 1 / 300  # tokens, tokens per second
-KEPT = 4096  # remembered texts
 _NUMBERS = itertools.count(time.time_ns())
 
 
 @dataclass
 class _Group:
-    """Texts of one object, type and reason."""
+    """Texts of one object and type: at most nine are known at a time."""
 
+    last: datetime
     texts: set[str] = field(default_factory=set)
-    last: datetime | None = None
-
-
-@dataclass
-class _Written:
-    obj: Obj
-    count: int
-    first: str
 
 
 @dataclass
@@ -43,56 +35,63 @@ class _Bucket:
     at: datetime
 
 
+@dataclass
+class _Told:
+    """What was told of one object, as client-go's three caches keep it."""
+
+    bucket: _Bucket
+    groups: dict[str, _Group] = field(default_factory=dict)
+    events: dict[tuple[str, str], Obj] = field(default_factory=dict)  # the last state of each event
+
+
 class Correlator:
-    """Remembers what was told, and turns a new event into a write: ("create" | "patch", object), or None if dropped."""
+    """Remembers what was told, and turns a new event into one that is to be written; its `count` says if it is new."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[str, str], _Group] = {}
-        self._written: dict[tuple[str, str, str], _Written] = {}
-        self._buckets: dict[str, _Bucket] = {}
+        self._told: dict[str, _Told] = {}
 
-    def told(self, canary: Obj, type_: str, message: str, now: datetime) -> tuple[str, Obj] | None:
+    def told(self, canary: Obj, type_: str, message: str, now: datetime) -> Obj | None:
+        """The event to write: created if its count is 1, else patched. None if the object has said too much."""
         uid = canary["metadata"].get("uid", "")
-        group = self._groups.setdefault((uid, type_), _Group())
-        if group.last and now - group.last > WINDOW:
-            group.texts.clear()
-        group.texts.add(message)
-        group.last = now
-        combined = len(group.texts) >= DISTINCT
-        if len(group.texts) > DISTINCT:  # client-go keeps no more: what counts is that there are many
-            group.texts.pop()
-        text = PREFIX + message if combined else message
-        key = (uid, type_, PREFIX if combined else message)
-        if not self._may(uid, now):
-            return None
-        known = self._written.get(key)
+        of = self._told.setdefault(uid, _Told(_Bucket(BURST, now)))
+        key, text = (type_, message), message
+        if self._are_many(of, type_, message, now):
+            key, text = (type_, PREFIX), PREFIX + message
+        known = of.events.get(key)
         if known is None:
-            obj = _event(canary, type_, text, now)
-            self._written[key] = _Written(obj, 1, timestamp(now))
-            while len(self._written) > KEPT:
-                self._written.pop(next(iter(self._written)))
-            return "create", obj
-        known.count += 1
-        meta = known.obj["metadata"]
-        changed = {"count": known.count, "lastTimestamp": timestamp(now), "message": text}
-        return "patch", {"metadata": {"name": meta["name"], "namespace": meta["namespace"]}, **changed}
+            event = _event(canary, type_, text, now)
+        else:
+            event = {**known, "count": known["count"] + 1, "lastTimestamp": timestamp(now), "message": text}
+        of.events[key] = event
+        return event if _may(of.bucket, now) else None
+
+    def _are_many(self, of: _Told, type_: str, message: str, now: datetime) -> bool:
+        group = of.groups.get(type_)
+        if group is None or now - group.last > WINDOW:
+            group = of.groups[type_] = _Group(now)
+        group.last = now
+        group.texts.add(message)
+        if len(group.texts) < DISTINCT:
+            return False
+        group.texts.remove(message)  # client-go drops any one of the ten
+        return True
 
     def forget(self, uid: str) -> None:
         """The Canary is gone."""
-        self._buckets.pop(uid, None)
-        for type_ in ("Normal", "Warning"):
-            self._groups.pop((uid, type_), None)
-        for key in [key for key in self._written if key[0] == uid]:
-            del self._written[key]
+        self._told.pop(uid, None)
 
-    def _may(self, uid: str, now: datetime) -> bool:
-        bucket = self._buckets.setdefault(uid, _Bucket(BURST, now))
-        bucket.tokens = min(BURST, bucket.tokens + (now - bucket.at).total_seconds() * REFILL)
-        bucket.at = now
-        if bucket.tokens < 1:
-            return False
-        bucket.tokens -= 1
-        return True
+    def __len__(self) -> int:
+        return len(self._told)
+
+
+def _may(bucket: _Bucket, now: datetime) -> bool:
+    """A token bucket: 25 events at once, then one in five minutes."""
+    bucket.tokens = min(BURST, bucket.tokens + (now - bucket.at).total_seconds() * REFILL)
+    bucket.at = now
+    if bucket.tokens < 1:
+        return False
+    bucket.tokens -= 1
+    return True
 
 
 def _event(canary: Obj, type_: str, message: str, now: datetime) -> Obj:

@@ -1,72 +1,111 @@
-"""Deletion with revertOnDeletion: give the target its pods, its Service and its routes back. Rules only."""
+"""Deletion with revertOnDeletion: give the target its pods, its Service and its routes back. Rules only.
+
+The order: announce it, wake the target and wait for its pods (the controller waits between looks), then `give_back`.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from canary_tutorial.flagger import objects, texts, writing
-from canary_tutorial.flagger.effects import Emit, Get, Log, Patch, Refused, Rules, TickEnds, Update
-from canary_tutorial.flagger.routes import LAST_APPLIED, ORIGINAL
-from canary_tutorial.flagger.spec import Canary, Obj
+from canary_tutorial.flagger import targets, texts, workloads, writing
+from canary_tutorial.flagger.effects import Emit, Explained, Get, Log, Obj, Rules, Update
+from canary_tutorial.flagger.routes import LAST_APPLIED, ORIGINAL, TOOLKIT
+from canary_tutorial.flagger.spec import Canary, Settings
 from canary_tutorial.flagger.status import TERMINATING
-from canary_tutorial.flagger.workloads import is_owned
-
-if TYPE_CHECKING:
-    from canary_tutorial.flagger.rules import Settings
 
 FINALIZER = "finalizer.flagger.app"
 
 
-def begin(c: Canary) -> Rules:
-    """Announce it, and wake the target."""
-    yield from writing.phase(c, TERMINATING)
-    yield Emit(c.obj, "Normal", texts.terminating(c), phase=TERMINATING)
-    target = yield from objects.target(c)
-    primary = yield from objects.find("Deployment", c.primary, c.namespace)
-    if primary is None:
-        yield from objects.scale_from_zero(c, target)
-    else:
-        replicas = primary["spec"].get("replicas", 1)
-        yield Patch("Deployment", c.target, c.namespace, {"spec": {"replicas": replicas}})
+def announce(c: Canary) -> Rules:
+    """Once; a repeated try finds the phase already there."""
+    if c.phase == TERMINATING:
+        return
+    with Explained("failed to update status"):
+        yield from writing.phase(c, TERMINATING)
+    yield Emit(c.obj, "Normal", texts.terminating(c))
 
 
-def finish(c: Canary, settings: Settings) -> Rules:
-    """Once the target is ready: Service and VirtualService as they were before Flagger, and the finalizer off."""
-    target = yield from objects.target(c)
-    name, value = objects.label(c, target, settings)
-    service = yield from objects.find("Service", c.apex, c.namespace)
-    if service is not None and not is_owned(c, service):
-        before = _last_applied(service)
-        selector = (before.get("spec") or {}).get("selector") or {name: value}
-        yield Update("Service", {**service, "spec": {**service["spec"], "selector": selector}})
-    routes = yield from objects.find("VirtualService", c.apex, c.namespace)
-    if routes is not None:
-        original = (routes["metadata"].get("annotations") or {}).get(ORIGINAL)
-        spec = _last_applied(routes).get("spec") or (json.loads(original) if original else None)
-        if spec:
-            yield Update("VirtualService", {**routes, "spec": spec})
+def wake_target(c: Canary) -> Rules:
+    """The target gets as many replicas as the primary has."""
+    with Explained("failed to revert target"):
+        yield from targets.target(c)
+        primary = yield from targets.find("Deployment", c.primary, c.namespace)
+        if primary is None:
+            yield from targets.scale_from_zero(c)
         else:
-            yield Log("warn", f"VirtualService {c.apex}.{c.namespace} original configuration not found, unable to revert")
+            yield from targets.scale(c, int(primary["spec"].get("replicas", 1)))
+    yield Log("info", f"{c.name}.{c.namespace} kind {c.kind} reverted")
+    yield Log("info", f"Checking if canary is ready {c.name}.{c.namespace}")
+
+
+def give_back(c: Canary, settings: Settings) -> Rules:
+    """Service and VirtualService as they were before Flagger."""
+    found = yield from targets.target(c)
+    label = workloads.selector_label(c, found, settings.selector_labels)
+    with Explained("failed revert router"):
+        yield from _give_back_service(c, label)
+    yield Log("info", f"{c.name}.{c.namespace} router reverted")
+    with Explained("failed to revert mesh"):
+        yield from _give_back_routes(c)
+    yield Log("info", f"{c.name}.{c.namespace} mesh provider {c.spec.get('provider') or settings.provider} reverted")
+    yield Log("info", f"Finalization complete for {c.name}.{c.namespace}")
+
+
+def let_go(c: Canary) -> Rules:
+    """Off with the finalizer; then the Canary is gone."""
     yield from drop_finalizer(c)
-    yield Emit(c.obj, "Normal", texts.terminated(c), phase=TERMINATING)
+    yield Emit(c.obj, "Normal", texts.terminated(c))
+
+
+def _give_back_service(c: Canary, label: targets.Label) -> Rules:
+    """A Service that was there before gets its selector back; one that Flagger made goes with the Canary."""
+    service = yield from targets.find("Service", c.apex, c.namespace)
+    if service is None or workloads.owning_canary(service) is not None:
+        return
+    annotations = service["metadata"].get("annotations") or {}
+    if LAST_APPLIED in annotations:
+        selector = (json.loads(annotations[LAST_APPLIED]).get("spec") or {}).get("selector")
+    else:
+        selector, annotations = {label[0]: label[1]}, annotations | TOOLKIT
+    with Explained(f"service {c.apex} update error"):
+        metadata = {**service["metadata"], "annotations": annotations}
+        yield Update("Service", {**service, "metadata": metadata, "spec": {**service["spec"], "selector": selector}})
+
+
+def _give_back_routes(c: Canary) -> Rules:
+    found = yield from targets.find("VirtualService", c.apex, c.namespace)
+    if found is None:
+        return
+    annotations = found["metadata"].get("annotations") or {}
+    if LAST_APPLIED in annotations:
+        spec: Obj = json.loads(annotations[LAST_APPLIED]).get("spec") or {}
+    elif ORIGINAL in annotations:
+        spec = json.loads(annotations[ORIGINAL])
+    else:
+        text = f"VirtualService {c.apex}.{c.namespace} original configuration not found, unable to revert"
+        yield Log("warn", text)
+        return
+    with Explained(f"VirtualService {c.apex}.{c.namespace} update error"):
+        yield Update("VirtualService", {**found, "spec": spec})
+
+
+# -- the finalizer
+
+
+def has_finalizer(obj: Obj) -> bool:
+    return FINALIZER in (obj["metadata"].get("finalizers") or [])
 
 
 def drop_finalizer(c: Canary) -> Rules:
-    try:
-        fresh = yield Get("Canary", c.name, c.namespace)
-    except Refused as refused:
-        raise TickEnds(refused.message) from refused
-    kept = [f for f in fresh["metadata"].get("finalizers") or [] if f != FINALIZER]
-    yield Update("Canary", {**fresh, "metadata": {**fresh["metadata"], "finalizers": kept}})
+    yield from _finalizers(c, lambda now: [each for each in now if each != FINALIZER])
 
 
 def add_finalizer(c: Canary) -> Rules:
+    yield from _finalizers(c, lambda now: [*now, FINALIZER])
+
+
+def _finalizers(c: Canary, change: Callable[[list[str]], list[str]]) -> Rules:
     fresh = yield Get("Canary", c.name, c.namespace)
-    kept = [*(fresh["metadata"].get("finalizers") or []), FINALIZER]
-    return (yield Update("Canary", {**fresh, "metadata": {**fresh["metadata"], "finalizers": kept}}))
-
-
-def _last_applied(obj: Obj) -> Obj:
-    text = (obj["metadata"].get("annotations") or {}).get(LAST_APPLIED)
-    return json.loads(text) if text else {}  # type: ignore[no-any-return]
+    wanted = change(fresh["metadata"].get("finalizers") or [])
+    yield Update("Canary", {**fresh, "metadata": {**fresh["metadata"], "finalizers": wanted}})

@@ -50,6 +50,10 @@ class FlagError(Exception):
     """What Go prints before the usage."""
 
 
+class HelpAsked(Exception):
+    """-h or -help: Go shows the usage and ends well."""
+
+
 @dataclass(frozen=True)
 class Flags:
     """The values by flag name."""
@@ -83,6 +87,8 @@ def parse(words: list[str]) -> Flags:
         name, equals, value = word.removeprefix("-").removeprefix("-").partition("=")
         if not name or name.startswith("-"):
             raise FlagError(f"bad flag syntax: {word}")
+        if name in ("h", "help"):
+            raise HelpAsked
         if name not in FLAGS:
             raise FlagError(f"flag provided but not defined: -{name}")
         default = FLAGS[name][0]

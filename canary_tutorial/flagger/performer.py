@@ -56,10 +56,13 @@ class Performer:
         metrics_server: str,
         event_webhook: str = "",
         trace: Callable[[Obj], None] | None = None,
+        notifier: Obj | None = None,
+        cluster_name: str = "",
     ) -> None:
         self.kube, self.recorder, self.logger = kube, recorder, logger
         self.correlator = Correlator()
         self._metrics_server, self._event_webhook, self._trace = metrics_server, event_webhook, trace
+        self._notifier, self._cluster_name = notifier, cluster_name
         self._hooks = webhooks.Clients()
         self._prometheus = httpx2.AsyncClient()
         self._insecure: httpx2.AsyncClient | None = None
@@ -116,8 +119,8 @@ class Performer:
                 await self._emit(effect)
             case Log(level, message):
                 self.logger.log(level, message, canary=f"{name}.{namespace}")
-            case Checked(metric, _, _, value) if value is not None and canary:
-                self.recorder.analysis(canary.target, namespace, metric, value)
+            case Checked(metric, _, _, value, _, _, unit) if value is not None and canary:
+                self.recorder.analysis(canary.target, namespace, metric, value / 1000 if unit == "ms" else value)
             case Now():
                 return datetime.now(UTC)
             case Random(length):
@@ -146,16 +149,26 @@ class Performer:
         meta = event.canary["metadata"]
         self.logger.log(event.level, event.message, canary=f"{meta['name']}.{meta['namespace']}")
         now = datetime.now(UTC)
-        write = self.correlator.told(event.canary, event.type, event.message, now)
-        try:
-            if write and write[0] == "create":
-                await self.kube.create("Event", write[1])
-            elif write:
-                body = write[1]
-                await self.kube.patch("Event", body["metadata"]["name"], body["metadata"]["namespace"], body)
-        except Refused as refused:
-            self.logger.log("debug", f"event not written: {refused.message}")
+        written = self.correlator.told(event.canary, event.type, event.message, now)
+        if written:
+            try:
+                await self._write_event(written)
+            except Refused as refused:
+                self.logger.log("debug", f"event not written: {refused.message}")
         await self._call_event_hooks(event, now)
+
+    async def _write_event(self, event: Obj) -> None:
+        """A repeated event only gets a new count, time and text; one that is no longer there is made again."""
+        if event["count"] > 1:
+            meta = event["metadata"]
+            changes = {field: event[field] for field in ("count", "lastTimestamp", "message")}
+            try:
+                await self.kube.patch("Event", meta["name"], meta["namespace"], changes)
+                return
+            except Refused as refused:
+                if not refused.missing:
+                    raise
+        await self.kube.create("Event", event)
 
     async def _call_event_hooks(self, event: Emit, now: datetime) -> None:
         c = Canary(event.canary)
@@ -182,23 +195,36 @@ class Performer:
         return began
 
     async def _alert(self, alert: Alert) -> None:
-        meta = alert.canary["metadata"]
-        for wanted in (alert.canary["spec"].get("analysis") or {}).get("alerts") or []:
+        """To the Canary's own alert providers; if it names none, to the one of the flags."""
+        meta, analysis = alert.canary["metadata"], alert.canary["spec"].get("analysis") or {}
+        more = alerts.fields(alert.canary, self._cluster_name) if alert.metadata else []
+        who = f"{meta['name']}.{meta['namespace']}"
+        if not analysis.get("alerts"):
+            if self._notifier and (error := await self._post(self._notifier, None, alert, more)):
+                self.logger.log("error", f"alert can't be sent: {error}", canary=who)
+            return
+        for wanted in analysis["alerts"]:
             if not alerts.wanted(wanted, alert.severity):
                 continue
             reference = wanted["providerRef"]
-            namespace = reference.get("namespace") or meta["namespace"]
+            where = f"{reference['name']}.{reference.get('namespace') or meta['namespace']}"
             try:
-                provider = await self.kube.get("AlertProvider", reference["name"], namespace)
-                secret = None
-                if provider["spec"].get("secretRef"):
-                    secret = await self.kube.get("Secret", provider["spec"]["secretRef"]["name"], namespace)
+                provider, secret = await self._alert_provider(*where.rsplit(".", 1))
             except Refused as refused:
-                self.logger.log("error", f"alert provider {reference['name']}.{namespace} error: {refused.message}")
+                self.logger.log("error", f"alert provider {where} error: {refused.message}", canary=who)
                 continue
-            more = alerts.fields(alert.canary) if alert.metadata else []
-            kind = provider["spec"].get("type", "")
-            body = alerts.body(kind, provider, alert.canary, alert.message, alert.severity, more)
-            error = await alerts.post(self._hooks.checked, alerts.address_of(provider, secret), body)
-            if error:
-                self.logger.log("error", f"alert provider {reference['name']}.{namespace} send error: {error}")
+            if error := await self._post(provider, secret, alert, more):
+                self.logger.log("error", f"alert provider {where} send error: {error}", canary=who)
+
+    async def _alert_provider(self, name: str, namespace: str) -> tuple[Obj, Obj | None]:
+        provider = await self.kube.get("AlertProvider", name, namespace)
+        reference = provider["spec"].get("secretRef")
+        return provider, await self.kube.get("Secret", reference["name"], namespace) if reference else None
+
+    async def _post(self, provider: Obj, secret: Obj | None, alert: Alert, more: list[Obj]) -> str | None:
+        body = alerts.body(provider, alert.canary, alert.message, alert.severity, more)
+        try:
+            url, token = alerts.address(provider, secret)
+        except Refused as refused:
+            return refused.message
+        return await alerts.post(self._hooks.checked, url, body, token) if url else None

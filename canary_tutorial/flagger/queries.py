@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Callable, Mapping
 
 from canary_tutorial.flagger import texts
+from canary_tutorial.flagger.effects import Refused
 from canary_tutorial.flagger.spec import Canary, Obj
 
 SUCCESS_RATE, DURATION = "request-success-rate", "request-duration"
@@ -14,11 +15,13 @@ _WORKLOAD = (
     'reporter="destination", destination_workload_namespace="{{ namespace }}", destination_workload=~"{{ target }}"'
 )
 _GOOD = _WORKLOAD + ', response_code!~"5.*"'
-_REQUESTS = "sum(rate(istio_requests_total{%s}[{{ interval }}]))"
+_REQUESTS = f"istio_requests_total{{{_WORKLOAD}}}"
+_GOOD_REQUESTS = f"istio_requests_total{{{_GOOD}}}"
+_BUCKETS = f"istio_request_duration_milliseconds_bucket{{{_WORKLOAD}}}"
+_WINDOW = "[{{ interval }}]"
 BUILT_IN = {
-    SUCCESS_RATE: f"{_REQUESTS % _GOOD} / {_REQUESTS % _WORKLOAD} * 100",
-    DURATION: "histogram_quantile(0.99, sum(rate(istio_request_duration_milliseconds_bucket{%s}[{{ interval }}])) by (le))"
-    % _WORKLOAD,
+    SUCCESS_RATE: f"sum(rate({_GOOD_REQUESTS}{_WINDOW})) / sum(rate({_REQUESTS}{_WINDOW})) * 100",
+    DURATION: f"histogram_quantile(0.99, sum(rate({_BUCKETS}{_WINDOW})) by (le))",
 }
 
 
@@ -26,7 +29,7 @@ class TemplateError(Exception):
     """A query's template cannot be filled in."""
 
 
-def variables_of(c: Canary, metric: Obj, interval: str) -> dict[str, str]:
+def variables_of(c: Canary, interval: str) -> dict[str, str]:
     ingress = ((c.spec.get("ingressRef") or {}).get("name")) or c.target
     return {
         "name": c.name,
@@ -57,33 +60,82 @@ def render(template: str, values: Mapping[str, str], variables: Mapping[str, str
 
 
 def collapse(query: str) -> str:
-    return " ".join(query.split())
+    """Flagger sends every run of white space as one blank."""
+    return re.sub(r"\s+", " ", query)
 
 
 def go_float(value: float) -> str:
-    """Go's %v: the shortest text, no trailing `.0`."""
-    if value == int(value) and abs(value) < 1e21:
-        return str(int(value))
-    text = repr(value)
-    return str(Decimal(text)) if "e" not in text else text
+    """Go's %v: the shortest text that means the number; an exponent below 1e-4 and from 1e21 on."""
+    if not math.isfinite(value):
+        return go_fixed(value)
+    return str(int(value)) if value == int(value) and abs(value) < 1e21 else repr(value)
+
+
+def go_fixed(value: float) -> str:
+    """Go's %.2f."""
+    if math.isnan(value):
+        return "NaN"
+    return f"{value:.2f}" if math.isfinite(value) else ("+Inf" if value > 0 else "-Inf")
+
+
+def whole_milliseconds(value: float) -> int:
+    return int(value) if math.isfinite(value) else 0  # infinity overflows to nothing in Go
 
 
 def go_milliseconds(milliseconds: int) -> str:
     """Go's duration text of whole milliseconds: 0s, 520ms, 1s, 1.515s, 1m1s, 1h0m0s."""
+    if milliseconds < 0:
+        return f"-{go_milliseconds(-milliseconds)}"
     if milliseconds == 0:
         return "0s"
-    if abs(milliseconds) < 1000:
+    if milliseconds < 1000:
         return f"{milliseconds}ms"
     minutes, rest = divmod(milliseconds, 60_000)
-    seconds = f"{Decimal(rest) / 1000:f}"
-    seconds = (seconds.rstrip("0").rstrip(".") if "." in seconds else seconds) + "s"
     hours, minutes = divmod(minutes, 60)
-    return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes or hours else "") + seconds
+    seconds = f"{rest // 1000}.{rest % 1000:03}".rstrip("0").rstrip(".")
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes or hours else "") + f"{seconds}s"
+
+
+# -- providers
+
+
+OTHER_PROVIDERS = frozenset(
+    [
+        "cloudwatch",
+        "datadog",
+        "dynatrace",
+        "elasticsearch",
+        "graphite",
+        "influxdb",
+        "keptn",
+        "newrelic",
+        "signalfx",
+        "splunk",
+        "stackdriver",
+    ]
+)
+
+
+def check_provider(provider: Obj, secret: Obj | None) -> None:
+    """Refused if a MetricTemplate's provider cannot be asked: another system than Prometheus, no address, no password."""
+    kind, address = provider.get("type"), str(provider.get("address") or "")
+    if kind in OTHER_PROVIDERS:
+        raise Refused(f"the provider {kind} is not built in here, only prometheus is")
+    if not address:
+        raise Refused(f"{kind} address {address} is not a valid URL")
+    data = (secret or {}).get("data") or {}
+    if secret is not None and "token" not in data:
+        for key in ("username", "password"):
+            if key not in data:
+                raise Refused(f"{kind} credentials does not contain a {key}")
+
+
+# -- verdicts: "" passes, else the event's text; bounds pass
 
 
 def bounds(metric: Obj) -> tuple[float | None, float | None] | None:
     found = metric.get("thresholdRange")
-    if not found:
+    if found is None:
         return None
     return found.get("min"), found.get("max")
 
@@ -99,29 +151,30 @@ def threshold_text(metric: Obj) -> str:
     return ", ".join(words)
 
 
-def verdict(c: Canary, metric: Obj, value: float) -> str | None:
-    """None if the value passes, else the event's text. Bounds pass."""
-    name = metric["name"]
-    found = bounds(metric)
-    legacy = float(metric.get("threshold") or 0)
-    if name == SUCCESS_RATE:
-        low, high = found if found else (legacy, None)
-        if low is not None and value < low:
-            return texts.halt(c, f"success rate {value:.2f}% < {go_float(float(low))}%")
-        if high is not None and value > high:
-            return texts.halt(c, f"success rate {value:.2f}% > {go_float(float(high))}%")
-        return None
-    if name == DURATION and not metric.get("query") and not metric.get("templateRef"):
-        low, high = found if found else (None, legacy)
-        milliseconds = int(value)
-        for bound, sign, bad in ((low, "<", lambda b: milliseconds < b), (high, ">", lambda b: milliseconds > b)):
-            if bound is not None and bad(int(bound)):
-                text = f"request duration {go_milliseconds(milliseconds)} {sign} {go_milliseconds(int(bound))}"
-                return texts.halt(c, text)
-        return None
-    low, high = found if found else (None, legacy)
+def success_rate_verdict(c: Canary, metric: Obj, value: float) -> str:
+    low, high = bounds(metric) or (float(metric.get("threshold") or 0), None)
+    why = _outside(value, low, high, lambda bound: f"{go_float(float(bound))}%")
+    return texts.halt(c, f"success rate {go_fixed(value)}% {why}") if why else ""
+
+
+def duration_verdict(c: Canary, metric: Obj, milliseconds: int) -> str:
+    """Thresholds count in whole milliseconds."""
+    low, high = bounds(metric) or (None, float(metric.get("threshold") or 0))
+    low, high = (None if bound is None else int(bound) for bound in (low, high))
+    why = _outside(milliseconds, low, high, lambda bound: go_milliseconds(int(bound)))
+    return texts.halt(c, f"request duration {go_milliseconds(milliseconds)} {why}") if why else ""
+
+
+def custom_verdict(c: Canary, metric: Obj, value: float) -> str:
+    """Inline queries and templates."""
+    low, high = bounds(metric) or (None, float(metric.get("threshold") or 0))
+    why = _outside(value, low, high, lambda bound: go_float(float(bound)))
+    return texts.halt(c, f"{metric['name']} {go_fixed(value)} {why}") if why else ""
+
+
+def _outside(value: float, low: float | None, high: float | None, told: Callable[[float], str]) -> str:
     if low is not None and value < low:
-        return texts.halt(c, f"{name} {value:.2f} < {go_float(float(low))}")
+        return f"< {told(low)}"
     if high is not None and value > high:
-        return texts.halt(c, f"{name} {value:.2f} > {go_float(float(high))}")
-    return None
+        return f"> {told(high)}"
+    return ""

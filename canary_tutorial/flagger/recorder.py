@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from canary_tutorial.flagger.status import FAILED, PROGRESSING
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)  # seconds; the defaults of Go's client
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Recorder:
@@ -21,11 +24,13 @@ class Recorder:
         who = ["name", "namespace"]
         self.total = Gauge("flagger_canary_total", "Number of Canaries", ["namespace"], registry=r)
         self._status = Gauge("flagger_canary_status", "0 running, 1 ended well or idle, 2 failed", who, registry=r)
-        self._weight = Gauge("flagger_canary_weight", "Share of requests in percent", ["workload", "namespace"], registry=r)
-        self._duration = Histogram("flagger_canary_duration_seconds", "Duration of an analysis", who, registry=r)
-        self._analysis = Gauge(
-            "flagger_canary_metric_analysis", "Last value of a metric", [*who, "metric"], registry=r
+        self._weight = Gauge(
+            "flagger_canary_weight", "Share of requests in percent", ["workload", "namespace"], registry=r
         )
+        self._duration = Histogram(
+            "flagger_canary_duration_seconds", "Duration of a tick's analysis", who, registry=r, buckets=BUCKETS
+        )
+        self._analysis = Gauge("flagger_canary_metric_analysis", "Last value of a metric", [*who, "metric"], registry=r)
         labels = [*who, "deployment_strategy", "analysis_status"]
         self._ended = {
             "success": Counter("flagger_canary_successes", "Canaries that succeeded", labels, registry=r),
@@ -43,8 +48,8 @@ class Recorder:
         self._duration.labels(target, namespace).observe(seconds)
 
     def analysis(self, target: str, namespace: str, metric: str, value: float) -> None:
-        """Durations are kept in seconds, whatever the query answers."""
-        self._analysis.labels(target, namespace, metric).set(value / 1000 if metric == "request-duration" else value)
+        """Success rates in percent, request durations in seconds."""
+        self._analysis.labels(target, namespace, metric).set(value)
 
     def ended(self, how: str, target: str, namespace: str, strategy: str, analysis_status: str) -> None:
         self._ended[how].labels(target, namespace, strategy, analysis_status).inc()

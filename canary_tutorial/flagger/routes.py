@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from canary_tutorial.flagger.effects import Refused
 from canary_tutorial.flagger.spec import Canary
 
 Obj = dict[str, Any]
@@ -69,12 +70,6 @@ def initial_spec(c: Canary) -> Obj:
     return spec | {"http": rules(c, Routes())}
 
 
-def delegation_error(c: Canary) -> str | None:
-    if c.service.get("delegation") and (c.service.get("hosts") or c.service.get("gateways")):
-        return "VirtualService cannot have hosts and gateways when delegation enabled"
-    return None
-
-
 def rules(c: Canary, routes: Routes, cookies: Cookies | None = None) -> list[Obj]:
     """`spec.http` for these weights."""
     if c.analysis.get("match"):
@@ -94,12 +89,10 @@ def rules(c: Canary, routes: Routes, cookies: Cookies | None = None) -> list[Obj
 
 
 def tcp_rules(c: Canary, routes: Routes) -> list[Obj]:
-    return [
-        {
-            "match": [{"port": int(c.service["port"])}],
-            "route": _weighted(c, routes.primary, routes.canary),
-        }
-    ]
+    """`spec.tcp` for these weights."""
+    ports = [{"port": int(match.get("port") or 0)} for match in c.service.get("match") or []]
+    rule: Obj = {"match": ports} if ports else {}
+    return [rule | {"route": _weighted(c, routes.primary, routes.canary)}]
 
 
 def _rule(c: Canary, route: list[Obj], match: Any) -> Obj:
@@ -107,7 +100,7 @@ def _rule(c: Canary, route: list[Obj], match: Any) -> Obj:
     rule["route"] = route
     for field in ("rewrite", "timeout", "retries", "corsPolicy", "headers"):
         if c.service.get(field):
-            rule[field] = json.loads(json.dumps(c.service[field]))
+            rule[field] = c.service[field]
     return rule
 
 
@@ -129,9 +122,8 @@ def _merged_matches(c: Canary, conditions: list[Obj] | None = None) -> list[Obj]
     own = c.service.get("match") or []
     if not own:
         return [dict(condition) for condition in conditions]
-    taken = ("headers", "sourceLabels")
     return [
-        {**{k: v for k, v in base.items() if k not in taken}, **{k: condition[k] for k in taken if condition.get(k)}}
+        {**base, **{field: condition[field] for field in ("headers", "sourceLabels") if condition.get(field)}}
         for condition in conditions
         for base in own
     ]
@@ -179,7 +171,11 @@ def build_cookie(cookie: str, affinity: Obj) -> str:
     for field, attribute in (("domain", "Domain"), ("path", "Path"), ("sameSite", "SameSite")):
         if affinity.get(field):
             parts.append(f"{attribute}={affinity[field]}")
-    parts += [name for field, name in (("httpOnly", "HttpOnly"), ("partitioned", "Partitioned"), ("secure", "Secure")) if affinity.get(field)]
+    parts += [
+        name
+        for field, name in (("httpOnly", "HttpOnly"), ("partitioned", "Partitioned"), ("secure", "Secure"))
+        if affinity.get(field)
+    ]
     return "; ".join(parts)
 
 
@@ -198,23 +194,19 @@ def _for_cookie(c: Canary, rule: Obj, cookie: str, primary: int, canary: int) ->
 
 
 def read(c: Canary, virtualservice: Obj) -> Routes:
-    """The weights in force; raises ValueError if both are 0 or absent."""
-    spec = virtualservice.get("spec") or {}
-    found: Obj | None = None
-    for rule in [*(spec.get("http") or []), *(spec.get("tcp") or [])]:
+    """The weights in force, from the last rule that names the canary; refused if both are 0 or absent."""
+    rules = (virtualservice.get("spec") or {}).get("tcp" if is_tcp(c) else "http") or []
+    found: Obj = {}
+    for rule in rules:
         if any(_host(each) == c.canary_service for each in rule.get("route") or []):
             found = rule
-    primary = canary = 0
-    for each in (found or {}).get("route") or []:
-        if _host(each) == c.primary_service:
-            primary = int(each.get("weight") or 0)
-        if _host(each) == c.canary_service:
-            canary = int(each.get("weight") or 0)
+    weights = {_host(each): int(each.get("weight") or 0) for each in found.get("route") or []}
+    primary, canary = weights.get(c.primary_service, 0), weights.get(c.canary_service, 0)
     if primary == 0 and canary == 0:
-        raise ValueError(
+        raise Refused(
             f"VirtualService {c.apex}.{c.namespace} does not contain routes for {c.primary_service} and {c.canary_service}"
         )
-    return Routes(primary, canary, bool(((found or {}).get("mirror") or {}).get("host")))
+    return Routes(primary, canary, bool((found.get("mirror") or {}).get("host")))
 
 
 def _host(destination: Obj) -> str:
@@ -224,65 +216,70 @@ def _host(destination: Obj) -> str:
 # -- reconciling
 
 
-def new_virtualservice(c: Canary, owner: Obj) -> Obj:
-    apex = c.service.get("apex") or {}
-    meta: Obj = {
-        "name": c.apex,
-        "namespace": c.namespace,
-        "annotations": {**(apex.get("annotations") or {}), **TOOLKIT},
-        "ownerReferences": [owner],
-    }
-    if apex.get("labels"):
-        meta["labels"] = dict(apex["labels"])
+def metadata(c: Canary, selector: str) -> tuple[Obj, Obj]:
+    """Labels and annotations. With `apex` set at all, the label that selects pods is there too, as on the apex Service."""
+    apex = c.service.get("apex")
+    labels = {**(apex.get("labels") or {}), selector: c.apex} if apex is not None else {}
+    return labels, {**((apex or {}).get("annotations") or {}), **TOOLKIT}
+
+
+def new_virtualservice(c: Canary, selector: str, owner: Obj) -> Obj:
+    labels, annotations = metadata(c, selector)
+    meta: Obj = {"name": c.apex, "namespace": c.namespace, "annotations": annotations, "ownerReferences": [owner]}
     return {
         "apiVersion": "networking.istio.io/v1beta1",
         "kind": "VirtualService",
-        "metadata": meta,
+        "metadata": meta | ({"labels": labels} if labels else {}),
         "spec": initial_spec(c),
     }
 
 
-def reconciled(c: Canary, current: Obj) -> Obj | None:
-    """The VirtualService put back to its initial spec, or None if it differs in nothing but weights and mirror."""
-    wanted = initial_spec(c)
-    apex = c.service.get("apex") or {}
-    labels = apex.get("labels") or {}
-    annotations = apex.get("annotations") or {}
-    meta = current["metadata"]
-    same_spec = _comparable(c, current.get("spec") or {}) == _comparable(c, wanted)
-    same_meta = labels.items() <= (meta.get("labels") or {}).items() and annotations.items() <= (
-        meta.get("annotations") or {}
-    ).items()
-    if same_spec and same_meta:
+def delegated(c: Canary, current: Obj) -> Obj | None:
+    """The VirtualService without hosts and gateways, as a delegate must be; None if it is one or need not be."""
+    spec = current.get("spec") or {}
+    if not c.service.get("delegation") or not (spec.get("hosts") or spec.get("gateways")):
         return None
-    updated = json.loads(json.dumps(current))
-    if labels:
-        updated["metadata"].setdefault("labels", {}).update(labels)
-    kept = updated["metadata"].setdefault("annotations", {})
-    kept.update(annotations)
-    if not same_spec:
-        if LAST_APPLIED not in kept:
-            kept[ORIGINAL] = json.dumps(current.get("spec") or {}, separators=(",", ":"))
-        updated["spec"] = wanted
-    return updated  # type: ignore[no-any-return]
+    return {**current, "spec": {**{k: v for k, v in spec.items() if k != "gateways"}, "hosts": []}}
+
+
+def reconciled(c: Canary, selector: str, current: Obj) -> Obj | None:
+    """The VirtualService put back to its initial spec, or None if it differs in nothing but weights and mirror.
+
+    Whatever else differs, be it a label, sends all requests back to the primary: a run begins its steps anew.
+    """
+    labels, annotations = metadata(c, selector)
+    have = current["metadata"].get("annotations") or {}
+    annotations |= {key: have[key] for key in (LAST_APPLIED, ORIGINAL) if key in have}
+    spec, wanted = current.get("spec") or {}, initial_spec(c)
+    same_spec = _comparable(c, spec) == _comparable(c, wanted)
+    if same_spec and labels == (current["metadata"].get("labels") or {}) and annotations == have:
+        return None
+    if not same_spec and LAST_APPLIED not in annotations:
+        annotations[ORIGINAL] = json.dumps(spec, separators=(",", ":"))
+    return {
+        **current,
+        "metadata": {**current["metadata"], "labels": labels, "annotations": annotations},
+        "spec": wanted,
+    }
 
 
 def _comparable(c: Canary, spec: Obj) -> Obj:
     """A spec without what a release changes in it."""
-    copy = json.loads(json.dumps(spec))
     affinity = c.analysis.get("sessionAffinity")
-    names = [affinity.get("cookieName"), affinity.get("primaryCookieName")] if affinity else []
-    http = [rule for rule in copy.get("http") or [] if not _is_cookie_rule(rule, [n for n in names if n])]
-    for rule in [*http, *(copy.get("tcp") or [])]:
-        rule.pop("mirror", None)
-        rule.pop("mirrorPercentage", None)
-        for each in rule.get("route") or []:
-            each.pop("weight", None)
-            if affinity:
-                each.pop("headers", None)
-    if "http" in copy:
-        copy["http"] = http
-    return {key: value for key, value in copy.items() if value not in ([], {}, None)}
+    names = (
+        [name for name in (affinity.get("cookieName"), affinity.get("primaryCookieName")) if name] if affinity else []
+    )
+    free = ("weight", "headers") if affinity else ("weight",)
+    http = [_fixed(rule, free) for rule in spec.get("http") or [] if not (names and _is_cookie_rule(rule, names))]
+    tcp = [_fixed(rule, free) for rule in spec.get("tcp") or []]
+    rest = {key: value for key, value in spec.items() if key not in ("http", "tcp") and value not in ([], {}, None)}
+    return rest | {"http": http, "tcp": tcp}
+
+
+def _fixed(rule: Obj, free: tuple[str, ...]) -> Obj:
+    fixed = {key: value for key, value in rule.items() if key not in ("mirror", "mirrorPercentage", "route")}
+    fixed["route"] = [{k: v for k, v in each.items() if k not in free} for each in rule.get("route") or []]
+    return fixed
 
 
 def _is_cookie_rule(rule: Obj, names: list[str]) -> bool:

@@ -22,6 +22,18 @@ def go_duration(text: str) -> float | None:
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What the controller's flags say."""
+
+    provider: str = "istio"
+    selector_labels: tuple[str, ...] = ("app", "name", "app.kubernetes.io/name")
+    include_label_prefix: tuple[str, ...] = ()
+    config_tracking: bool = True
+    least_interval: float = 10.0
+    no_cross_namespace_refs: bool = False
+
+
+@dataclass(frozen=True)
 class Canary:
     """A view on the object; nothing is copied."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from datetime import datetime
 from typing import Any
 
@@ -36,11 +37,9 @@ def timestamp(moment: datetime) -> str:
 
 
 def revision_hash(template: Any) -> str:
-    """A short name for a pod template: FNV-32a of its canonical JSON, in Flagger's alphabet."""
-    value = 2166136261
-    for byte in json.dumps(template, sort_keys=True, separators=(",", ":")).encode():
-        value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
-    return str(value).translate(ALPHABET)
+    """A short name for a pod template: a CRC-32 of its canonical JSON, in Flagger's alphabet (its own hash is FNV-32a)."""
+    canonical = json.dumps(template, sort_keys=True, separators=(",", ":"))
+    return str(zlib.crc32(canonical.encode())).translate(ALPHABET)
 
 
 def has_changed(status: Obj, new_hash: str) -> bool:
@@ -57,7 +56,7 @@ def with_fields(status: Obj, fields: Obj, kind: str, now: datetime) -> Obj:
     written["lastTransitionTime"] = timestamp(now)
     if written.get("phase") and "phase" in fields:
         written["conditions"] = conditions(status.get("conditions"), written["phase"], kind, now)
-    return {key: value for key, value in written.items() if value is not None}
+    return {key: value for key, value in written.items() if value not in (None, "")}
 
 
 def conditions(current: list[Obj] | None, phase: str, kind: str, now: datetime) -> list[Obj]:

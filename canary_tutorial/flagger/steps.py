@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from canary_tutorial.flagger import analysis, objects, texts, writing
+from canary_tutorial.flagger import analysis, objects, targets, texts, writing
 from canary_tutorial.flagger.effects import Alert, Emit, Gauge, Log, Refused, Rules, TickEnds
 from canary_tutorial.flagger.routes import Routes
-from canary_tutorial.flagger.spec import Canary
+from canary_tutorial.flagger.spec import Canary, Settings
 from canary_tutorial.flagger.status import FAILED, FINALISING, PROMOTING, SUCCEEDED
-
-if TYPE_CHECKING:
-    from canary_tutorial.flagger.rules import Settings
-
-Label = tuple[str, str]
+from canary_tutorial.flagger.targets import Label
 
 
 def weighted(c: Canary, now: Routes, label: Label, settings: Settings) -> Rules:
@@ -57,8 +51,8 @@ def blue_green(c: Canary, now: Routes, label: Label, settings: Settings) -> Rule
         if c.mirror and not now.mirrored:
             try:
                 yield from objects.set_routes(c, 100, 0, mirrored=True)
-            except TickEnds as why:
-                yield Emit(c.obj, "Warning", str(why), level="error")
+            except (TickEnds, Refused) as why:
+                yield Emit(c.obj, "Warning", str(why))
             yield Log("info", "Start traffic mirroring")
         yield from writing.fields(c, {"iterations": c.done_iterations + 1})
         yield Emit(c.obj, "Normal", texts.iteration(c, c.done_iterations + 1))
@@ -81,11 +75,11 @@ def promote(c: Canary, label: Label, settings: Settings) -> Rules:
 
 def copy_to_primary(c: Canary, label: Label, settings: Settings) -> Rules:
     yield Emit(c.obj, "Normal", texts.copying(c))
-    yield from objects.promote(c, label, settings)
+    yield from targets.promote(c, label, settings)
     yield from writing.phase(c, PROMOTING)
 
 
-def shift_to_primary(c: Canary, now: Routes, settings: Settings) -> Rules:
+def shift_to_primary(c: Canary, now: Routes) -> Rules:
     """Promoting: once the primary runs the new version, requests go back to it, at once or in steps."""
     yield from objects.sync_autoscaler(c)
     step = int(c.analysis.get("stepWeightPromotion") or 0)
@@ -107,7 +101,7 @@ def shift_to_primary(c: Canary, now: Routes, settings: Settings) -> Rules:
 
 def finish(c: Canary) -> Rules:
     """Finalising: the target goes back to sleep."""
-    yield from objects.scale_to_zero(c)
+    yield from targets.scale_to_zero(c)
     yield from writing.phase(c, SUCCEEDED)
     yield Gauge("status", {"phase": SUCCEEDED})
     yield Gauge("success", {"strategy": c.strategy, "analysis_status": "completed"})
@@ -121,9 +115,9 @@ def skip(c: Canary, label: Label, settings: Settings) -> Rules:
     yield from objects.set_routes(c, 100, 0)
     yield Gauge("weight", {"primary": 100, "canary": 0})
     yield Emit(c.obj, "Normal", texts.copying(c))
-    yield from objects.promote(c, label, settings)
+    yield from targets.promote(c, label, settings)
     yield from objects.sync_autoscaler(c)
-    yield from objects.scale_to_zero(c)
+    yield from targets.scale_to_zero(c)
     yield from writing.phase(c, SUCCEEDED)
     yield Gauge("status", {"phase": SUCCEEDED})
     yield Gauge("success", {"strategy": c.strategy, "analysis_status": "skipped"})
@@ -133,7 +127,7 @@ def skip(c: Canary, label: Label, settings: Settings) -> Rules:
 
 
 def rollback(c: Canary, settings: Settings) -> Rules:
-    """Everybody back to the primary, the target to zero."""
+    """Everybody back to the primary, the target to zero. A missed deadline shows no "Rolling back" event."""
     if c.failed_checks >= c.threshold:
         yield Emit(c.obj, "Warning", texts.threshold_reached(c, c.failed_checks))
         why = f"Failed checks threshold reached {c.failed_checks}"
@@ -141,15 +135,8 @@ def rollback(c: Canary, settings: Settings) -> Rules:
     yield from objects.set_routes(c, 100, 0)
     yield Gauge("weight", {"primary": 100, "canary": 0})
     yield Emit(c.obj, "Warning", texts.failed(c), phase=FAILED)
-    try:
-        yield from objects.scale_to_zero(c)
-    except Refused as refused:
-        raise TickEnds(refused.message) from refused
-    c = yield from writing.sync(c, FAILED, settings)
-    yield Gauge("status", {"phase": FAILED})
-    yield Gauge("failure", {"strategy": c.strategy, "analysis_status": "completed"})
-    yield Alert(c.obj, f"Canary analysis failed, {c.kind} scaled to zero.", "error", metadata=False)
-    yield from analysis.post_rollout(c, FAILED)
+    yield from targets.scale_to_zero(c)
+    yield from _failed(c, settings, weight=0)
 
 
 def failed_promotion(c: Canary, settings: Settings, why: str) -> Rules:
@@ -157,8 +144,15 @@ def failed_promotion(c: Canary, settings: Settings, why: str) -> Rules:
     yield Emit(c.obj, "Warning", texts.promotion_failed(c, why))
     yield from objects.set_routes(c, 0, 100)
     yield Gauge("weight", {"primary": 0, "canary": 100})
-    c = yield from writing.sync(c, FAILED, settings, weight=100)
+    yield Alert(c.obj, f"Promotion failed, primary not ready: {why}", "error", metadata=False)
+    yield from _failed(c, settings, weight=100)
+
+
+def _failed(c: Canary, settings: Settings, weight: int) -> Rules:
+    """The run ends: failedChecks is 0 again, the counter of failures rises, hooks hear of it."""
+    written = yield from writing.synced_or_logged(c, FAILED, settings, weight)
+    if written is None:
+        return
     yield Gauge("status", {"phase": FAILED})
     yield Gauge("failure", {"strategy": c.strategy, "analysis_status": "completed"})
-    yield Alert(c.obj, f"Promotion failed, primary not ready: {why}", "error", metadata=False)
     yield from analysis.post_rollout(c, FAILED)

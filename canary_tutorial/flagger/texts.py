@@ -84,6 +84,10 @@ def promotion_failed(c: Canary, why: str) -> str:
     return f"Promotion of {_target(c)} failed, primary not ready: {why}"
 
 
+def canary_not_scaled_down(c: Canary) -> str:
+    return f"scaling down canary {c.kind} {_target(c)} failed"
+
+
 def terminating(c: Canary) -> str:
     return f"Terminating canary {_canary(c)}"
 

@@ -36,7 +36,7 @@ class Tick:
     def saw(self, effect: Any, answer: Any) -> None:
         record = self._record
         match effect:
-            case (Get("Canary") | WriteStatus()) if answer:
+            case Get("Canary") | WriteStatus() if answer:
                 self._canary = Canary(answer)
                 record["phase"], record["failedChecks"] = self._canary.phase, self._canary.failed_checks
             case Get("VirtualService") | Update("VirtualService") if answer and self._canary:
@@ -45,7 +45,7 @@ class Tick:
                 except ValueError:
                     return
                 record.update(primary=routes.primary, canary_weight=routes.canary, mirrored=routes.mirrored)
-            case Checked(metric, query, interval, value, threshold, verdict):
+            case Checked(metric, query, interval, value, threshold, verdict, _):
                 fields = ("metric", "query", "interval", "value", "threshold", "verdict")
                 values = (metric, query, interval, value, threshold, verdict)
                 record["checks"].append(dict(zip(fields, values, strict=True)))

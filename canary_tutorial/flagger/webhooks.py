@@ -44,43 +44,50 @@ def timeout_of(hook: Obj) -> float | None:
 
 
 async def call(clients: Clients, hook: Obj, body: Obj) -> str | None:
-    """None if the hook says yes, else the text that events show."""
+    """None if the hook says yes, else the text that events show. The timeout is for all attempts together."""
     timeout = timeout_of(hook)
     if timeout is None:
         return f'time: invalid duration "{hook["timeout"]}"'
-    url, retries = hook["url"], int(hook.get("retries") or 0)
-    http = clients.for_hook(hook)
-    for attempt in range(retries + 1):
-        last = attempt == retries
-        try:
-            answer = await http.post(url, content=json.dumps(body), headers={"Content-Type": "application/json"}, timeout=timeout)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            if last:
-                return f'POST {url} giving up after {attempt + 1} attempt(s): Post "{url}": {_why(error, url)}'
-        else:
-            if answer.status_code in GOOD:
-                return None
-            again = answer.status_code == 429 or (answer.status_code >= 500 and answer.status_code != 501)
-            if not again:
-                return answer.text
-            if last:
-                return f"POST {url} giving up after {attempt + 1} attempt(s)"
-        await asyncio.sleep(min(30.0, 2.0**attempt))
-    raise AssertionError("the last attempt returns")
+    url, began = hook["url"], f"POST {hook['url']} giving up after"
+    attempt = 0
+    try:
+        async with asyncio.timeout(timeout):
+            for attempt in range(1, int(hook.get("retries") or 0) + 2):
+                if attempt > 1:
+                    await asyncio.sleep(min(30.0, 2.0 ** (attempt - 2)))
+                done, error = await _attempt(clients.for_hook(hook), url, body)
+                if done:
+                    return error
+    except TimeoutError:
+        error = f'Post "{url}": context deadline exceeded'
+    return f"{began} {attempt} attempt(s){': ' if error else ''}{error or ''}"
+
+
+async def _attempt(http: httpx2.AsyncClient, url: str, body: Obj) -> tuple[bool, str | None]:
+    """(whether that is the answer, why not). An answer to be tried again keeps its body to itself."""
+    try:
+        answer = await http.post(url, content=json.dumps(body), headers={"Content-Type": "application/json"})
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        return False, f'Post "{url}": {_why(error, url)}'
+    if answer.status_code in GOOD:
+        return True, None
+    if answer.status_code == 429 or (answer.status_code >= 500 and answer.status_code != 501):
+        return False, None
+    return True, answer.text
 
 
 class Clients:
     """HTTP clients for hooks, with and without certificate checks. Names resolve by the environment's proxy."""
 
     def __init__(self) -> None:
-        self.checked = httpx2.AsyncClient(follow_redirects=True)
+        self.checked = httpx2.AsyncClient(follow_redirects=True, timeout=None)
         self._unchecked: httpx2.AsyncClient | None = None
 
     def for_hook(self, hook: Obj) -> httpx2.AsyncClient:
         if not hook.get("disableTLS"):
             return self.checked
         if self._unchecked is None:
-            self._unchecked = httpx2.AsyncClient(verify=False, follow_redirects=True)
+            self._unchecked = httpx2.AsyncClient(verify=False, follow_redirects=True, timeout=None)
         return self._unchecked
 
     async def close(self) -> None:
@@ -90,8 +97,7 @@ class Clients:
 
 
 def _why(error: Exception, url: str) -> str:
-    if isinstance(error, httpx2.TimeoutException):
-        return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-    if "refused" in str(error).lower() or "connection attempts failed" in str(error).lower():
+    text = str(error).lower()
+    if "refused" in text or "connection attempts failed" in text:
         return f"dial tcp {httpx2.URL(url).netloc.decode()}: connect: connection refused"
     return str(error) or type(error).__name__

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+from canary_tutorial.flagger.effects import Refused
 from canary_tutorial.flagger.routes import TOOLKIT
 from canary_tutorial.flagger.spec import Canary
 
 Obj = dict[str, Any]
+ROLLOUT = ("progressDeadlineSeconds", "minReadySeconds", "revisionHistoryLimit", "strategy")
+SCALING = ("minReplicas", "maxReplicas", "metrics", "behavior")
 
 
 def copy(value: Any) -> Any:
@@ -26,24 +30,27 @@ def owner_reference(c: Canary) -> Obj:
     }
 
 
-def is_owned(c: Canary, obj: Obj) -> bool:
-    uid = c.obj["metadata"].get("uid")
-    return any(ref.get("controller") and ref.get("uid") == uid for ref in obj["metadata"].get("ownerReferences") or [])
+def owning_canary(obj: Obj) -> str | None:
+    """The name of the Canary that controls the object, if one does."""
+    for reference in obj["metadata"].get("ownerReferences") or []:
+        if reference.get("controller") and reference.get("kind") == "Canary":
+            return str(reference["name"])
+    return None
 
 
-def selector_label(c: Canary, target: Obj, allowed: list[str]) -> tuple[str, str]:
-    """The label that tells primary from canary, and its value; raises ValueError if the target has none."""
+def selector_label(c: Canary, target: Obj, allowed: Sequence[str]) -> tuple[str, str]:
+    """The label that tells primary from canary, and its value; refused if the target selects by none of `allowed`."""
     labels = (target["spec"].get("selector") or {}).get("matchLabels") or {}
     for label in allowed:
         if label in labels:
             return label, str(labels[label])
-    raise ValueError(
+    raise Refused(
         f"getSelectorLabel failed: deployment {c.target}.{c.namespace} spec.selector.matchLabels must contain one of "
         f"[{' '.join(allowed)}]"
     )
 
 
-def included(values: Obj | None, prefixes: list[str]) -> Obj:
+def included(values: Obj | None, prefixes: Sequence[str]) -> Obj:
     """Labels or annotations that a primary inherits."""
     return {
         key: value
@@ -55,7 +62,9 @@ def included(values: Obj | None, prefixes: list[str]) -> Obj:
 # -- the primary
 
 
-def new_primary(c: Canary, target: Obj, label: tuple[str, str], prefixes: list[str], flagger_id: str, configs: set[str]) -> Obj:
+def new_primary(
+    c: Canary, target: Obj, label: tuple[str, str], prefixes: Sequence[str], flagger_id: str, configs: set[str]
+) -> Obj:
     """`<target>-primary`, as it is made the first time."""
     name, value = label
     meta = target["metadata"]
@@ -80,24 +89,33 @@ def new_primary(c: Canary, target: Obj, label: tuple[str, str], prefixes: list[s
 
 
 def promoted_primary(
-    c: Canary, primary: Obj, target: Obj, label: tuple[str, str], prefixes: list[str], flagger_id: str, configs: set[str]
+    c: Canary,
+    primary: Obj,
+    target: Obj,
+    label: tuple[str, str],
+    prefixes: Sequence[str],
+    flagger_id: str,
+    configs: set[str],
 ) -> Obj:
-    """The primary with the target's pods; a new flagger-id makes it roll even if nothing else changed."""
-    updated = copy(primary)
-    name, value = label
-    updated["spec"].update(_rollout_settings(target))
+    """The primary with the target's pods; a new flagger-id makes it roll even if nothing else changed.
+
+    Its own labels and annotations are replaced by the target's with an included prefix: by default there are none.
+    """
+    spec = {k: v for k, v in primary["spec"].items() if k not in ROLLOUT} | _rollout_settings(target)
     if not c.spec.get("autoscalerRef"):
-        updated["spec"]["replicas"] = target["spec"].get("replicas")
-    updated["spec"]["template"] = _primary_template(c, target, label, flagger_id, configs)
-    meta = target["metadata"]
-    updated["metadata"]["annotations"] = included(meta.get("annotations"), prefixes)
-    updated["metadata"]["labels"] = {**included(meta.get("labels"), prefixes), name: f"{value}-primary"}
-    return updated  # type: ignore[no-any-return]
+        spec["replicas"] = target["spec"].get("replicas", 1)
+    made = _primary_template(c, target, label, flagger_id, configs)
+    kept = (primary["spec"]["template"].get("metadata") or {}) | made["metadata"]
+    own = {field: included(target["metadata"].get(field), prefixes) for field in ("labels", "annotations")}
+    return {
+        **primary,
+        "metadata": {**primary["metadata"], **own},
+        "spec": {**spec, "template": {"metadata": kept, "spec": made["spec"]}},
+    }
 
 
 def _rollout_settings(target: Obj) -> Obj:
-    fields = ("progressDeadlineSeconds", "minReadySeconds", "revisionHistoryLimit", "strategy")
-    return {field: copy(target["spec"][field]) for field in fields if field in target["spec"]}
+    return {field: copy(target["spec"][field]) for field in ROLLOUT if field in target["spec"]}
 
 
 def _primary_template(c: Canary, target: Obj, label: tuple[str, str], flagger_id: str, configs: set[str]) -> Obj:
@@ -184,7 +202,7 @@ def rename_configs(spec: Obj, configs: set[str]) -> None:
             rename("secret", entry.get("secretRef"))
 
 
-def config_copy(c: Canary, obj: Obj, prefixes: list[str]) -> Obj:
+def config_copy(c: Canary, obj: Obj, prefixes: Sequence[str]) -> Obj:
     """`<name>-primary` of a ConfigMap or Secret."""
     meta = obj["metadata"]
     others = [{**ref, "controller": False} for ref in meta.get("ownerReferences") or []]
@@ -197,9 +215,9 @@ def config_copy(c: Canary, obj: Obj, prefixes: list[str]) -> Obj:
             "labels": included(meta.get("labels"), prefixes),
             "ownerReferences": [*others, owner_reference(c)],
         },
-        "data": copy(obj.get("data") or {}),
     }
-    return made | ({"type": obj["type"]} if obj["kind"] == "Secret" and obj.get("type") else {})
+    fields = ("data", "type") if obj["kind"] == "Secret" else ("data",)
+    return made | {field: obj[field] for field in fields if field in obj}
 
 
 # -- Services and DestinationRules
@@ -212,7 +230,7 @@ def ports(c: Canary, target: Obj) -> list[Obj]:
         "name": service.get("portName") or "http",
         "protocol": "TCP",
         "port": port,
-        "targetPort": service.get("targetPort") or port,
+        "targetPort": port if service.get("targetPort") in (None, 0, "", "0") else service["targetPort"],
     }
     if service.get("appProtocol"):
         main["appProtocol"] = service["appProtocol"]
@@ -236,9 +254,9 @@ def _discovered(target: Obj, main: int | str) -> list[Obj]:
     return found
 
 
-def service(c: Canary, name: str, label: str, selects: str, metadata: Obj | None, wanted_ports: list[Obj]) -> Obj:
-    """One of the three Services, as it is made the first time."""
-    metadata = metadata or {}
+def service(c: Canary, name: str, label: str, selects: str, role: str, wanted_ports: list[Obj]) -> Obj:
+    """The Service of a role (apex, primary, canary), as it is made the first time."""
+    own = c.service.get(role) or {}
     spec: Obj = {"type": "ClusterIP", "selector": {label: selects}, "ports": wanted_ports}
     if c.service.get("headless"):
         spec["clusterIP"] = "None"
@@ -250,8 +268,8 @@ def service(c: Canary, name: str, label: str, selects: str, metadata: Obj | None
         "metadata": {
             "name": name,
             "namespace": c.namespace,
-            "labels": {**(metadata.get("labels") or {}), label: name},
-            "annotations": {**(metadata.get("annotations") or {}), **TOOLKIT},
+            "labels": {**(own.get("labels") or {}), label: name},
+            "annotations": {**(own.get("annotations") or {}), **TOOLKIT},
             "ownerReferences": [owner_reference(c)],
         },
         "spec": spec,
@@ -259,40 +277,47 @@ def service(c: Canary, name: str, label: str, selects: str, metadata: Obj | None
 
 
 def reconciled_service(c: Canary, current: Obj, wanted: Obj) -> Obj | None:
-    """The Service put right, or None. Metadata is only managed on Services that this Canary owns."""
-    spec = current["spec"]
-    ports_differ = _by_number(spec.get("ports")) != _by_number(wanted["spec"]["ports"])
-    selector_differs = (spec.get("selector") or {}) != wanted["spec"]["selector"]
-    updated = copy(current)
-    meta_differs = False
-    if is_owned(c, current):
-        unmanaged = c.service.get("unmanagedMetadata") or {}
-        for field in ("labels", "annotations"):
-            free = set(unmanaged.get(field) or [])
-            have = current["metadata"].get(field) or {}
-            kept = {key: have[key] for key in free if key in have}
-            new = {**{k: v for k, v in wanted["metadata"][field].items() if k not in free}, **kept}
-            if new != have:
-                updated["metadata"][field] = new
-                meta_differs = True
-    elif ports_differ or selector_differs:
-        updated["metadata"]["annotations"] = {**(updated["metadata"].get("annotations") or {}), **TOOLKIT}
-    if not (ports_differ or selector_differs or meta_differs):
+    """The Service put right, or None. Labels and annotations are only managed on Services that this Canary owns."""
+    spec, meta = current["spec"], current["metadata"]
+    given = {port.get("name"): port["nodePort"] for port in spec.get("ports") or [] if port.get("nodePort")}
+    ports = [
+        {**port, "nodePort": given[port["name"]]} if port["name"] in given else port for port in wanted["spec"]["ports"]
+    ]
+    selector = wanted["spec"]["selector"]
+    changed: Obj = {}
+    if _by_number(ports) != _by_number(spec.get("ports")) or selector != (spec.get("selector") or {}):
+        changed["spec"] = {**spec, "ports": ports, "selector": selector}
+    managed = {}
+    if owning_canary(current) == c.name:
+        managed = {field: _managed(c, meta.get(field) or {}, wanted["metadata"][field], field) for field in MANAGED}
+        managed = {field: values for field, values in managed.items() if values != (meta.get(field) or {})}
+    if not (changed or managed):
         return None
-    if ports_differ:
-        given = {int(port["port"]): port.get("nodePort") for port in spec.get("ports") or []}
-        updated["spec"]["ports"] = [
-            {**port, "nodePort": given[port["port"]]} if given.get(port["port"]) else port
-            for port in wanted["spec"]["ports"]
-        ]
-    updated["spec"]["selector"] = wanted["spec"]["selector"]
-    return updated  # type: ignore[no-any-return]
+    annotations = {**(managed.get("annotations") or meta.get("annotations") or {}), **TOOLKIT}
+    return {**current, **changed, "metadata": {**meta, **managed, "annotations": annotations}}
+
+
+MANAGED = ("labels", "annotations")
+
+
+def _managed(c: Canary, have: Obj, wanted: Obj, field: str) -> Obj:
+    """The wanted labels or annotations, and those of the present ones that the Canary calls unmanaged."""
+    free = set((c.service.get("unmanagedMetadata") or {}).get(field) or [])
+    return {**wanted, **{key: have[key] for key in free if key in have}}
 
 
 def _by_number(listed: list[Obj] | None) -> list[tuple[Any, ...]]:
-    fields = ("port", "name", "protocol", "targetPort", "appProtocol")
-    rows = [tuple(str(port.get(field) or "") for field in fields) for port in listed or []]
-    return sorted(rows, key=lambda row: int(row[0]))
+    return sorted(
+        (
+            int(port["port"]),
+            port.get("name") or "",
+            port.get("protocol") or "TCP",
+            str(port.get("targetPort")),
+            port.get("appProtocol") or "",
+            port.get("nodePort") or 0,
+        )
+        for port in listed or []
+    )
 
 
 def destinationrule(c: Canary, host: str) -> Obj:
@@ -311,22 +336,29 @@ def destinationrule(c: Canary, host: str) -> Obj:
 
 
 def primary_autoscaler(c: Canary, autoscaler: Obj) -> Obj:
-    spec = copy(autoscaler["spec"])
-    spec["scaleTargetRef"]["name"] = c.primary
-    limits = (c.spec["autoscalerRef"].get("primaryScalerReplicas")) or {}
-    spec.update({field: limits[field] for field in ("minReplicas", "maxReplicas") if limits.get(field) is not None})
-    fields = ("scaleTargetRef", "minReplicas", "maxReplicas", "metrics", "behavior")
+    limits = c.spec["autoscalerRef"].get("primaryScalerReplicas") or {}
+    spec = {field: autoscaler["spec"][field] for field in SCALING if field in autoscaler["spec"]}
+    spec |= {field: int(limits[field]) for field in ("minReplicas", "maxReplicas") if limits.get(field) is not None}
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
         "metadata": {
             "name": f"{autoscaler['metadata']['name']}-primary",
             "namespace": c.namespace,
-            "labels": copy(autoscaler["metadata"].get("labels") or {}),
+            "labels": dict(autoscaler["metadata"].get("labels") or {}),
             "ownerReferences": [owner_reference(c)],
         },
-        "spec": {field: spec[field] for field in fields if field in spec},
+        "spec": {"scaleTargetRef": {**autoscaler["spec"]["scaleTargetRef"], "name": c.primary}, **spec},
     }
+
+
+def autoscaler_differs(target: Obj, primary: Obj, wanted: Obj) -> bool:
+    """Whether the primary's autoscaler is written again: also for labels and annotations, which the write leaves alone."""
+    if any(primary["spec"].get(field) != wanted["spec"].get(field) for field in ("metrics", "behavior", "maxReplicas")):
+        return True
+    if primary["spec"].get("minReplicas", 1) != wanted["spec"].get("minReplicas", 1):
+        return True
+    return any((target["metadata"].get(f) or {}) != (primary["metadata"].get(f) or {}) for f in MANAGED)
 
 
 def replicas_from_zero(c: Canary, target: Obj, primary: Obj | None, autoscaler: Obj | None) -> int:
@@ -335,6 +367,5 @@ def replicas_from_zero(c: Canary, target: Obj, primary: Obj | None, autoscaler: 
     if own > 0:
         return own
     if c.spec.get("autoscalerRef"):
-        least = int(((autoscaler or {}).get("spec") or {}).get("minReplicas") or 1)
-        return max(1, least)
+        return max(1, int(((autoscaler or {}).get("spec") or {}).get("minReplicas") or 1))
     return int(((primary or {}).get("spec") or {}).get("replicas") or 0) or 1

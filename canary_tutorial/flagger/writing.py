@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from canary_tutorial.flagger import objects
-from canary_tutorial.flagger.effects import Get, Refused, Rules, TickEnds, WriteStatus
-from canary_tutorial.flagger.spec import Canary
+from canary_tutorial.flagger import configs, objects, targets
+from canary_tutorial.flagger.effects import Explained, Log, Obj, Refused, Rules, TickEnds, WriteStatus
+from canary_tutorial.flagger.spec import Canary, Settings
 from canary_tutorial.flagger.status import fields_of_phase, fields_of_sync, revision_hash
-
-if TYPE_CHECKING:
-    from canary_tutorial.flagger.rules import Settings
 
 
 def sync(c: Canary, phase: str, settings: Settings, *, weight: int = 0, keep: bool = False) -> Rules:
     """Write the run's numbers and the revision that the target shows now. `keep` leaves the numbers as they are."""
-    try:
-        target = yield Get("Deployment", c.target, c.namespace)
-    except Refused as refused:
-        raise TickEnds(f"deployment {c.target}.{c.namespace} get query error: {refused.message}") from refused
-    configs = yield from objects.tracked_configs(c, target, settings)
-    applied = revision_hash(target["spec"]["template"])
-    fields = fields_of_sync(phase, applied, configs, weight)
+    target = yield from targets.target(c)
+    with Explained("GetConfigRefs failed: GetTargetConfigs failed"):
+        tracked = yield from configs.checksums(c, target, settings)
+    changed = fields_of_sync(phase, revision_hash(target["spec"]["template"]), tracked, weight)
     if keep:
-        numbers = {"canaryWeight": "canaryWeight", "failedChecks": "failedChecks", "iterations": "iterations"}
-        fields.update({name: int(c.status.get(name) or 0) for name in numbers})
-    return (yield from write(c, fields | objects.cookie_fields(c)))
+        changed |= {name: int(c.status.get(name) or 0) for name in ("canaryWeight", "failedChecks", "iterations")}
+    return (yield from write(c, changed))
+
+
+def synced_or_logged(c: Canary, phase: str, settings: Settings, weight: int = 0) -> Rules:
+    """As `sync`; a failure only shows in the log. -> the Canary written, or None."""
+    try:
+        return (yield from sync(c, phase, settings, weight=weight))
+    except (TickEnds, Refused) as why:
+        yield Log("error", str(why))
+        return None
 
 
 def phase(c: Canary, to: str) -> Rules:
-    return (yield from write(c, fields_of_phase(to, c.status, c.iterations) | objects.cookie_fields(c)))
+    return (yield from write(c, fields_of_phase(to, c.status, c.iterations)))
 
 
-def fields(c: Canary, changed: dict[str, Any]) -> Rules:
-    return (yield from write(c, changed | objects.cookie_fields(c)))
+def fields(c: Canary, changed: Obj) -> Rules:
+    return (yield from write(c, changed))
 
 
-def write(c: Canary, changed: dict[str, Any]) -> Rules:
-    written = yield WriteStatus(c.name, c.namespace, changed)
-    return Canary(written)
+def write(c: Canary, changed: Obj) -> Rules:
+    """-> the Canary as it was written."""
+    with Explained(f"failed after retries: updating canary {c.name}.{c.namespace} status failed"):
+        return Canary((yield WriteStatus(c.name, c.namespace, changed | objects.cookie_fields(c))))

@@ -1,0 +1,115 @@
+"""The target Deployment and its primary: made, promoted, scaled, looked at. Rules only; `workloads` says how they look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from canary_tutorial.flagger import configs, texts, workloads
+from canary_tutorial.flagger.effects import Create, Explained, Get, Log, Now, Obj, Patch, Random, Refused, Rules, Update
+from canary_tutorial.flagger.readiness import NotReady, deployment_readiness
+from canary_tutorial.flagger.spec import Canary, Settings
+from canary_tutorial.flagger.status import has_changed as is_new_revision
+from canary_tutorial.flagger.status import revision_hash
+
+Label = tuple[str, str]  # the selector label that tells primary from canary, and the target's value of it
+
+
+def find(kind: str, name: str, namespace: str) -> Rules:
+    """The object, or None if there is none."""
+    try:
+        return (yield Get(kind, name, namespace))
+    except Refused as refused:
+        if refused.missing:
+            return None
+        raise
+
+
+def deployment(c: Canary, name: str) -> Rules:
+    with Explained(f"deployment {name}.{c.namespace} get query error"):
+        return (yield Get("Deployment", name, c.namespace))
+
+
+def target(c: Canary) -> Rules:
+    return (yield from deployment(c, c.target))
+
+
+def has_changed(c: Canary, settings: Settings) -> Rules:
+    """Whether the target's pod template, or a config that it names, is a new revision for this status."""
+    found = yield from target(c)
+    if is_new_revision(c.status, revision_hash(found["spec"]["template"])):
+        return True
+    with Explained("GetTargetConfigs failed"):
+        return (yield from configs.have_changed(c, found, settings))
+
+
+# -- the primary
+
+
+def create_primary(c: Canary, found: Obj, label: Label, settings: Settings) -> Rules:
+    """Make the primary if there is none; an existing one is only rewritten by a promotion."""
+    with Explained("createPrimaryDeployment failed"):
+        if (yield from find("Deployment", c.primary, c.namespace)) is not None:
+            return
+        copies = yield from configs.copy_to_primary(c, found, settings)
+        flagger_id = yield Random()
+        wanted = workloads.new_primary(c, found, label, settings.include_label_prefix, flagger_id, copies)
+        with Explained(f"creating deployment {c.primary}.{c.namespace} failed"):
+            yield Create("Deployment", wanted)
+    yield Log("info", f"Deployment {c.primary}.{c.namespace} created")
+
+
+def promote(c: Canary, label: Label, settings: Settings) -> Rules:
+    """Copy the target's pod template, and the configs that it names, onto the primary."""
+    found = yield from target(c)
+    primary = yield from deployment(c, c.primary)
+    copies = yield from configs.copy_to_primary(c, found, settings)
+    flagger_id = yield Random()
+    updated = workloads.promoted_primary(c, primary, found, label, settings.include_label_prefix, flagger_id, copies)
+    with Explained(f"updating deployment {c.primary}.{c.namespace} template spec failed"):
+        yield Update("Deployment", updated)
+
+
+# -- readiness; None is ready
+
+
+def primary_readiness(c: Canary) -> Rules:
+    return (yield from _readiness(c, c.primary, "primary", texts.primary_not_ready))
+
+
+def target_readiness(c: Canary) -> Rules:
+    return (yield from _readiness(c, c.target, "canary", texts.target_not_ready))
+
+
+def _readiness(c: Canary, name: str, which: str, text: Callable[[Canary, str], str]) -> Rules:
+    try:
+        found = yield Get("Deployment", name, c.namespace)
+    except Refused as refused:
+        return NotReady(f"deployment {name}.{c.namespace} get query error: {refused.message}")
+    now = yield Now()
+    why = deployment_readiness(found, c.deadline, c.ready_threshold(which), now)
+    return why and NotReady(text(c, why.text), why.retriable)
+
+
+# -- replicas
+
+
+def scale_to_zero(c: Canary) -> Rules:
+    yield from target(c)
+    yield from scale(c, 0)
+
+
+def scale_from_zero(c: Canary) -> Rules:
+    """As many pods as the target asks for; else as the primary has, or as its autoscaler wants at least."""
+    found = yield from target(c)
+    reference = c.spec.get("autoscalerRef")
+    primary = autoscaler = None
+    if reference:
+        autoscaler = yield from find("HorizontalPodAutoscaler", reference["name"], c.namespace)
+    else:
+        primary = yield from find("Deployment", c.primary, c.namespace)
+    yield from scale(c, workloads.replicas_from_zero(c, found, primary, autoscaler))
+
+
+def scale(c: Canary, replicas: int) -> Rules:
+    with Explained(f"deployment {c.target}.{c.namespace} update query error"):
+        yield Patch("Deployment", c.target, c.namespace, {"spec": {"replicas": replicas}})
