@@ -33,7 +33,7 @@ def first_request(began: float) -> float:
     cluster.apply("mesh.yaml", "test-podinfo.yaml", "test-loadtester.yaml", min_ready_seconds=1)
     while True:
         try:
-            command = "hey -n 1 -c 1 http://podinfo.test:9898/".split()
+            command = ["hey", "-n", "1", "-c", "1", "http://podinfo.test:9898/"]
             said = cluster.exec("deployment/flagger-loadtester", *command, show=False)
             if "[200]" in said:
                 return time.monotonic() - began
@@ -67,8 +67,12 @@ def main() -> None:
             }
         print(f"up                       {up:5.1f} s")
         print(f"first request answered   {answered:5.1f} s after up was asked for")
-        print(f"release                  {release.seconds:5.1f} s, {release.seconds / ideal:.2f} of its intervals ({ideal:.0f} s)")
-        print(f"peak memory              {peak.mb:5.0f} MB PSS; {', '.join(f'{k} {v:.0f} MB' for k, v in alone.items())}")
+        print(
+            f"release                  {release.seconds:5.1f} s, {release.seconds / ideal:.2f} of its intervals ({ideal:.0f} s)"
+        )
+        print(
+            f"peak memory              {peak.mb:5.0f} MB PSS; {', '.join(f'{k} {v:.0f} MB' for k, v in alone.items())}"
+        )
         print(f"                         {peak.mb / sum(alone.values()):5.2f} times Envoy and Prometheus alone")
     finally:
         lab("down")

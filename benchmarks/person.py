@@ -30,8 +30,18 @@ ReleaseBoard(release).wait()
 def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "CANARY_TUTORIAL_HOME": home, "CANARY_TUTORIAL_LAB": "person"}
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0", "--ServerApp.token=x"]
-        jupyter = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--allow-root",
+            "--port=0",
+            "--ServerApp.token=x",
+        ]
+        jupyter = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         lab = [sys.executable, "-m", "canary_tutorial.lab"]
         try:
             time.sleep(5)  # its own start
@@ -39,11 +49,15 @@ def main() -> None:
             guard = next(p for p in psutil.process_iter(["cmdline"]) if home in " ".join(p.info["cmdline"] or []))
             notebook = Path(home) / "person.py"
             notebook.write_text(SCRIPT)
-            kernel = subprocess.Popen([sys.executable, "-m", "IPython", str(notebook)], env=environment, stdout=subprocess.DEVNULL)
+            kernel = subprocess.Popen(
+                [sys.executable, "-m", "IPython", str(notebook)], env=environment, stdout=subprocess.DEVNULL
+            )
             with Peak(jupyter.pid) as server, Peak(kernel.pid) as person, Peak(guard.pid) as cluster:
                 kernel.wait(timeout=180)
             total = server.mb + person.mb + cluster.mb
-            print(f"JupyterLab {server.mb:.0f} MB, kernel {person.mb:.0f} MB, lab {cluster.mb:.0f} MB: {total:.0f} MB (PSS)")
+            print(
+                f"JupyterLab {server.mb:.0f} MB, kernel {person.mb:.0f} MB, lab {cluster.mb:.0f} MB: {total:.0f} MB (PSS)"
+            )
         finally:
             jupyter.terminate()
             jupyter.wait()

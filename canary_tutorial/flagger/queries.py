@@ -117,7 +117,7 @@ OTHER_PROVIDERS = frozenset(
 
 
 def check_provider(provider: Obj, secret: Obj | None) -> None:
-    """Refused if a MetricTemplate's provider cannot be asked: another system than Prometheus, no address, no password."""
+    """Refused if a MetricTemplate's provider cannot be asked: not Prometheus, no address, no password."""
     kind, address = provider.get("type"), str(provider.get("address") or "")
     if kind in OTHER_PROVIDERS:
         raise Refused(f"the provider {kind} is not built in here, only prometheus is")

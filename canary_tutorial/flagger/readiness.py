@@ -28,9 +28,9 @@ def deployment_readiness(deployment: Obj, deadline: int, threshold: int, now: da
     if progressing and progressing.get("reason") == "ProgressDeadlineExceeded":
         return NotReady(f'deployment "{meta["name"]}" exceeded its progress deadline', retriable=False)
     retriable = True
-    if progressing and available and available["status"] == "False":
-        if available.get("reason") == "MinimumReplicasUnavailable":
-            retriable = _moment(available["lastUpdateTime"]) + timedelta(seconds=deadline) >= now
+    short = available and (available["status"], available.get("reason")) == ("False", "MinimumReplicasUnavailable")
+    if progressing and available and short:
+        retriable = _moment(available["lastUpdateTime"]) + timedelta(seconds=deadline) >= now
     replicas, updated = spec.get("replicas"), int(status.get("updatedReplicas") or 0)
     if replicas is not None and updated < int(replicas):
         return NotReady(f"{WAITING}{updated} out of {replicas} new replicas have been updated", retriable)

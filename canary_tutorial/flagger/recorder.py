@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -60,9 +61,12 @@ def serve(recorder: Recorder, address: str, port: int) -> ThreadingHTTPServer:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            pages = {"/metrics": lambda: generate_latest(recorder.registry), "/healthz": lambda: b"OK"}
+            pages: dict[str, Callable[[], bytes]] = {
+                "/metrics": lambda: generate_latest(recorder.registry),
+                "/healthz": lambda: b"OK",
+            }
             page = pages.get(self.path.split("?")[0])
-            body = page() if page else b"404 page not found\n"
+            body: bytes = page() if page else b"404 page not found\n"
             self.send_response(200 if page else 404)
             self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))

@@ -204,7 +204,8 @@ def read(c: Canary, virtualservice: Obj) -> Routes:
     primary, canary = weights.get(c.primary_service, 0), weights.get(c.canary_service, 0)
     if primary == 0 and canary == 0:
         raise Refused(
-            f"VirtualService {c.apex}.{c.namespace} does not contain routes for {c.primary_service} and {c.canary_service}"
+            f"VirtualService {c.apex}.{c.namespace} does not contain routes for "
+            f"{c.primary_service} and {c.canary_service}"
         )
     return Routes(primary, canary, bool((found.get("mirror") or {}).get("host")))
 
@@ -217,7 +218,7 @@ def _host(destination: Obj) -> str:
 
 
 def metadata(c: Canary, selector: str) -> tuple[Obj, Obj]:
-    """Labels and annotations. With `apex` set at all, the label that selects pods is there too, as on the apex Service."""
+    """Labels and annotations. With `apex` set at all, the label that selects pods is among them."""
     apex = c.service.get("apex")
     labels = {**(apex.get("labels") or {}), selector: c.apex} if apex is not None else {}
     return labels, {**((apex or {}).get("annotations") or {}), **TOOLKIT}

@@ -3,8 +3,9 @@
     observe -> keep the objects right -> is there anything to advance? -> are primary and target ready? -> a new
     revision? -> hooks, metrics -> one step of the strategy
 
-`advance` is a generator (see `effects.py`): no clock, no client, no network. The rooms beside it: `targets` and `objects`
-(what is kept right), `analysis` (hooks and metrics), `steps` (the strategies, promotion, rollback), `writing` (status).
+`advance` is a generator (see `effects.py`): no clock, no client, no network. The rooms beside it: `targets` and
+`objects` (what is kept right), `analysis` (hooks and metrics), `steps` (the strategies, promotion, rollback), `writing`
+(status).
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def _advance(c: Canary, settings: Settings) -> Rules:
     label = workloads.selector_label(c, target, settings.selector_labels)
     c = yield from keep_right(c, target, label, settings)
 
-    # Is there anything to advance? A failed run's status learns the target's revision first, but is judged by the old one.
+    # Is there anything to advance? A failed run's status learns of the target's revision, but is judged as it was.
     before = c
     if c.phase == FAILED:
         c = yield from writing.sync(c, FAILED, settings, keep=True)

@@ -37,7 +37,7 @@ def timestamp(moment: datetime) -> str:
 
 
 def revision_hash(template: Any) -> str:
-    """A short name for a pod template: a CRC-32 of its canonical JSON, in Flagger's alphabet (its own hash is FNV-32a)."""
+    """A short name for a pod template: the CRC-32 of its canonical JSON in Flagger's alphabet. Opaque, but stable."""
     canonical = json.dumps(template, sort_keys=True, separators=(",", ":"))
     return str(zlib.crc32(canonical.encode())).translate(ALPHABET)
 

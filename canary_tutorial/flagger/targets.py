@@ -1,4 +1,4 @@
-"""The target Deployment and its primary: made, promoted, scaled, looked at. Rules only; `workloads` says how they look."""
+"""The target Deployment and its primary: made, promoted, scaled, looked at. Rules only; their looks: `workloads`."""
 
 from __future__ import annotations
 

@@ -353,7 +353,7 @@ def primary_autoscaler(c: Canary, autoscaler: Obj) -> Obj:
 
 
 def autoscaler_differs(target: Obj, primary: Obj, wanted: Obj) -> bool:
-    """Whether the primary's autoscaler is written again: also for labels and annotations, which the write leaves alone."""
+    """Whether the primary's autoscaler is written again: for labels and annotations too, which then stay as they are."""
     if any(primary["spec"].get(field) != wanted["spec"].get(field) for field in ("metrics", "behavior", "maxReplicas")):
         return True
     if primary["spec"].get("minReplicas", 1) != wanted["spec"].get("minReplicas", 1):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from canary_tutorial.canary import Canary
 
 Obj = dict[str, Any]
+QUERY = "font-size:.85em;white-space:normal;word-break:break-word"  # a long line that breaks anywhere
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ class ExplainCard(Showing):
             f"<tr><td style='text-align:left'>{c.sign}</td><td style='text-align:left'>{escape(c.name)}</td>"
             f"<td style='text-align:left'>{escape(str(c.measured))}</td>"
             f"<td style='text-align:left'>{escape(c.threshold)}</td><td style='text-align:left'>{escape(c.window)}</td></tr>"
-            f"<tr><td></td><td colspan=4 style='text-align:left'><code style='font-size:.85em;white-space:normal;word-break:break-word'>{escape(c.query)}</code></td></tr>"
+            f"<tr><td></td><td colspan=4 style='text-align:left'><code style='{QUERY}'>{escape(c.query)}</code></td></tr>"
             for c in self.checks
         )
         head = "".join(

@@ -73,7 +73,7 @@ class ImagePicker:
 
     @property
     def flags(self) -> list[str]:
-        return ERRORS * self.errors.value + DELAY * self.delay.value
+        return (ERRORS if self.errors.value else []) + (DELAY if self.delay.value else [])
 
     @property
     def command(self) -> str:

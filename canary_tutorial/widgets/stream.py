@@ -105,7 +105,8 @@ def _legend(place: int, name: str, version: str) -> str:
     sample = _dot(0, -4, Dots(0, name, False, 1))
     words = {"primary": "primary", "shifted": "canary", "mirrored": "copy to the canary"}[name]
     text = f"{words} {version}".strip()
-    return f"<g transform='translate({place * 180} 0)'>{sample}<text x='9' y='0' font-size='11' fill='{GREY}'>{escape(text)}</text></g>"
+    said = f"<text x='9' y='0' font-size='11' fill='{GREY}'>{escape(text)}</text>"
+    return f"<g transform='translate({place * 180} 0)'>{sample}{said}</g>"
 
 
 def summary(found: Sequence[Dots], versions: Mapping[str, str]) -> str:

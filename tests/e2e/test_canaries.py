@@ -75,7 +75,9 @@ def runs(kubeconfig: Path) -> Iterator[Callable[[str], Seen]]:
     common.apply("mesh.yaml", "prometheus.yaml", "flagger-crd.yaml", "flagger-account.yaml")
     for obj in manifests.read(manifests.find("flagger-deployment.yaml")):
         common.apply_object(quick(obj))
-    common.wait_for_rollout("deployment/istiod", "deployment/prometheus", "deployment/flagger", namespace="istio-system")
+    common.wait_for_rollout(
+        "deployment/istiod", "deployment/prometheus", "deployment/flagger", namespace="istio-system"
+    )
     with ThreadPoolExecutor(len(SCENARIOS)) as pool:
         futures: dict[str, Future[Seen]] = {
             name: pool.submit(play, Cluster(NAME, of_kubeconfig(str(kubeconfig), None), "", name), scenario)
@@ -173,7 +175,14 @@ def ab(cluster: Cluster) -> Release:
         {"headers": {"cookie": {"regex": "^(.*?;)?(tester=true)(;.*)?$"}}},
     ]
     canary = stage(
-        cluster, headers='-H "x-user: insider"', stepWeight=None, maxWeight=None, mirror=None, iterations=2, threshold=5, match=match
+        cluster,
+        headers='-H "x-user: insider"',
+        stepWeight=None,
+        maxWeight=None,
+        mirror=None,
+        iterations=2,
+        threshold=5,
+        match=match,
     )
     release = canary.release("stefanprodan/podinfo:2.1.3")
     until(release, lambda news: "iteration 1/2" in getattr(news, "message", ""))
@@ -193,7 +202,10 @@ def gates(cluster: Cluster) -> Release:
         cluster.apply_object(moved(obj, cluster.namespace, ""))
     cluster.wait_for_rollout("deployment/gates")
     url = f"http://gates.{cluster.namespace}/gate/check"
-    hooks = [{"name": "start", "type": "confirm-rollout", "url": url}, {"name": "end", "type": "confirm-promotion", "url": url}]
+    hooks = [
+        {"name": "start", "type": "confirm-rollout", "url": url},
+        {"name": "end", "type": "confirm-promotion", "url": url},
+    ]
     cluster.patch("canaries", "podinfo", {"spec": {"analysis": {"webhooks": hooks}}}, how=MERGE)
     panel = OperatorPanel(canary)
     release = canary.release("stefanprodan/podinfo:2.1.3")
@@ -238,7 +250,14 @@ Runs = Callable[[str], Seen]
 def test_a_mirrored_canary_is_promoted_in_the_webinars_steps(runs: Runs):
     seen = runs("mirrored")
     assert seen.phases == ["Initialized", "Progressing", "Promoting", "Finalising", "Succeeded"]
-    assert seen.routes == [(100, 0, False), (100, 0, True), (80, 20, False), (60, 40, False), (40, 60, False), (100, 0, False)]
+    assert seen.routes == [
+        (100, 0, False),
+        (100, 0, True),
+        (80, 20, False),
+        (60, 40, False),
+        (40, 60, False),
+        (100, 0, False),
+    ]
     assert seen.release.messages == [
         "New revision detected! Scaling up podinfo.mirrored",
         "Starting canary analysis for podinfo.mirrored",
@@ -355,7 +374,9 @@ def test_deletion_gives_the_target_its_pods_and_its_service_back(runs: Runs):
     assert seen.cluster.get("services", "podinfo")["spec"]["selector"] == {"app": "podinfo"}
 
 
-@pytest.mark.skipif(subprocess.run(["which", "kubectl"], capture_output=True).returncode != 0, reason="kubectl is not here")
+@pytest.mark.skipif(
+    subprocess.run(["which", "kubectl"], capture_output=True).returncode != 0, reason="kubectl is not here"
+)
 def test_kubectl_shows_and_waits_for_a_canary(runs: Runs, kubeconfig: Path):
     runs("mirrored")
 

@@ -24,7 +24,17 @@ def test_each_cell_of_a_lesson_runs_and_its_stable_outputs_are_as_saved(lesson: 
 
 def test_the_walkthrough_ends_succeeded_and_says_so(lab: dict[str, str], tmp_path: Path):
     environment = {key: value for key, value in lab.items() if key != "CANARY_TUTORIAL_LAB"}
-    command = [sys.executable, "-m", "canary_tutorial", "run", "walkthrough", "--name", "walk", "--output", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "canary_tutorial",
+        "run",
+        "walkthrough",
+        "--name",
+        "walk",
+        "--output",
+        str(tmp_path),
+    ]
     done = run(command, environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "weights   20, 40, 60 after mirroring" in done.stdout
@@ -41,7 +51,17 @@ def test_a_failed_cell_ends_in_one_line_and_exit_code_1(lab: dict[str, str], tmp
     cell = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": "1 / 0", "id": "one"}
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     broken.write_text(json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
-    command = [sys.executable, "-m", "canary_tutorial", "run", str(broken), "--name", "broken", "--output", str(tmp_path / "out")]
+    command = [
+        sys.executable,
+        "-m",
+        "canary_tutorial",
+        "run",
+        str(broken),
+        "--name",
+        "broken",
+        "--output",
+        str(tmp_path / "out"),
+    ]
     done = run(command, {key: value for key, value in lab.items() if key != "CANARY_TUTORIAL_LAB"})
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stdout

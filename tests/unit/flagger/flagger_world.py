@@ -279,7 +279,7 @@ class World:
         for (kind, name), obj in self.objects.items():
             if kind == "Deployment":
                 replicas = obj["spec"].get("replicas", 1)
-                ready = {field: replicas for field in ("replicas", "updatedReplicas", "availableReplicas")}
+                ready = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), replicas)
                 obj["status"] = {
                     "observedGeneration": obj["metadata"]["generation"],
                     **ready,

@@ -98,7 +98,7 @@ def test_a_mirror_weight_is_a_share_of_requests():
     assert world.http[0]["mirrorPercentage"] == {"value": 30}
 
 
-def test_stepWeightPromotion_gives_requests_back_in_steps():  # noqa: N802
+def test_stepWeightPromotion_gives_requests_back_in_steps():
     world = World(podinfo(), canary({"stepWeight": 50, "stepWeightPromotion": 25, "maxWeight": 100})).released()
     said = world.until("Succeeded")
     advances = [line for line in said if "primary weight" in line]

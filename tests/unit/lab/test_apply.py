@@ -1,7 +1,5 @@
 """Server-side apply and managedFields: who owns what, and what happens when two want the same."""
 
-# ruff: noqa: E501  (a case of a table is one line)
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,7 +1,5 @@
 """What `kubectl get` prints: ages, the status of pods, columns of built-in and custom kinds."""
 
-# ruff: noqa: E501  (a case of a table is one line)
-
 from __future__ import annotations
 
 from datetime import UTC, datetime

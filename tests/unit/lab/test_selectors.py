@@ -1,7 +1,5 @@
 """Label and field selectors, as tables."""
 
-# ruff: noqa: E501  (a case of a table is one line)
-
 from __future__ import annotations
 
 from typing import Any
