@@ -21,7 +21,8 @@ os.environ["PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"] = "python"
 WANTED = (
     "Namespace Pod Service ConfigMap Secret ServiceAccount Event Endpoints Node Deployment ReplicaSet Role RoleBinding "
     "ClusterRole ClusterRoleBinding HorizontalPodAutoscaler autoscaling/v1/HorizontalPodAutoscaler Lease "
-    "SelfSubjectAccessReview SubjectAccessReview SelfSubjectReview SelfSubjectRulesReview TokenRequest TokenReview Eviction DeleteOptions"
+    "SelfSubjectAccessReview SubjectAccessReview "
+    "SelfSubjectReview SelfSubjectRulesReview TokenRequest TokenReview Eviction DeleteOptions"
 )
 # Parts of a struct that JSON shows as if they were fields of what holds them.
 INLINE = {"volumeSource", "handler", "localObjectReference"}
