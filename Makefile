@@ -1,13 +1,17 @@
 # The verbs of this repository. `make tutorial` shows what it is about; `make test` is what CI runs.
-.PHONY: tutorial lab test check fix setup report clean
+
+.PHONY: tutorial walkthrough lab test check fix setup report clean
 .DELETE_ON_ERROR:
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.tools/bin
 export CANARY_TUTORIAL_TOOLS := $(CURDIR)/.tools/bin
 .SHELLFLAGS := -ec
 
-tutorial: setup          ## a lab, every lesson run headless, executed notebooks and reports in reports/
+tutorial: setup          ## a lab, every lesson and the report run headless; results in reports/
 	@canary-tutorial run
+
+walkthrough: setup       ## a release and a rollback, from nothing to the end, in two minutes
+	@canary-tutorial run walkthrough
 
 lab: setup               ## JupyterLab at the first lesson
 	@jupyter lab notebooks/00-start-here.ipynb

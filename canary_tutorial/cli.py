@@ -20,6 +20,7 @@ import click
 from canary_tutorial.errors import CommandFailed, TutorialError
 
 OUTPUT = Path("reports")
+NOT_IN_LESSONS = "stefanprodan/podinfo:6.14.1"  # so that the report has something to release after them
 
 
 class Group(click.Group):
@@ -76,18 +77,20 @@ for command, text in {
 )
 @click.option("--keep", is_flag=True, help="Leave the lab running.")
 def run(lessons: tuple[str, ...], name: str, output: Path, parameters: tuple[tuple[str, str], ...], keep: bool) -> None:
-    """Run LESSONS (all of them, if none is named) headless on a lab of their own, and sum up what came of them.
+    """Run LESSONS (all of them and the report, if none is named) headless on a lab of their own, and sum up what came of them.
 
     Ends with 0 only if every cell ran and every release that should succeed did.
     """
     from canary_tutorial import report, summary
 
-    books = [report.find(lesson) for lesson in lessons] or sorted(report.home().glob("[0-9]*.ipynb"))
+    everything = [*sorted(report.home().glob("[0-9]*.ipynb")), report.find("report")]
+    books = [report.find(lesson) for lesson in lessons] or everything
     with laboratory(name, keep) as peak:
         runs = []
         for book in books:
             click.echo(f"{book.stem}", err=True)
-            runs.append(report.run(book, output, literals(parameters)))
+            own = {"image": NOT_IN_LESSONS} if book.stem == "report" else {}
+            runs.append(report.run(book, output, {**own, **literals(parameters)}))
     click.echo(summary.text(runs, peak()))
     sys.exit(0 if summary.good(runs) else 1)
 
