@@ -72,7 +72,8 @@ def ready(
 
 def quick(obj: dict[str, Any]) -> dict[str, Any]:
     """Flagger's Deployment with a shorter control loop: a lesson should not wait ten seconds for Flagger to wake."""
-    for container in obj["spec"]["template"]["spec"]["containers"]:
+    pod = obj["spec"]["template"]["spec"] if obj["kind"] == "Deployment" else {}
+    for container in pod.get("containers", []):
         container["args"] = [
             f"-control-loop-interval={CONTROL_LOOP}" if word.startswith("-control-loop-interval=") else word
             for word in container.get("args", [])
