@@ -23,6 +23,7 @@ from canary_tutorial.flagger.queries import (
     DURATION,
     SUCCESS_RATE,
     TemplateError,
+    built_in,
     check_provider,
     custom_verdict,
     duration_verdict,
@@ -163,7 +164,7 @@ def run(c: Canary, settings: Settings) -> Rules:
 def _built_in(c: Canary, metric: Obj, settings: Settings) -> Rules:
     """Success rate or duration, on the Canary's metricsServer or the controller's."""
     name, interval = metric["name"], metric.get("interval") or DEFAULT_INTERVAL
-    promql = render(BUILT_IN[name], variables_of(c, interval), {})
+    promql = built_in(name, c.namespace, c.target, interval)
     answer = yield Query(c.spec.get("metricsServer") or None, promql, name)
     text = error = ""
     if answer.missing:

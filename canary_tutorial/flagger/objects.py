@@ -18,25 +18,24 @@ def reconcile_services(c: Canary, target: Obj, label: Label) -> Rules:
     """`<apex>-canary` selects the target's pods, `<apex>-primary` the primary's."""
     name, value = label
     ports = workloads.ports(c, target)
-    yield from _service(c, workloads.service(c, c.canary_service, name, value, "canary", ports))
-    yield from _service(c, workloads.service(c, c.primary_service, name, f"{value}-primary", "primary", ports))
+    yield from _service(c, workloads.Wanted(c.canary_service, "canary", name, value, ports))
+    yield from _service(c, workloads.Wanted(c.primary_service, "primary", name, f"{value}-primary", ports))
 
 
 def reconcile_apex(c: Canary, target: Obj, label: Label) -> Rules:
     """The Service that clients call selects the primary's pods."""
     name, value = label
-    ports = workloads.ports(c, target)
-    yield from _service(c, workloads.service(c, c.apex, name, f"{value}-primary", "apex", ports))
+    yield from _service(c, workloads.Wanted(c.apex, "apex", name, f"{value}-primary", workloads.ports(c, target)))
 
 
-def _service(c: Canary, wanted: Obj) -> Rules:
-    name = wanted["metadata"]["name"]
+def _service(c: Canary, wanted: workloads.Wanted) -> Rules:
+    name = wanted.name
     with Explained("reconcileService failed"):
         with Explained(f"service {name} get query error"):
             current = yield from find("Service", name, c.namespace)
         if current is None:
             with Explained(f"service {name}.{c.namespace} create error"):
-                yield Create("Service", wanted)
+                yield Create("Service", workloads.service(c, wanted))
             yield Log("info", f"Service {name}.{c.namespace} created")
             return
         updated = workloads.reconciled_service(c, current, wanted)
@@ -53,22 +52,22 @@ def reconcile_routes(c: Canary, label: Label) -> Rules:
     """Both DestinationRules, then the VirtualService."""
     for host in (c.canary_service, c.primary_service):
         with Explained("reconcileDestinationRule failed"):
-            yield from _destinationrule(c, workloads.destinationrule(c, host))
+            yield from _destinationrule(c, host)
     with Explained("reconcileVirtualService failed"):
         yield from _virtualservice(c, label[0])
 
 
-def _destinationrule(c: Canary, wanted: Obj) -> Rules:
-    what = f"DestinationRule {wanted['metadata']['name']}.{c.namespace}"
+def _destinationrule(c: Canary, host: str) -> Rules:
+    what, spec = f"DestinationRule {host}.{c.namespace}", workloads.destinationrule_spec(c, host)
     with Explained(f"{what} get query error"):
-        current = yield from find("DestinationRule", wanted["metadata"]["name"], c.namespace)
+        current = yield from find("DestinationRule", host, c.namespace)
     if current is None:
         with Explained(f"{what} create error"):
-            yield Create("DestinationRule", wanted)
+            yield Create("DestinationRule", workloads.destinationrule(c, host, spec))
         yield Log("info", f"{what} created")
-    elif current.get("spec") != wanted["spec"]:
+    elif current.get("spec") != spec:
         with Explained(f"{what} update error"):
-            yield Update("DestinationRule", {**current, "spec": wanted["spec"]})
+            yield Update("DestinationRule", {**current, "spec": spec})
         yield Log("info", f"{what} updated")
 
 
@@ -112,7 +111,7 @@ def set_routes(c: Canary, primary: int, canary: int, mirrored: bool = False) -> 
         if c.analysis.get("sessionAffinity"):
             letters = [(yield Random(10)), (yield Random(10))]
             cookies = routes.next_cookies(c, wanted, Cookies.of(c), letters)
-            c.obj.setdefault("status", {}).update(cookies.as_status())
+            c.status.update(cookies.as_status())
         spec = {**found["spec"], "http": routes.rules(c, wanted, cookies)}
     with Explained(f"VirtualService {c.apex}.{c.namespace} update failed"):
         yield Update("VirtualService", {**found, "spec": spec})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from canary_tutorial.flagger import texts
 from canary_tutorial.flagger.effects import Refused
@@ -40,6 +41,12 @@ def variables_of(c: Canary, interval: str) -> dict[str, str]:
         "route": ((c.spec.get("routeRef") or {}).get("name")) or c.target,
         "interval": interval,
     }
+
+
+@lru_cache(256)
+def built_in(name: str, namespace: str, target: str, interval: str) -> str:
+    """A built-in check's query."""
+    return render(BUILT_IN[name], {"namespace": namespace, "target": target, "interval": interval}, {})
 
 
 def render(template: str, values: Mapping[str, str], variables: Mapping[str, str]) -> str:

@@ -267,18 +267,20 @@ def reconciled(c: Canary, selector: str, current: Obj) -> Obj | None:
 def _comparable(c: Canary, spec: Obj) -> Obj:
     """A spec without what a release changes in it."""
     affinity = c.analysis.get("sessionAffinity")
-    names = (
-        [name for name in (affinity.get("cookieName"), affinity.get("primaryCookieName")) if name] if affinity else []
-    )
-    free = ("weight", "headers") if affinity else ("weight",)
-    http = [_fixed(rule, free) for rule in spec.get("http") or [] if not (names and _is_cookie_rule(rule, names))]
-    tcp = [_fixed(rule, free) for rule in spec.get("tcp") or []]
-    rest = {key: value for key, value in spec.items() if key not in ("http", "tcp") and value not in ([], {}, None)}
-    return rest | {"http": http, "tcp": tcp}
+    http = spec.get("http") or []
+    free: tuple[str, ...] = ("weight",)
+    if affinity:
+        names = [name for name in (affinity.get("cookieName"), affinity.get("primaryCookieName")) if name]
+        http = [rule for rule in http if not _is_cookie_rule(rule, names)]
+        free = ("weight", "headers")
+    fixed = {key: value for key, value in spec.items() if value}
+    fixed["http"] = [_fixed(rule, free) for rule in http]
+    fixed["tcp"] = [_fixed(rule, free) for rule in spec.get("tcp") or []]
+    return fixed
 
 
 def _fixed(rule: Obj, free: tuple[str, ...]) -> Obj:
-    fixed = {key: value for key, value in rule.items() if key not in ("mirror", "mirrorPercentage", "route")}
+    fixed = {key: value for key, value in rule.items() if key not in ("mirror", "mirrorPercentage")}
     fixed["route"] = [{k: v for k, v in each.items() if k not in free} for each in rule.get("route") or []]
     return fixed
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 Obj = dict[str, Any]
@@ -33,63 +32,32 @@ class Settings:
     no_cross_namespace_refs: bool = False
 
 
-@dataclass(frozen=True)
 class Canary:
-    """A view on the object; nothing is copied."""
+    """A view on the object; nothing is copied. Names are put together once, since each tick asks for them often."""
 
-    obj: Obj
+    __slots__ = (
+        *("analysis", "apex", "canary_service", "kind", "name", "namespace", "obj", "phase", "primary"),
+        *("primary_service", "service", "skip_analysis", "spec", "status", "target"),
+    )
 
-    @property
-    def name(self) -> str:
-        return str(self.obj["metadata"]["name"])
-
-    @property
-    def namespace(self) -> str:
-        return str(self.obj["metadata"]["namespace"])
-
-    @property
-    def spec(self) -> Obj:
-        return self.obj["spec"]  # type: ignore[no-any-return]
-
-    @property
-    def status(self) -> Obj:
-        return self.obj.get("status") or {}
-
-    @property
-    def phase(self) -> str:
-        return str(self.status.get("phase") or "")
-
-    @cached_property
-    def target(self) -> str:
-        return str(self.spec["targetRef"]["name"])
-
-    @cached_property
-    def kind(self) -> str:
-        return str(self.spec["targetRef"].get("kind", "Deployment"))
-
-    @cached_property
-    def service(self) -> Obj:
-        return self.spec.get("service") or {}
-
-    @cached_property
-    def apex(self) -> str:
-        return str(self.service.get("name") or self.target)
-
-    @property
-    def primary_service(self) -> str:
-        return f"{self.apex}-primary"
-
-    @property
-    def canary_service(self) -> str:
-        return f"{self.apex}-canary"
-
-    @property
-    def primary(self) -> str:
-        return f"{self.target}-primary"
-
-    @cached_property
-    def analysis(self) -> Obj:
-        return self.spec.get("analysis") or {}
+    def __init__(self, obj: Obj) -> None:
+        self.obj = obj
+        meta = obj["metadata"]
+        self.name: str = meta["name"]
+        self.namespace: str = meta["namespace"]
+        self.spec: Obj = obj["spec"]
+        self.status: Obj = obj.get("status") or {}
+        self.phase: str = self.status.get("phase") or ""
+        self.service: Obj = self.spec.get("service") or {}
+        self.analysis: Obj = self.spec.get("analysis") or {}
+        self.skip_analysis = bool(self.spec.get("skipAnalysis"))
+        target = self.spec["targetRef"]
+        self.target: str = target["name"]
+        self.kind: str = target.get("kind", "Deployment")
+        self.primary = f"{self.target}-primary"
+        self.apex: str = self.service.get("name") or self.target
+        self.primary_service = f"{self.apex}-primary"
+        self.canary_service = f"{self.apex}-canary"
 
     @property
     def iterations(self) -> int:
@@ -98,10 +66,6 @@ class Canary:
     @property
     def mirror(self) -> bool:
         return bool(self.analysis.get("mirror"))
-
-    @property
-    def skip_analysis(self) -> bool:
-        return bool(self.spec.get("skipAnalysis"))
 
     @property
     def threshold(self) -> int:
@@ -162,4 +126,6 @@ class Canary:
 
     def hooks(self, type_: str) -> list[Obj]:
         """The webhooks of a type in order; a hook without type is a rollout hook."""
+        if "webhooks" not in self.analysis:
+            return []
         return [hook for hook in self.analysis.get("webhooks") or [] if (hook.get("type") or "rollout") == type_]

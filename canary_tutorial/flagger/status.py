@@ -29,6 +29,7 @@ CONDITIONS = {
     SUCCEEDED: ("True", "Canary analysis completed successfully, promotion finished."),
     FAILED: ("False", "Canary analysis failed, {kind} scaled to zero."),
 }
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 ALPHABET = str.maketrans("0123456789", "456789bcdf")
 
 
@@ -38,8 +39,7 @@ def timestamp(moment: datetime) -> str:
 
 def revision_hash(template: Any) -> str:
     """A short name for a pod template: the CRC-32 of its canonical JSON in Flagger's alphabet. Opaque, but stable."""
-    canonical = json.dumps(template, sort_keys=True, separators=(",", ":"))
-    return str(zlib.crc32(canonical.encode())).translate(ALPHABET)
+    return str(zlib.crc32(CANONICAL(template).encode())).translate(ALPHABET)
 
 
 def has_changed(status: Obj, new_hash: str) -> bool:

@@ -19,7 +19,7 @@ def weighted(c: Canary, now: Routes, label: Label, settings: Settings) -> Rules:
     primary, canary, mirrored = now.primary, now.canary, False
     if c.mirror and canary == 0:
         if now.mirrored:
-            primary, canary = 100 - step, step
+            primary, canary = max(0, 100 - step), min(100, step)
         else:
             primary, canary, mirrored = 100, 0, True
         yield Log("info", f"Running mirror step {primary}/{canary}/{'true' if mirrored else 'false'}")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from canary_tutorial.flagger.effects import Refused
 from canary_tutorial.flagger.routes import TOOLKIT
 from canary_tutorial.flagger.spec import Canary
 
 Obj = dict[str, Any]
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 ROLLOUT = ("progressDeadlineSeconds", "minReadySeconds", "revisionHistoryLimit", "strategy")
 SCALING = ("minReplicas", "maxReplicas", "metrics", "behavior")
 
@@ -254,56 +256,69 @@ def _discovered(target: Obj, main: int | str) -> list[Obj]:
     return found
 
 
-def service(c: Canary, name: str, label: str, selects: str, role: str, wanted_ports: list[Obj]) -> Obj:
-    """The Service of a role (apex, primary, canary), as it is made the first time."""
-    own = c.service.get(role) or {}
-    spec: Obj = {"type": "ClusterIP", "selector": {label: selects}, "ports": wanted_ports}
+class Wanted(NamedTuple):
+    """One of the three Services: its name, its role (apex, primary, canary), what it selects, its ports."""
+
+    name: str
+    role: str
+    label: str
+    selects: str
+    ports: list[Obj]
+
+    def metadata(self, c: Canary) -> dict[str, Obj]:
+        """Labels and annotations: the Canary's for this role, and Flagger's own."""
+        own = c.service.get(self.role) or NOTHING
+        return {
+            "labels": {**(own.get("labels") or NOTHING), self.label: self.name},
+            "annotations": {**(own.get("annotations") or NOTHING), **TOOLKIT},
+        }
+
+
+def service(c: Canary, wanted: Wanted) -> Obj:
+    """A Service as it is made the first time."""
+    spec: Obj = {"type": "ClusterIP", "selector": {wanted.label: wanted.selects}, "ports": wanted.ports}
     if c.service.get("headless"):
         spec["clusterIP"] = "None"
     if c.service.get("trafficDistribution"):
         spec["trafficDistribution"] = c.service["trafficDistribution"]
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {
-            "name": name,
-            "namespace": c.namespace,
-            "labels": {**(own.get("labels") or {}), label: name},
-            "annotations": {**(own.get("annotations") or {}), **TOOLKIT},
-            "ownerReferences": [owner_reference(c)],
-        },
-        "spec": spec,
+    meta = {
+        "name": wanted.name,
+        "namespace": c.namespace,
+        **wanted.metadata(c),
+        "ownerReferences": [owner_reference(c)],
     }
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 
 
-def reconciled_service(c: Canary, current: Obj, wanted: Obj) -> Obj | None:
+def reconciled_service(c: Canary, current: Obj, wanted: Wanted) -> Obj | None:
     """The Service put right, or None. Labels and annotations are only managed on Services that this Canary owns."""
     spec, meta = current["spec"], current["metadata"]
-    given = {port.get("name"): port["nodePort"] for port in spec.get("ports") or [] if port.get("nodePort")}
-    ports = [
-        {**port, "nodePort": given[port["name"]]} if port["name"] in given else port for port in wanted["spec"]["ports"]
-    ]
-    selector = wanted["spec"]["selector"]
+    present = spec.get("ports") or []
+    given = {port.get("name"): port["nodePort"] for port in present if "nodePort" in port}
+    ports = [{**port, "nodePort": given[port["name"]]} if port["name"] in given else port for port in wanted.ports]
+    selector = {wanted.label: wanted.selects}
     changed: Obj = {}
-    if _by_number(ports) != _by_number(spec.get("ports")) or selector != (spec.get("selector") or {}):
+    if selector != spec.get("selector") or (ports != present and _by_number(ports) != _by_number(present)):
         changed["spec"] = {**spec, "ports": ports, "selector": selector}
-    managed = {}
+    managed: Obj = {}
     if owning_canary(current) == c.name:
-        managed = {field: _managed(c, meta.get(field) or {}, wanted["metadata"][field], field) for field in MANAGED}
-        managed = {field: values for field, values in managed.items() if values != (meta.get(field) or {})}
+        for field, values in wanted.metadata(c).items():
+            have = meta.get(field) or NOTHING
+            values = _with_unmanaged(c, have, values, field)
+            if values != have:
+                managed[field] = values
     if not (changed or managed):
         return None
-    annotations = {**(managed.get("annotations") or meta.get("annotations") or {}), **TOOLKIT}
+    annotations = {**(managed.get("annotations") or meta.get("annotations") or NOTHING), **TOOLKIT}
     return {**current, **changed, "metadata": {**meta, **managed, "annotations": annotations}}
 
 
-MANAGED = ("labels", "annotations")
-
-
-def _managed(c: Canary, have: Obj, wanted: Obj, field: str) -> Obj:
+def _with_unmanaged(c: Canary, have: Mapping[str, Any], wanted: Obj, field: str) -> Obj:
     """The wanted labels or annotations, and those of the present ones that the Canary calls unmanaged."""
-    free = set((c.service.get("unmanagedMetadata") or {}).get(field) or [])
-    return {**wanted, **{key: have[key] for key in free if key in have}}
+    unmanaged = c.service.get("unmanagedMetadata")
+    if not unmanaged:
+        return wanted
+    return {**wanted, **{key: have[key] for key in unmanaged.get(field) or [] if key in have}}
 
 
 def _by_number(listed: list[Obj] | None) -> list[tuple[Any, ...]]:
@@ -320,10 +335,12 @@ def _by_number(listed: list[Obj] | None) -> list[tuple[Any, ...]]:
     )
 
 
-def destinationrule(c: Canary, host: str) -> Obj:
-    spec: Obj = {"host": host}
-    if c.service.get("trafficPolicy"):
-        spec["trafficPolicy"] = copy(c.service["trafficPolicy"])
+def destinationrule_spec(c: Canary, host: str) -> Obj:
+    policy = c.service.get("trafficPolicy")
+    return {"host": host, "trafficPolicy": policy} if policy else {"host": host}
+
+
+def destinationrule(c: Canary, host: str, spec: Obj) -> Obj:
     return {
         "apiVersion": "networking.istio.io/v1beta1",
         "kind": "DestinationRule",
@@ -358,7 +375,9 @@ def autoscaler_differs(target: Obj, primary: Obj, wanted: Obj) -> bool:
         return True
     if primary["spec"].get("minReplicas", 1) != wanted["spec"].get("minReplicas", 1):
         return True
-    return any((target["metadata"].get(f) or {}) != (primary["metadata"].get(f) or {}) for f in MANAGED)
+    return any(
+        (target["metadata"].get(f) or {}) != (primary["metadata"].get(f) or {}) for f in ("labels", "annotations")
+    )
 
 
 def replicas_from_zero(c: Canary, target: Obj, primary: Obj | None, autoscaler: Obj | None) -> int:
