@@ -2,9 +2,9 @@
 
     /gate/{approve,halt,check,open,close}   /rollback/{check,open,close}   /healthz   everything else: a task
 
-A gate is closed until it is opened; its key is the Canary's name and namespace. A task of type cmd is taken at once (202)
-and run in the background, one of the same kind at a time; one of type bash is run to its end (200, or 500 with its
-output). Listens on $LISTEN_ADDRESS (127.0.0.1 outside a pod).
+A gate is closed until it is opened; its key is the Canary's name and namespace. A task of type cmd is taken at once
+(202) and run in the background, the same one only once at a time; one of type bash is run to its end (200, or 500 with
+its output). Listens on $LISTEN_ADDRESS (127.0.0.1 outside a pod).
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import argparse
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -49,11 +51,12 @@ class Gates:
 
 
 class Tasks:
-    """Commands that run, at most one of each kind; each is ended after `timeout` seconds."""
+    """Commands that run, each one at most once at a time; each is ended after `timeout` seconds."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._running: set[tuple[str, str]] = set()
+        self._processes: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
 
     def in_background(self, canary: str, command: str, log_output: bool) -> None:
@@ -66,38 +69,63 @@ class Tasks:
 
     def _run(self, canary: str, command: str, log_output: bool) -> None:
         try:
-            log("info", f"command started {command}", canary=canary)
-            code, out, err = self.run(["sh", "-c", command])
-            if code:
-                log("error", f"command failed {command} {err} {out}", canary=canary)
+            log("info", f"task starting {command}", canary=canary)
+            out, error = self.run(["sh", "-c", command])
+            if error:
+                log("error", f"command failed {command} {error} {out}", canary=canary)
             else:
-                log("info", out if log_output and out else f"command finished {command}", canary=canary)
+                if log_output:
+                    log("info", out, canary=canary)
+                log("info", f"command finished {command}", canary=canary)
         finally:
             with self._lock:
                 self._running.discard((canary, command))
 
-    def run(self, words: list[str]) -> tuple[int, str, str]:
-        """Exit code, standard output, standard error."""
-        with subprocess.Popen(
-            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True
-        ) as process:
-            try:
-                out, err = process.communicate(timeout=self._timeout)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                out, err = process.communicate()
-                return 1, out, "context deadline exceeded"
-        return process.returncode, out, err
+    def run(self, words: list[str]) -> tuple[str, str]:
+        """What it printed, and why it failed ("" if it did not)."""
+        process = subprocess.Popen(
+            words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        self._processes.add(process)
+        try:
+            with process:
+                try:
+                    out, _ = process.communicate(timeout=self._timeout)
+                except subprocess.TimeoutExpired:
+                    kill(process)
+                    out, _ = process.communicate()
+        finally:
+            self._processes.discard(process)
+        code = process.returncode
+        if code < 0:
+            return out, f"signal: {'killed' if code == -signal.SIGKILL else signal.Signals(-code).name}"
+        return out, f"exit status {code}" if code else ""
+
+    def end(self) -> None:
+        for process in list(self._processes):
+            kill(process)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """The whole group: a shell's children too."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 class LoadTester:
     """What the HTTP handler asks."""
 
     def __init__(self, timeout: float, namespaces: str = "") -> None:
-        self._gates, self._tasks = Gates(), Tasks(timeout)
+        self._gates, self.tasks = Gates(), Tasks(timeout)
         self._namespaces = re.compile(namespaces) if namespaces else None
 
-    def serve(self, path: str, body: bytes) -> tuple[int, str]:
+    def serve(self, path: str, body: bytes) -> tuple[int, str] | None:
+        """Status and text; None if there is no answer at all."""
         match path.strip("/").split("/"):
             case ["healthz"]:
                 return 200, "OK"
@@ -106,40 +134,59 @@ class LoadTester:
             case ["gate", "halt"]:
                 return 403, "Forbidden"
             case [("gate" | "rollback") as what, ("check" | "open" | "close") as action]:
-                payload = self._payload(body)
-                key = f"{payload.get('name', '')}.{payload.get('namespace', '')}"
-                return self._gates.answer(action, key if what == "gate" else f"rollback.{key}")
+                key = self._key(self._payload(body))
+                status, text = self._gates.answer(action, key if what == "gate" else f"rollback.{key}")
+                log("info", f"{key} {what} {SAID[action].format('true' if status == 200 else 'false')}")
+                return status, text
         return self._task(self._payload(body))
 
     def _payload(self, body: bytes) -> dict[str, Any]:
         try:
-            payload = json.loads(body or b"")
+            payload = json.loads(body)
+            if not isinstance(payload, dict):
+                raise ValueError("it is no object")
         except ValueError as error:
-            raise Refusal(400, f"decoding the request body failed: {error}") from None
-        if not isinstance(payload, dict):
-            raise Refusal(400, "decoding the request body failed: it is no object")
+            log("error", f"decoding the request body failed: {error}")
+            raise Refusal(400, "") from None
         if self._namespaces and not self._namespaces.search(str(payload.get("namespace", ""))):
             raise Refusal(403, f"namespace {payload.get('namespace', '')} is not allowed")
         return payload
 
-    def _task(self, payload: dict[str, Any]) -> tuple[int, str]:
+    def _key(self, payload: dict[str, Any]) -> str:
+        return f"{payload.get('name', '')}.{payload.get('namespace', '')}"
+
+    def _task(self, payload: dict[str, Any]) -> tuple[int, str] | None:
         metadata = payload.get("metadata") or {}
         if not metadata:
             raise Refusal(400, "metadata not found in payload")
-        kind, command = metadata.get("type") or "cmd", metadata.get("cmd")
-        if not command:
+        kind = metadata.get("type", "cmd")
+        if kind in BLOCKING:
+            return self._blocking(kind, metadata)
+        if kind != "cmd":
+            log("error", f"there is no task of type {kind} here: use cmd or bash")
+            return None  # Flagger's own drops the connection too
+        if "cmd" not in metadata:
             raise Refusal(400, "cmd not found in metadata")
-        canary = f"{payload.get('name', '')}.{payload.get('namespace', '')}"
-        if kind == "cmd":
-            self._tasks.in_background(canary, command, metadata.get("logCmdOutput") == "true")
-            return 202, ""
-        if kind not in BLOCKING:
-            raise Refusal(400, f"unknown task type {kind}: use cmd or bash")
-        words = [*BLOCKING[kind], command] if kind == "bash" else [*BLOCKING[kind], *command.split()]
-        code, out, err = self._tasks.run(words)
-        if code:
-            raise Refusal(500, f"command {command} failed: {out}: {err}")
-        return 200, out if metadata.get("returnCmdOutput") == "true" else ""
+        self.tasks.in_background(self._key(payload), metadata["cmd"], is_true(metadata.get("logCmdOutput")))
+        return 202, ""
+
+    def _blocking(self, kind: str, metadata: dict[str, str]) -> tuple[int, str]:
+        command = metadata.get("cmd", "")
+        words = [*BLOCKING[kind], *([command] if kind == "bash" else shlex.split(command))]
+        try:
+            out, error = self.tasks.run(words)
+        except OSError as missing:
+            out, error = "", f'exec: "{words[0]}": {missing.strerror}'
+        if error:
+            raise Refusal(500, f"command {command} failed: {out}: {error}")
+        return 200, out if is_true(metadata.get("returnCmdOutput")) else ""
+
+
+SAID = {"check": "check: approved {}", "open": "opened", "close": "closed"}
+
+
+def is_true(text: str | None) -> bool:
+    return text in ("1", "t", "T", "true", "TRUE", "True")
 
 
 def log(level: str, message: str, **more: str) -> None:
@@ -151,23 +198,24 @@ def handler(tester: LoadTester) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:
+        def answer(self) -> None:
             length = self.headers.get("Content-Length", "0")
             body = self.rfile.read(int(length)) if length.isdigit() else b""
             try:
-                status, text = tester.serve(self.path.split("?")[0], body)
+                answer = tester.serve(self.path.split("?")[0], body)
             except Refusal as refusal:
-                status, text = refusal.status, refusal.text
-            except OSError as error:
-                status, text = 500, str(error)
-            data = text.encode()
-            self.send_response(status)
+                answer = refusal.status, refusal.text
+            if answer is None:
+                self.close_connection = True
+                return
+            data = answer[1].encode()
+            self.send_response(answer[0])
             self.send_header("Content-Type", "text/plain; charset=utf-8")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_PUT = do_POST
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
         def log_message(self, format: str, *args: object) -> None:
             """Calls are no news; tasks tell of themselves."""
@@ -194,9 +242,11 @@ def main(words: list[str] | None = None) -> None:
     except (OSError, ValueError) as error:
         log("fatal", f"cannot listen on {address}:{options.port}: {error}")
         sys.exit(1)
-    signal.signal(signal.SIGTERM, lambda number, frame: threading.Thread(target=server.shutdown).start())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     log("info", f"Starting HTTP server on port {options.port}")
     server.serve_forever(poll_interval=0.2)
+    tester.tasks.end()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,161 @@
+"""The load tester, through its own HTTP server on a free port."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from canary_tutorial.flagger.loadtester import LoadTester, handler
+
+Ask = Any
+
+
+@pytest.fixture
+def tester() -> LoadTester:
+    return LoadTester(timeout=2.0)
+
+
+@pytest.fixture
+def ask(tester: LoadTester) -> Iterator[Ask]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(tester))
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def ask(path: str, metadata: Any = None, body: bytes | None = None, method: str = "POST") -> tuple[int, str]:
+        payload = {"name": "podinfo", "namespace": "test"} | ({"metadata": metadata} if metadata is not None else {})
+        connection = http.client.HTTPConnection(*server.server_address[:2], timeout=5)
+        with closing(connection):
+            connection.request(method, path, json.dumps(payload).encode() if body is None else body)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    yield ask
+    server.shutdown()
+    server.server_close()
+    tester.tasks.end()
+
+
+def wait_for(path: Path, text: str) -> None:
+    deadline = time.monotonic() + 5
+    while not path.exists() or path.read_text() != text:
+        assert time.monotonic() < deadline, f"{path} never said {text!r}"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/healthz", (200, "OK")), ("/gate/approve", (200, "OK")), ("/gate/halt", (403, "Forbidden"))],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+def test_answers_that_are_always_the_same(ask: Ask, path: str, expected: tuple[int, str], method: str):
+    assert ask(path, body=b"not json", method=method) == expected
+
+
+@pytest.mark.parametrize("what", ["gate", "rollback"])
+def test_a_gate_is_closed_until_opened_and_until_closed_again(ask: Ask, what: str):
+    assert ask(f"/{what}/check") == (403, "Forbidden")
+    assert ask(f"/{what}/open") == (202, "")
+    assert ask(f"/{what}/check") == (200, "Approved")
+    assert ask(f"/{what}/close") == (202, "")
+    assert ask(f"/{what}/check") == (403, "Forbidden")
+
+
+def test_gate_and_rollback_are_two_doors(ask: Ask):
+    ask("/gate/open")
+    assert ask("/rollback/check") == (403, "Forbidden")
+
+
+def test_each_canary_has_a_gate_of_its_own(ask: Ask):
+    ask("/gate/open")
+    assert ask("/gate/check", body=b'{"name": "other", "namespace": "test"}') == (403, "Forbidden")
+
+
+@pytest.mark.parametrize("path", ["/gate/check", "/rollback/open", "/"])
+def test_bad_json_is_refused(ask: Ask, path: str):
+    assert ask(path, body=b"{")[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("metadata", "text"),
+    [
+        (None, "metadata not found in payload"),
+        ({}, "metadata not found in payload"),
+        ({"type": "cmd"}, "cmd not found in metadata"),
+    ],
+)
+def test_tasks_without_a_command_are_refused(ask: Ask, metadata: Any, text: str):
+    assert ask("/", metadata) == (400, text)
+
+
+def test_a_command_is_taken_at_once_and_run_in_the_background(ask: Ask, tmp_path: Path):
+    found = tmp_path / "found"
+    assert ask("/any/path", {"cmd": f"printf done > {found}"}) == (202, "")
+    wait_for(found, "done")
+
+
+def test_the_same_command_runs_once_at_a_time(ask: Ask, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    found = tmp_path / "found"
+    command = {"cmd": f"printf x >> {found}; sleep 1"}
+    assert [ask("/", command)[0] for _ in range(3)] == [202] * 3
+    wait_for(found, "x")
+    assert capfd.readouterr().err.count("is already running") == 2
+
+
+def test_output_is_logged_if_asked_for(ask: Ask, capfd: pytest.CaptureFixture[str]):
+    ask("/", {"cmd": "echo spoken", "logCmdOutput": "true"})
+    deadline, said = time.monotonic() + 5, ""
+    while "command finished" not in said:
+        assert time.monotonic() < deadline
+        said += capfd.readouterr().err
+        time.sleep(0.01)
+    lines = [json.loads(line)["msg"] for line in said.splitlines()]
+    assert lines == ["task starting echo spoken", "spoken\n", "command finished echo spoken"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({"type": "bash", "cmd": "echo a"}, (200, "")),
+        ({"type": "bash", "cmd": "echo a", "returnCmdOutput": "true"}, (200, "a\n")),
+        (
+            {"type": "bash", "cmd": "echo a; echo b >&2; exit 3"},
+            (500, "command echo a; echo b >&2; exit 3 failed: a\nb\n: exit status 3"),
+        ),
+    ],
+    ids=["ok", "output", "failed"],
+)
+def test_bash_runs_to_its_end(ask: Ask, metadata: dict[str, str], expected: tuple[int, str]):
+    assert ask("/", metadata) == expected
+
+
+def test_a_task_that_takes_too_long_is_killed_with_all_its_children(ask: Ask, tmp_path: Path):
+    found = tmp_path / "found"
+    status, text = ask("/", {"type": "bash", "cmd": f"(sleep 3; touch {found}) & sleep 60"})
+    assert status == 500
+    assert text.endswith(": signal: killed")
+    time.sleep(1.2)
+    assert not found.exists()
+
+
+def test_an_unknown_type_drops_the_connection(ask: Ask):
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask("/", {"type": "dance", "cmd": "x"})
+
+
+def test_other_namespaces_can_be_shut_out():
+    tester = LoadTester(1.0, "^prod-")
+    body = json.dumps({"name": "podinfo", "namespace": "test"}).encode()
+    from canary_tutorial.flagger.loadtester import Refusal
+
+    with pytest.raises(Refusal) as refused:
+        tester.serve("/gate/check", body)
+    assert refused.value.status == 403
+    assert tester.serve("/gate/check", body.replace(b"test", b"prod-1")) == (403, "Forbidden")
