@@ -245,6 +245,8 @@ def down(name: str) -> None:
     members = family(lab.guard)
     os.kill(lab.guard, signal.SIGTERM)
     _, alive = psutil.wait_procs(members, timeout=10)
+    send([process for process in alive if process.pid == lab.main], signal.SIGKILL)  # the guard ends the others
+    _, alive = psutil.wait_procs(alive, timeout=5)
     send(alive, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=5)
     state.clean(directory)

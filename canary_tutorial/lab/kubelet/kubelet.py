@@ -54,6 +54,7 @@ class Kubelet:
         self._workers: dict[str, Worker] = {}
         self._addresses: dict[str, str] = {}  # address -> uid of the pod that has it
         self._last_address = ""
+        self._ending = False
         self._writing_targets: asyncio.TimerHandle | None = None
         self.http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, force_close=True), auto_decompress=False
@@ -68,7 +69,8 @@ class Kubelet:
         self.store.subscribe(self._on_content, SECRETS)
 
     async def stop(self) -> None:
-        """End every pod, at once."""
+        """End every pod, at once. The controllers will want new ones: those do not start any more."""
+        self._ending = True
         for worker in list(self._workers.values()):
             worker.task.cancel()
         await asyncio.gather(*(w.task for w in list(self._workers.values())), return_exceptions=True)
@@ -107,7 +109,7 @@ class Kubelet:
         """Schedule a pod onto this node, the only one."""
         meta = pod["metadata"]
         current = self.store.find(PODS, meta["name"], meta["namespace"])
-        if current is None or current["metadata"]["uid"] != meta["uid"] or meta["uid"] in self._workers:
+        if current is None or current["metadata"]["uid"] != meta["uid"] or meta["uid"] in self._workers or self._ending:
             return
         address = self._address(meta["uid"])
         with contextlib.suppress(ApiError):
