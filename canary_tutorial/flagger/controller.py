@@ -7,7 +7,6 @@ once and then each analysis interval; late ticks come together and never overlap
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -37,7 +36,12 @@ class Controller:
         self._background: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        await asyncio.gather(self._follow(), self._schedule())
+        """Until cancelled; then ticks under way end with it."""
+        try:
+            await asyncio.gather(self._follow(), self._schedule())
+        finally:
+            for job in self._jobs.values():
+                job.abort()
 
     # -- the cache
 
@@ -68,7 +72,7 @@ class Controller:
             self._performer.logger.log("info", f"Deleting {key[1]}.{key[0]} from cache")
             self._cache.pop(key, None)
             self._scheduled.pop(key, None)
-            self._performer.correlator.forget(obj["metadata"].get("uid", ""))
+            self._performer.forget(Canary(obj))
             return
         self._cache[key] = obj
         if old is None or _needs_sync(old, obj):
@@ -147,13 +151,14 @@ class Controller:
     # -- the jobs
 
     async def _schedule(self) -> None:
-        began, beat, resynced = time.monotonic(), 1, time.monotonic()
+        clock = asyncio.get_running_loop().time
+        began, beat, resynced = clock(), 1, clock()
         while True:
-            await asyncio.sleep(max(0.0, began + beat * self._control_loop - time.monotonic()))
-            beat = max(beat + 1, int((time.monotonic() - began) / self._control_loop))
+            await asyncio.sleep(max(0.0, began + beat * self._control_loop - clock()))
+            beat = max(beat + 1, int((clock() - began) / self._control_loop))
             self.schedule()
-            if time.monotonic() - resynced >= RESYNC:
-                resynced = time.monotonic()
+            if clock() - resynced >= RESYNC:
+                resynced = clock()
                 for key, obj in list(self._cache.items()):
                     if _needs_sync(obj, obj):
                         self._enqueue(key)
@@ -194,7 +199,8 @@ class Controller:
     @property
     def sizes(self) -> dict[str, int]:
         """How much is remembered, for a test that looks for leaks."""
-        return {"cache": len(self._cache), "scheduled": len(self._scheduled), "jobs": len(self._jobs)}
+        kept = (self._cache, self._scheduled, self._jobs, self._queued, self._background, self._performer.correlator)
+        return dict(zip(("cache", "scheduled", "jobs", "queued", "background", "told"), map(len, kept), strict=True))
 
 
 def invalid(c: Canary, settings: Settings) -> str | None:

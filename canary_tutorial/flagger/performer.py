@@ -67,6 +67,11 @@ class Performer:
         self._prometheus = httpx2.AsyncClient()
         self._insecure: httpx2.AsyncClient | None = None
 
+    def forget(self, c: Canary) -> None:
+        """A Canary is gone: keep neither its events nor its figures."""
+        self.correlator.forget(c.obj["metadata"].get("uid", ""))
+        self.recorder.forget(c.target, c.namespace)
+
     async def drive(self, rules: Rules, name: str, namespace: str) -> Any:
         """Run a tick to its end; returns what the rules return."""
         tick = Tick(name, namespace, datetime.now(UTC)) if self._trace else None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from canary_tutorial.flagger.status import FAILED, PROGRESSING
 
+Metric = Counter | Gauge | Histogram
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)  # seconds; the defaults of Go's client
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -38,22 +40,35 @@ class Recorder:
             "failure": Counter("flagger_canary_failures", "Canaries that failed", labels, registry=r),
         }
 
+        self._series: dict[tuple[str, str], set[tuple[Metric, tuple[str, ...]]]] = {}
+
+    def _of(self, metric: Any, target: str, namespace: str, labels: tuple[str, ...]) -> Any:
+        """A metric's child, remembered for `forget`."""
+        self._series.setdefault((target, namespace), set()).add((metric, labels))
+        return metric.labels(*labels)
+
     def status(self, target: str, namespace: str, phase: str) -> None:
-        self._status.labels(target, namespace).set({PROGRESSING: 0, FAILED: 2}.get(phase, 1))
+        value = {PROGRESSING: 0, FAILED: 2}.get(phase, 1)
+        self._of(self._status, target, namespace, (target, namespace)).set(value)
 
     def weight(self, target: str, namespace: str, primary: int, canary: int) -> None:
-        self._weight.labels(f"{target}-primary", namespace).set(primary)
-        self._weight.labels(target, namespace).set(canary)
+        self._of(self._weight, target, namespace, (f"{target}-primary", namespace)).set(primary)
+        self._of(self._weight, target, namespace, (target, namespace)).set(canary)
 
     def duration(self, target: str, namespace: str, seconds: float) -> None:
-        self._duration.labels(target, namespace).observe(seconds)
+        self._of(self._duration, target, namespace, (target, namespace)).observe(seconds)
 
     def analysis(self, target: str, namespace: str, metric: str, value: float) -> None:
         """Success rates in percent, request durations in seconds."""
-        self._analysis.labels(target, namespace, metric).set(value)
+        self._of(self._analysis, target, namespace, (target, namespace, metric)).set(value)
 
     def ended(self, how: str, target: str, namespace: str, strategy: str, analysis_status: str) -> None:
-        self._ended[how].labels(target, namespace, strategy, analysis_status).inc()
+        self._of(self._ended[how], target, namespace, (target, namespace, strategy, analysis_status)).inc()
+
+    def forget(self, target: str, namespace: str) -> None:
+        """Flagger keeps the series of Canaries that are gone; here they would add up for as long as it runs."""
+        for metric, labels in self._series.pop((target, namespace), ()):
+            metric.remove(*labels)
 
 
 def serve(recorder: Recorder, address: str, port: int) -> ThreadingHTTPServer:

@@ -94,7 +94,7 @@ def play(cluster: Cluster, scenario: Callable[[Cluster], Release]) -> Seen:
 # -- staging
 
 
-def stage(cluster: Cluster, *, users: bool = True, headers: str = "", **analysis: Any) -> Any:
+def stage(cluster: Cluster, *, users: bool = True, headers: str = "", interval: str = "3s", **analysis: Any) -> Any:
     """podinfo, its users and a Canary in the cluster's namespace; returns the Canary, at rest."""
     names = ["test-podinfo.yaml", *(["test-loadtester.yaml"] if users else [])]
     objects = [obj for name in names for obj in manifests.read(manifests.find(name))]
@@ -103,7 +103,7 @@ def stage(cluster: Cluster, *, users: bool = True, headers: str = "", **analysis
         cluster.apply_object(moved(obj, cluster.namespace, headers))
     cluster.wait_for_rollout("deployment/podinfo", timeout=60)
     (canary,) = manifests.read(manifests.find("canary-podinfo.yaml"))
-    canary, _ = manifests.change([canary], {"interval": "3s", "window": "3s"})
+    canary, _ = manifests.change([canary], {"interval": interval, "window": interval})
     canary = moved(canary[0], cluster.namespace, "")
     spec = canary["spec"]
     spec.update(analysis.pop("spec", {}))
@@ -151,7 +151,7 @@ def unmirrored(cluster: Cluster) -> Release:
 
 
 def errors(cluster: Cluster) -> Release:
-    canary = stage(cluster)
+    canary = stage(cluster, interval="5s")  # a hundred requests a look: chance alone must not pass it
     return canary.release("stefanprodan/podinfo:2.1.2", flags=["--random-error=true"]).follow(show=False)
 
 

@@ -70,8 +70,8 @@ def test_a_failed_cell_ends_in_one_line_and_exit_code_1(lab: dict[str, str], tmp
 
 def report(lab: dict[str, str], output: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in lab.items() if key != "CANARY_TUTORIAL_LAB"}
-    command = [sys.executable, "-m", "canary_tutorial", "report", "--output", str(output), "-p", "interval", "2s"]
-    return run([*command, "-p", "window", "2s", *words], environment)
+    command = [sys.executable, "-m", "canary_tutorial", "report", "--output", str(output), "-p", "interval", "5s"]
+    return run([*command, "-p", "window", "5s", *words], environment)
 
 
 def test_a_report_of_a_broken_version_says_why_and_ends_with_1(lab: dict[str, str], tmp_path: Path):
