@@ -199,8 +199,14 @@ class Controller:
     @property
     def sizes(self) -> dict[str, int]:
         """How much is remembered, for a test that looks for leaks."""
-        kept = (self._cache, self._scheduled, self._jobs, self._queued, self._background, self._performer.correlator)
-        return dict(zip(("cache", "scheduled", "jobs", "queued", "background", "told"), map(len, kept), strict=True))
+        return {
+            "cache": len(self._cache),
+            "scheduled": len(self._scheduled),
+            "jobs": len(self._jobs),
+            "queued": len(self._queued),
+            "background": len(self._background),
+            "told": len(self._performer.correlator),
+        }
 
 
 def invalid(c: Canary, settings: Settings) -> str | None:

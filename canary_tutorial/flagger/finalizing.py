@@ -102,10 +102,13 @@ def drop_finalizer(c: Canary) -> Rules:
 
 
 def add_finalizer(c: Canary) -> Rules:
-    yield from _finalizers(c, lambda now: [*now, FINALIZER])
+    yield from _finalizers(c, lambda now: now if FINALIZER in now else [*now, FINALIZER])
 
 
 def _finalizers(c: Canary, change: Callable[[list[str]], list[str]]) -> Rules:
     fresh = yield Get("Canary", c.name, c.namespace)
-    wanted = change(fresh["metadata"].get("finalizers") or [])
+    present = fresh["metadata"].get("finalizers") or []
+    wanted = change(present)
+    if wanted == present:
+        return
     yield Update("Canary", {**fresh, "metadata": {**fresh["metadata"], "finalizers": wanted}})

@@ -1,0 +1,282 @@
+"""Calling webhooks and posting alerts, against a local server that answers as told."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from flagger_world import canary
+
+from canary_tutorial.flagger import alerts, webhooks
+from canary_tutorial.flagger.effects import Refused
+
+
+class Receiver(ThreadingHTTPServer):
+    """Answers with the statuses in `plan`, the last one for ever, and remembers what it got."""
+
+    def __init__(self) -> None:
+        self.plan: list[int] = [200]
+        self.text, self.delay = "the body", 0.0
+        self.got: list[tuple[str, Any, dict[str, str]]] = []
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/hook"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Callers that give up are part of the tests."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        server = self.server
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server.got.append((self.path, body, dict(self.headers)))
+        if server.delay:
+            threading.Event().wait(server.delay)
+        status = server.plan.pop(0) if len(server.plan) > 1 else server.plan[0]
+        data = b"" if status == 204 else server.text.encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def run(work: Callable[[webhooks.Clients], Awaitable[Any]]) -> Any:
+    async def main() -> Any:
+        clients = webhooks.Clients()
+        try:
+            return await work(clients)
+        finally:
+            await clients.close()
+
+    return asyncio.run(main())
+
+
+def call(receiver: Receiver, **hook: Any) -> str | None:
+    obj = canary()
+    hook = {"name": "gate", "url": receiver.url, **hook}
+    body = webhooks.payload(obj, "Progressing", hook.get("metadata"))
+    found: str | None = run(lambda clients: webhooks.call(clients, hook, body))
+    return found
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_yes(receiver: Receiver, status: int):
+    receiver.plan = [status]
+    assert call(receiver) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(203, "the body"), (204, ""), (400, "the body"), (403, "the body"), (501, "the body")],
+)
+def test_no_with_the_answers_body(receiver: Receiver, status: int, text: str):
+    receiver.plan = [status]
+    assert call(receiver, retries=2) == text
+    assert len(receiver.got) == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_no_without_the_body_after_giving_up(receiver: Receiver, status: int):
+    receiver.plan = [status]
+    assert call(receiver) == f"POST {receiver.url} giving up after 1 attempt(s)"
+
+
+def test_retries_wait_and_count(receiver: Receiver, monkeypatch: pytest.MonkeyPatch):
+    waits: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await real(0)
+
+    monkeypatch.setattr(webhooks.asyncio, "sleep", sleep)
+    receiver.plan = [500] * 3 + [200]
+    assert call(receiver, retries=3) is None
+    assert [wait for wait in waits if wait] == [1.0, 2.0, 4.0]
+    receiver.plan = [503]
+    assert call(receiver, retries=1) == f"POST {receiver.url} giving up after 2 attempt(s)"
+
+
+def test_nobody_there(receiver: Receiver):
+    url = "http://127.0.0.1:1/hook"
+    error = call(receiver, url=url)
+    assert (
+        error
+        == f'POST {url} giving up after 1 attempt(s): Post "{url}": dial tcp 127.0.0.1:1: connect: connection refused'
+    )
+
+
+def test_a_slow_hook_is_given_up_after_its_timeout(receiver: Receiver):
+    receiver.delay = 0.5
+    error = call(receiver, timeout="100ms")
+    assert (
+        error == f'POST {receiver.url} giving up after 1 attempt(s): Post "{receiver.url}": context deadline exceeded'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("", 10.0), ("5", 10.0), ("5s", 5.0), ("1m30s", 90.0), ("200ms", 0.2), ("soon", None)]
+)
+def test_timeouts(text: str, seconds: float | None):
+    assert webhooks.timeout_of({"timeout": text}) == seconds
+
+
+def test_a_bad_timeout_is_a_no(receiver: Receiver):
+    assert call(receiver, timeout="soon") == 'time: invalid duration "soon"'
+
+
+def test_the_payload(receiver: Receiver):
+    call(receiver, metadata={"type": "bash"})
+    _, body, headers = receiver.got[0]
+    assert headers["Content-Type"] == "application/json"
+    assert list(body) == ["name", "namespace", "phase", "checksum", "metadata"]
+    assert (body["name"], body["namespace"], body["phase"]) == ("podinfo", "test", "Progressing")
+    assert body["metadata"] == {"type": "bash"}
+    assert set(body["checksum"]) <= set("456789bcdf")
+    call(receiver)
+    assert "metadata" not in receiver.got[1][1]
+
+
+def test_the_checksum_follows_the_revision():
+    first, second = canary(), canary()
+    second["status"]["lastAppliedSpec"] = "c64c4bb58"
+    assert webhooks.payload(first, "", None)["checksum"] != webhooks.payload(second, "", None)["checksum"]
+
+
+def test_the_payload_of_an_event_keeps_its_own_words():
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    own = {"eventMessage": "no", "team": "a"}
+    body = webhooks.event_payload(canary(), own, "Warning", "it broke", "Failed", moment)
+    assert body["phase"] == "Failed"
+    assert body["metadata"] == {
+        "team": "a",
+        "eventMessage": "it broke",
+        "eventType": "Warning",
+        "timestamp": "1767225600000",
+    }
+
+
+# -- alerts
+
+
+@pytest.mark.parametrize(
+    ("own", "heard"),
+    [("info", ["info", "warn", "error"]), ("warn", ["warn"]), ("error", ["warn", "error"])],
+)
+def test_who_hears_of_what(own: str, heard: list[str]):
+    assert [severity for severity in ("info", "warn", "error") if alerts.wanted({"severity": own}, severity)] == heard
+
+
+FIELDS = [{"name": "Target", "value": "Deployment/podinfo.test"}]
+
+
+def provider(type_: str, **spec: Any) -> dict[str, Any]:
+    return {"spec": {"type": type_, "address": "http://chat/hook", **spec}}
+
+
+@pytest.mark.parametrize(("type_", "colour"), [("slack", "danger"), ("discord", "danger"), ("rocket", "#FF0000")])
+def test_bodies_in_slacks_form(type_: str, colour: str):
+    body = alerts.body(provider(type_, channel="releases"), canary(), "it broke", "error", FIELDS)
+    assert (body["channel"], body["username"], body["icon_emoji"]) == ("releases", "flagger", ":rocket:")
+    assert body["attachments"] == [
+        {
+            "color": colour,
+            "author_name": "podinfo.test",
+            "text": "it broke",
+            "mrkdwn_in": ["text"],
+            "fields": [{"title": "Target", "value": "Deployment/podinfo.test", "short": False}],
+        }
+    ]
+
+
+def test_the_body_for_ms_teams():
+    body = alerts.body(provider("msteams"), canary(), "it broke", "warn", FIELDS)
+    section = {"activityTitle": "it broke", "activitySubtitle": "podinfo.test", "facts": FIELDS}
+    assert body == {
+        "@type": "MessageCard",
+        "@context": "http://schema.org/extensions",
+        "themeColor": "0076D7",
+        "summary": "podinfo.test",
+        "sections": [section],
+    }
+
+
+def test_the_body_for_google_chat():
+    (card,) = alerts.body(provider("gchat"), canary(), "it broke", "info", FIELDS)["cards"]
+    assert card["header"]["subtitle"] == "podinfo.test"
+    texts = [section["widgets"][0]["textParagraph"]["text"] for section in card["sections"]]
+    assert "it broke" in texts[0]
+    assert texts[1].startswith("Target<br>")
+
+
+def test_the_body_for_anybody_else():
+    body = alerts.body(provider("generic"), canary(), "it broke", "error", FIELDS)
+    assert body["metadata"] == {"Target": "Deployment/podinfo.test"}
+    assert (body["name"], body["severity"], body["message"]) == ("podinfo", "error", "it broke")
+
+
+@pytest.mark.parametrize(
+    ("analysis", "routing"),
+    [
+        ({}, "Weight step: 20 max: 50"),
+        ({"stepWeights": [1, 5]}, "Weight steps: 1,5 max: 0"),
+        ({"iterations": 1, "match": [{}]}, "A/B Testing"),
+        ({"iterations": 1}, "Blue/Green"),
+    ],
+)
+def test_what_a_message_says_of_the_canary(analysis: dict[str, Any], routing: str):
+    rows = {row["name"]: row["value"] for row in alerts.fields(canary(analysis), "earth")}
+    assert rows == {
+        "Cluster": "earth",
+        "Target": "Deployment/podinfo.test",
+        "Failed checks threshold": "2",
+        "Progress deadline": "60s",
+        "Traffic routing": routing,
+    }
+
+
+def secret(**data: str) -> dict[str, Any]:
+    return {"data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}}
+
+
+def test_addresses_and_tokens():
+    assert alerts.address(provider("slack"), None) == ("http://chat/hook", "")
+    assert alerts.address(provider("slack"), secret(address="http://secret/")) == ("http://secret/", "")
+    assert alerts.address(provider("slack"), secret(apiToken="t")) == ("http://chat/hook", "t")
+    assert alerts.address(provider("discord"), None) == ("http://chat/hook/slack", "")
+    with pytest.raises(Refused, match="does not contain an address or API token"):
+        alerts.address(provider("slack"), secret(other="x"))
+
+
+def test_posting_an_alert(receiver: Receiver):
+    error = run(lambda clients: alerts.post(clients.checked, receiver.url, {"a": 1}, "t"))
+    assert error is None
+    _, body, headers = receiver.got[0]
+    assert (body, headers["Authorization"]) == ({"a": 1}, "Bearer t")
+    receiver.plan = [500]
+    error = run(lambda clients: alerts.post(clients.checked, receiver.url, {"a": 1}))
+    assert error == "postMessage failed: sending notification failed: the body"
