@@ -40,14 +40,13 @@ class Cluster:
         performer = Performer(self.kube, self.recorder, Logger("info", self.said), "http://127.0.0.1:1")  # type: ignore[arg-type]
         self.controller = Controller(performer, settings or Settings(), control_loop)
         self.ticks: list[tuple[float, str]] = []
-        drive = performer.drive
+        tick = performer.tick
 
-        async def counted(rules: Any, name: str, namespace: str) -> Any:
-            if rules.__name__ == "advance":
-                self.ticks.append((asyncio.get_running_loop().time(), name))
-            return await drive(rules, name, namespace)
+        async def counted(name: str, namespace: str, settings: Settings) -> None:
+            self.ticks.append((asyncio.get_running_loop().time(), name))
+            await tick(name, namespace, settings)
 
-        performer.drive = counted  # type: ignore[method-assign]
+        performer.tick = counted  # type: ignore[method-assign]
 
     async def __aenter__(self) -> Cluster:
         self._task = asyncio.create_task(self.controller.run())
