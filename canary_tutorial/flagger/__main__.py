@@ -1,7 +1,8 @@
 """The controller's process: `python -m canary_tutorial.flagger -mesh-provider=istio ...`, with Flagger's own flags.
 
 Flagger raises analysis intervals below 10s to 10s; FLAGGER_MIN_ANALYSIS_INTERVAL (say, 1s) lowers that for lessons.
-FLAGGER_TRACE=1 adds one log line per tick with everything that it saw (see `trace.py`).
+FLAGGER_TRACE=1 adds one log line per tick with what it saw (see `trace.py`); FLAGGER_RECORD names a file for a recording of
+the run (see `recording.py`), which `python -m canary_tutorial.flagger.replay` shows and decides anew.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from canary_tutorial.flagger.flags import FlagError, Flags, HelpAsked, parse, usage
@@ -40,6 +42,13 @@ def notifier(flags: Flags) -> dict[str, Any] | None:
         return None
     spec = {"username": flags.text("slack-user"), "channel": flags.text("slack-channel")}
     return {"spec": {**spec, "type": "msteams" if teams else "slack", "address": teams or slack}}
+
+
+def record_to(path: str) -> Callable[[str], None]:
+    """Add lines to a file of ours alone, each at once."""
+    number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    file = os.fdopen(number, "a", buffering=1)
+    return lambda line: print(line, file=file)
 
 
 async def run(flags: Flags) -> int:
@@ -75,14 +84,19 @@ async def run(flags: Flags) -> int:
             return 1
     logger.log("info", "Waiting for canary informer cache to sync")
 
-    def trace(record: Obj) -> None:
-        logger.log("info", "tick", tick=record)
+    def trace(row: Obj) -> None:
+        logger.log("info", "tick", tick=row)
 
     recorder = Recorder(VERSION, provider)
     hook = flags.text("event-webhook") or os.environ.get("EVENT_WEBHOOK_URL", "")
     tracing = trace if os.environ.get("FLAGGER_TRACE") else None
+    recording = record_to(os.environ["FLAGGER_RECORD"]) if os.environ.get("FLAGGER_RECORD") else None
     performer = Performer(
-        kube, recorder, logger, flags.text("metrics-server"), hook, tracing, notifier(flags), flags.text("cluster-name")
+        *(kube, recorder, logger, flags.text("metrics-server"), hook),
+        trace=tracing,
+        record=recording,
+        notifier=notifier(flags),
+        cluster_name=flags.text("cluster-name"),
     )
     answer = await performer.perform(Query(None, "vector(1)", "availability"), "", "", None)
     if answer.error:

@@ -15,7 +15,6 @@ from canary_tutorial.flagger import finalizing, targets, writing
 from canary_tutorial.flagger.effects import Obj, Refused, Rules, TickEnds
 from canary_tutorial.flagger.job import Job
 from canary_tutorial.flagger.performer import Performer
-from canary_tutorial.flagger.rules import advance
 from canary_tutorial.flagger.spec import Canary, Settings
 from canary_tutorial.flagger.status import INITIALIZING
 
@@ -190,7 +189,7 @@ class Controller:
 
         async def tick() -> None:
             try:
-                await self._performer.drive(advance(name, namespace, self._settings), name, namespace)
+                await self._performer.tick(name, namespace, self._settings)
             except Exception as error:  # one Canary's trouble must not end the loop of its ticks
                 self._performer.logger.log("error", f"tick failed: {error!r}", canary=f"{name}.{namespace}")
 

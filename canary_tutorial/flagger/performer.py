@@ -1,7 +1,7 @@
 """Carrying out what the rules ask: every effect in one place. I/O: the API, Prometheus, webhooks, logs.
 
-A tick is driven here: the generator yields an effect, gets its answer or a `Refused`, and goes on. With a `recording`,
-each tick is also kept as a line of JSON (effects and answers), from which it can be shown and replayed.
+A tick is driven here: the generator yields an effect, gets its answer or a `Refused`, and goes on. `trace` hears of each
+tick as a row (`trace.py`), `record` as a line from which it can be replayed (`recording.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx2
 
-from canary_tutorial.flagger import alerts, prometheus, webhooks
+from canary_tutorial.flagger import alerts, prometheus, recording, webhooks
 from canary_tutorial.flagger.effects import (
     Alert,
     CallHook,
@@ -40,9 +40,10 @@ from canary_tutorial.flagger.events import Correlator
 from canary_tutorial.flagger.kube import Kube
 from canary_tutorial.flagger.logs import Logger
 from canary_tutorial.flagger.recorder import Recorder
-from canary_tutorial.flagger.spec import Canary
+from canary_tutorial.flagger.rules import advance
+from canary_tutorial.flagger.spec import Canary, Settings
 from canary_tutorial.flagger.status import with_fields
-from canary_tutorial.flagger.trace import Tick
+from canary_tutorial.flagger.trace import Step, row
 
 
 class Performer:
@@ -56,12 +57,14 @@ class Performer:
         metrics_server: str,
         event_webhook: str = "",
         trace: Callable[[Obj], None] | None = None,
+        record: Callable[[str], None] | None = None,
         notifier: Obj | None = None,
         cluster_name: str = "",
     ) -> None:
         self.kube, self.recorder, self.logger = kube, recorder, logger
         self.correlator = Correlator()
-        self._metrics_server, self._event_webhook, self._trace = metrics_server, event_webhook, trace
+        self._metrics_server, self._event_webhook = metrics_server, event_webhook
+        self._trace, self._record = trace, record
         self._notifier, self._cluster_name = notifier, cluster_name
         self._hooks = webhooks.Clients()
         self._prometheus = httpx2.AsyncClient()
@@ -72,20 +75,28 @@ class Performer:
         self.correlator.forget(c.obj["metadata"].get("uid", ""))
         self.recorder.forget(c.target, c.namespace)
 
-    async def drive(self, rules: Rules, name: str, namespace: str) -> Any:
-        """Run a tick to its end; returns what the rules return."""
-        tick = Tick(name, namespace, datetime.now(UTC)) if self._trace else None
-        began = None
-        answer: Any = None
-        refused: Refused | None = None
-        canary: Canary | None = None
+    async def tick(self, name: str, namespace: str, settings: Settings) -> None:
+        """One tick of a Canary, recorded if somebody asked for it."""
+        began, steps = datetime.now(UTC), self._steps()
+        await self.drive(advance(name, namespace, settings), name, namespace, steps)
+        if self._record and steps:
+            self._record(recording.line(name, namespace, settings, began, steps))
+
+    def _steps(self) -> list[Step] | None:
+        return [] if self._trace or self._record else None
+
+    async def drive(self, rules: Rules, name: str, namespace: str, steps: list[Step] | None = None) -> Any:
+        """Carry rules to their end; returns what they return. What they did is added to `steps`."""
+        now = datetime.now(UTC)
+        steps = self._steps() if steps is None else steps
+        began = answer = refused = canary = None
         while True:
             try:
                 effect = rules.throw(refused) if refused else rules.send(answer)
             except StopIteration as ended:
-                break_value = ended.value
+                result = ended.value
                 break
-            answer, refused = None, None
+            answer = refused = None
             try:
                 if isinstance(effect, Gauge):
                     began = self._gauge(effect, canary, began)
@@ -93,15 +104,15 @@ class Performer:
                     answer = await self.perform(effect, name, namespace, canary)
             except Refused as error:
                 refused = error
-            if isinstance(effect, Get) and effect.kind == "Canary" and answer and canary is None:
+            if canary is None and answer and isinstance(effect, Get) and effect.kind == "Canary":
                 canary = Canary(answer)
-            if tick:
-                tick.saw(effect, answer)
+            if steps is not None:
+                steps.append(Step(effect, answer, refused))
         if began is not None and canary:
             self.recorder.duration(canary.target, namespace, time.monotonic() - began)
-        if tick and self._trace:
-            self._trace(tick.as_json())
-        return break_value
+        if self._trace and steps:
+            self._trace(row(name, namespace, now, steps))
+        return result
 
     async def perform(self, effect: Any, name: str, namespace: str, canary: Canary | None) -> Any:
         """One effect; raises Refused."""
