@@ -177,7 +177,7 @@ class World:
             self.now += timedelta(seconds=30)
         return said
 
-    def until(self, phase: str, limit: int = 150) -> list[str]:
+    def until(self, phase: str, limit: int = 300) -> list[str]:
         said: list[str] = []
         while self.phase != phase:
             said += self.tick()
