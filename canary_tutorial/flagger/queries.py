@@ -127,7 +127,7 @@ def check_provider(provider: Obj, secret: Obj | None) -> None:
     """Refused if a MetricTemplate's provider cannot be asked: not Prometheus, no address, no password."""
     kind, address = provider.get("type"), str(provider.get("address") or "")
     if kind in OTHER_PROVIDERS:
-        raise Refused(f"the provider {kind} is not built in here, only prometheus is")
+        raise Refused(texts.not_built_in("provider", str(kind), "prometheus"))
     if not address:
         raise Refused(f"{kind} address {address} is not a valid URL")
     data = (secret or {}).get("data") or {}

@@ -47,6 +47,7 @@ def _advance(c: Canary, settings: Settings) -> Rules:
     if c.spec.get("suspend"):
         yield Emit(c.obj, "Normal", texts.SUSPENDED)
         return
+    refuse_what_is_not_built_in(c, settings)
     target = yield from targets.target(c)
     label = workloads.selector_label(c, target, settings.selector_labels)
     c = yield from keep_right(c, target, label, settings)
@@ -116,6 +117,15 @@ def _advance(c: Canary, settings: Settings) -> Rules:
         yield from steps.blue_green(c, now, label, settings)
     elif c.next_step_weight(now.canary) > 0 and (now.mirrored or (yield from analysis.traffic_hooks(c))):
         yield from steps.weighted(c, now, label, settings)
+
+
+def refuse_what_is_not_built_in(c: Canary, settings: Settings) -> None:
+    """Flagger knows more meshes, and more kinds of targets; to treat them as these two would do harm."""
+    provider = c.spec.get("provider") or settings.provider
+    if provider != "istio":
+        raise Refused(texts.not_built_in("provider", provider, "istio"))
+    if c.kind in ("DaemonSet", "Service"):
+        raise Refused(texts.not_built_in("target kind", c.kind, "Deployment"))
 
 
 def keep_right(c: Canary, target: Obj, label: Label, settings: Settings) -> Rules:

@@ -84,6 +84,10 @@ def promotion_failed(c: Canary, why: str) -> str:
     return f"Promotion of {_target(c)} failed, primary not ready: {why}"
 
 
+def not_built_in(what: str, given: str, known: str) -> str:
+    return f"the {what} {given} is not built in here, only {known} is"
+
+
 def canary_not_scaled_down(c: Canary) -> str:
     return f"scaling down canary {c.kind} {_target(c)} failed"
 

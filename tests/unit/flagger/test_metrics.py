@@ -121,11 +121,6 @@ def test_errors_are_logged_as_errors_and_bad_values_are_not():
     assert world.emitted[-1].level == "info"
 
 
-def test_another_provider_is_named_in_the_text():
-    _, said = run({"name": DURATION}, NOTHING, provider="kuma")
-    assert "for kuma metric" in said[0]
-
-
 def test_built_in_checks_and_inline_queries_come_before_templates_and_the_first_failure_ends_it():
     template = {**CUSTOM, "thresholdRange": {"max": 1}}
     metrics = [

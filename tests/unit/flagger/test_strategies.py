@@ -177,3 +177,19 @@ def test_the_least_number_of_ticks(iterations: int, match: list[Any], more: int)
     assert world.phase == "Finalising"
     world.tick()
     assert world.phase == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ({"provider": "linkerd"}, "the provider linkerd is not built in here, only istio is"),
+        (
+            {"targetRef": {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "podinfo"}},
+            "the target kind DaemonSet is not built in here, only Deployment is",
+        ),
+    ],
+)
+def test_what_is_not_built_in_is_refused_and_nothing_is_touched(spec: dict[str, Any], text: str):
+    world = World(podinfo(), canary(**spec))
+    assert world.tick() == [f"! {text}"]
+    assert len(world.objects) == 2
