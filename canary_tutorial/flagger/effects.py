@@ -16,11 +16,11 @@ Rules = Generator[Any, Any, Any]
 
 
 class Refused(Exception):
-    """The Kubernetes API said no; the message is its own. `missing` tells a 404."""
+    """The Kubernetes API said no; the message is its own. `missing` tells a 404, `conflict` a 409."""
 
-    def __init__(self, message: str, missing: bool = False) -> None:
+    def __init__(self, message: str, missing: bool = False, conflict: bool = False) -> None:
         super().__init__(message)
-        self.message, self.missing = message, missing
+        self.message, self.missing, self.conflict = message, missing, conflict
 
 
 class TickEnds(Exception):

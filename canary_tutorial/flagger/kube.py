@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx2
@@ -33,6 +33,7 @@ RESOURCES: dict[str, Any] = {
     )
 }
 CONFLICT_TRIES = 5
+AT_ONCE = 10  # requests under way: a hundred Canaries on one beat need no hundred connections
 
 
 class Kube:
@@ -40,6 +41,7 @@ class Kube:
 
     def __init__(self, config: KubeConfig) -> None:
         self._client = AsyncClient(config=config, trust_env=False)
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def version(self) -> str:
         """The server's gitVersion."""
@@ -51,59 +53,58 @@ class Kube:
             raise Refused(str(error)) from error
 
     async def get(self, kind: str, name: str, namespace: str) -> Obj:
-        return await _refused(self._client.get(RESOURCES[kind], name, namespace=namespace))
+        return await self._answer(self._client.get(RESOURCES[kind], name, namespace=namespace))
 
     async def create(self, kind: str, obj: Obj) -> Obj:
-        return await _refused(self._client.create(RESOURCES[kind](obj)))
+        return await self._answer(self._client.create(RESOURCES[kind](obj)))
 
     async def update(self, kind: str, obj: Obj) -> Obj:
-        return await _refused(self._client.replace(RESOURCES[kind](obj)))
+        return await self._answer(self._client.replace(RESOURCES[kind](obj)))
 
     async def patch(self, kind: str, name: str, namespace: str, body: Obj) -> Obj:
         patched = self._client.patch(RESOURCES[kind], name, body, namespace=namespace, patch_type=PatchType.MERGE)
-        return await _refused(patched)
+        return await self._answer(patched)
 
-    async def write_status(self, name: str, namespace: str, fields: Any) -> Obj:
+    async def write_status(self, name: str, namespace: str, fields: Callable[[Obj], Obj]) -> Obj:
         """PUT /status with `fields(canary)` as its status; on a conflict, once more on what is there now."""
         for attempt in range(CONFLICT_TRIES):
             current = await self.get("Canary", name, namespace)
             body = RESOURCES["Canary"].Status({**current, "status": fields(current)})
             try:
-                return dict(await self._client.replace(body))
-            except ApiError as error:
-                if error.status.code != 409 or attempt == CONFLICT_TRIES - 1:
-                    raise Refused(str(error.status.message), error.status.code == 404) from error
+                return await self._answer(self._client.replace(body))
+            except Refused as refused:
+                if not refused.conflict or attempt == CONFLICT_TRIES - 1:
+                    raise
                 await asyncio.sleep(0.01 * 2**attempt)
-            except httpx2.HTTPError as error:
-                raise Refused(str(error)) from error
         raise AssertionError("the last attempt returns or raises")
+
+    async def _answer(self, call: Awaitable[Any]) -> Obj:
+        async with self._slots:
+            try:
+                return dict(await call)
+            except (ApiError, httpx2.HTTPError) as error:
+                raise _refused(error) from error
 
     async def list(self, kind: str, namespace: str) -> tuple[list[Obj], str]:
         """The objects (of all namespaces for "") and the resourceVersion to watch from."""
         answer = self._client.list(RESOURCES[kind], namespace=namespace or "*")
         try:
             found = [dict(obj) async for obj in answer]
-        except ApiError as error:
-            raise Refused(str(error.status.message), error.status.code == 404) from error
-        except httpx2.HTTPError as error:
-            raise Refused(str(error)) from error
+        except (ApiError, httpx2.HTTPError) as error:
+            raise _refused(error) from error
         return found, str(answer.resourceVersion)
 
     async def watch(self, kind: str, namespace: str, version: str) -> AsyncIterator[tuple[str, Obj]]:
+        """News from `version` on, for ever; a broken connection is taken up again by the client, else refused."""
         try:
             watching = self._client.watch(RESOURCES[kind], namespace=namespace or "*", resource_version=version)
             async for type_, obj in watching:
                 yield type_, dict(obj)
-        except ApiError as error:
-            raise Refused(str(error.status.message)) from error
-        except httpx2.HTTPError as error:
-            raise Refused(str(error)) from error
+        except (ApiError, httpx2.HTTPError) as error:
+            raise _refused(error) from error
 
 
-async def _refused(call: Any) -> Obj:
-    try:
-        return dict(await call)
-    except ApiError as error:
-        raise Refused(str(error.status.message), error.status.code == 404) from error
-    except httpx2.HTTPError as error:
-        raise Refused(str(error) or type(error).__name__) from error
+def _refused(error: ApiError | httpx2.HTTPError) -> Refused:
+    if isinstance(error, ApiError):
+        return Refused(str(error.status.message), missing=error.status.code == 404, conflict=error.status.code == 409)
+    return Refused(str(error) or type(error).__name__)

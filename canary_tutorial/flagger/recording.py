@@ -62,7 +62,9 @@ def _answer(answer: Any) -> Any:
 def tick_of(text: str) -> tuple[str, str, datetime, Settings, list[Obj]]:
     """A line of the file: name, namespace, time, settings, steps as written."""
     record = json.loads(text)
-    settings: Obj = {key: tuple(value) if isinstance(value, list) else value for key, value in record["settings"].items()}
+    settings: Obj = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in record["settings"].items()
+    }
     began = datetime.fromisoformat(record["time"])
     return record["name"], record["namespace"], began, Settings(**settings), record["steps"]
 
