@@ -53,12 +53,11 @@ def record_to(path: str) -> Callable[[str], None]:
 
 async def run(flags: Flags) -> int:
     """Everything that Flagger says and does when it starts, then the loops; returns the exit code."""
-    from lightkube import KubeConfig
     from lightkube.core.exceptions import ConfigError
 
     from canary_tutorial.flagger.controller import Controller
     from canary_tutorial.flagger.effects import Obj, Query, Refused
-    from canary_tutorial.flagger.kube import Kube
+    from canary_tutorial.flagger.kube import Kube, connection
     from canary_tutorial.flagger.logs import Logger
     from canary_tutorial.flagger.performer import Performer
     from canary_tutorial.flagger.recorder import Recorder, serve
@@ -68,8 +67,7 @@ async def run(flags: Flags) -> int:
     provider = flags.text("mesh-provider")
     logger.log("info", f"Starting flagger version {VERSION} revision canary_tutorial mesh provider {provider}")
     try:
-        config = KubeConfig.from_file(flags.text("kubeconfig")) if flags.text("kubeconfig") else KubeConfig.from_env()
-        kube = Kube(config.get())  # type: ignore[arg-type]
+        kube = Kube(connection(flags.text("kubeconfig"), flags.text("master")))
         version = await kube.version()
     except (ConfigError, Refused, OSError) as error:
         logger.log("error", f"Error building kubernetes clientset: {error}")
@@ -100,7 +98,9 @@ async def run(flags: Flags) -> int:
     )
     answer = await performer.perform(Query(None, "vector(1)", "availability"), "", "", None)
     if answer.error:
-        logger.log("error", f"Metrics server {flags.text('metrics-server')} unreachable {answer.error}")
+        logger.log(
+            "error", f"Metrics server {flags.text('metrics-server')} unreachable running query failed: {answer.error}"
+        )
     else:
         logger.log("info", f"Connected to metrics server {flags.text('metrics-server')}")
     try:

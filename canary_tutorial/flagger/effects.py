@@ -144,7 +144,7 @@ class Random(NamedTuple):
 
 
 class Gauge(NamedTuple):
-    """A figure of §metrics: `weight`, `status`, `duration` (starts the stopwatch), `success`, `failure`."""
+    """A figure: `weight`, `status`, `success`, `failure`; `duration` says that this tick's length is one, too."""
 
     name: str
     values: Mapping[str, Any] = MappingProxyType({})

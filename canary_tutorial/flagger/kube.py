@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx2
 from lightkube import AsyncClient, KubeConfig
-from lightkube.core.exceptions import ApiError
+from lightkube.config.kubeconfig import SingleConfig
+from lightkube.config.models import User
+from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.types import PatchType
 
@@ -36,10 +38,26 @@ CONFLICT_TRIES = 5
 AT_ONCE = 10  # requests under way: a hundred Canaries on one beat need no hundred connections
 
 
+def connection(kubeconfig: str = "", master: str = "") -> SingleConfig:
+    """Whom to talk to: a kubeconfig's current context, else the environment's; `master` is another address for it.
+
+    Raises ConfigError if there is none.
+    """
+    if master and not kubeconfig:
+        found = KubeConfig.from_server(master).get()
+    else:
+        found = (KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_env()).get()
+    if found is None:
+        raise ConfigError("the kubeconfig has no current context")
+    if master:
+        found.cluster.server = master
+    return found._replace(user=found.user or User())  # a server that asks nobody who they are is one, too
+
+
 class Kube:
     """A client for the kinds that Flagger reads and writes."""
 
-    def __init__(self, config: KubeConfig) -> None:
+    def __init__(self, config: SingleConfig) -> None:
         self._client = AsyncClient(config=config, trust_env=False)
         self._slots = asyncio.Semaphore(AT_ONCE)
 

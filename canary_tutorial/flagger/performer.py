@@ -87,9 +87,9 @@ class Performer:
 
     async def drive(self, rules: Rules, name: str, namespace: str, steps: list[Step] | None = None) -> Any:
         """Carry rules to their end; returns what they return. What they did is added to `steps`."""
-        now = datetime.now(UTC)
+        now, began, analysed = datetime.now(UTC), time.monotonic(), False
         steps = self._steps() if steps is None else steps
-        began = answer = refused = canary = None
+        answer = refused = canary = None
         while True:
             try:
                 effect = rules.throw(refused) if refused else rules.send(answer)
@@ -99,7 +99,8 @@ class Performer:
             answer = refused = None
             try:
                 if isinstance(effect, Gauge):
-                    began = self._gauge(effect, canary, began)
+                    analysed |= effect.name == "duration"
+                    self._gauge(effect, canary)
                 else:
                     answer = await self.perform(effect, name, namespace, canary)
             except Refused as error:
@@ -108,7 +109,7 @@ class Performer:
                 canary = Canary(answer)
             if steps is not None:
                 steps.append(Step(effect, answer, refused))
-        if began is not None and canary:
+        if analysed and canary:
             self.recorder.duration(canary.target, namespace, time.monotonic() - began)
         if self._trace and steps:
             self._trace(row(name, namespace, now, steps))
@@ -196,19 +197,17 @@ class Performer:
             if error is not None:
                 self.logger.log("error", f"error sending event to webhook: {error}", canary=f"{c.name}.{c.namespace}")
 
-    def _gauge(self, effect: Gauge, canary: Canary | None, began: float | None) -> float | None:
-        if effect.name == "duration":
-            return time.monotonic()
+    def _gauge(self, effect: Gauge, canary: Canary | None) -> None:
         if canary is None:
-            return began
+            return
         target, namespace, values = canary.target, canary.namespace, effect.values
-        if effect.name == "weight":
-            self.recorder.weight(target, namespace, values["primary"], values["canary"])
-        elif effect.name == "status":
-            self.recorder.status(target, namespace, values["phase"])
-        else:
-            self.recorder.ended(effect.name, target, namespace, values["strategy"], values["analysis_status"])
-        return began
+        match effect.name:
+            case "weight":
+                self.recorder.weight(target, namespace, values["primary"], values["canary"])
+            case "status":
+                self.recorder.status(target, namespace, values["phase"])
+            case "success" | "failure":
+                self.recorder.ended(effect.name, target, namespace, values["strategy"], values["analysis_status"])
 
     async def _alert(self, alert: Alert) -> None:
         """To the Canary's own alert providers; if it names none, to the one of the flags."""

@@ -79,7 +79,7 @@ def _advance(c: Canary, settings: Settings) -> Rules:
     if c.phase not in RUNNING:
         yield from begin(c, settings)
         return
-    if c.phase in (PROGRESSING, WAITING_PROMOTION) and (yield from targets.has_changed(c, settings)):
+    if c.phase in (PROGRESSING, WAITING_PROMOTION) and (yield from has_changed_in_mid_run(c, settings)):
         yield Emit(c.obj, "Normal", texts.restarting(c))
         yield from objects.set_routes(c, 100, 0)
         yield from writing.sync(c, PROGRESSING, settings)
@@ -174,6 +174,14 @@ def begin(c: Canary, settings: Settings) -> Rules:
         return
     if (yield from writing.synced_or_logged(c, PROGRESSING, settings)):
         yield Gauge("status", {"phase": PROGRESSING})
+
+
+def has_changed_in_mid_run(c: Canary, settings: Settings) -> Rules:
+    """A run goes on where nobody can tell, say because a tracked ConfigMap is gone."""
+    try:
+        return (yield from targets.has_changed(c, settings))
+    except (TickEnds, Refused):
+        return False
 
 
 def judged(c: Canary, now: Routes, settings: Settings) -> Rules:

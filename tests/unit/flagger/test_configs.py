@@ -71,6 +71,14 @@ def test_a_config_that_changes_in_mid_run_starts_the_analysis_anew():
     assert found.tick() == ["New revision detected! Restarting analysis for podinfo.test"]
 
 
+def test_a_config_that_goes_in_mid_run_does_not_stop_it():
+    found = world(COLOURS).initialized()
+    found.set_image("podinfo:2")
+    found.tick(2)
+    del found.objects["ConfigMap", "colours"]
+    assert found.tick() == ["Advance podinfo.test canary weight 40"]
+
+
 def test_a_missing_config_stops_the_tick_unless_it_is_optional():
     found = world()
     error = 'configmap colours.test get query error: configmaps "colours" not found'

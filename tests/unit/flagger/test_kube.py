@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
-from lightkube import KubeConfig
-from lightkube.config.kubeconfig import SingleConfig
-from lightkube.core.exceptions import ApiError
+import yaml
+from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.core.internal_models import meta_v1
 
 from canary_tutorial.flagger.effects import Refused
-from canary_tutorial.flagger.kube import CONFLICT_TRIES, Kube
+from canary_tutorial.flagger.kube import CONFLICT_TRIES, Kube, connection
 
 
 class Api:
@@ -36,9 +36,7 @@ class Api:
 
 
 def make(api: Api) -> Kube:
-    config = KubeConfig.from_server("http://127.0.0.1:1").get()
-    assert isinstance(config, SingleConfig)
-    kube = Kube(config)
+    kube = Kube(connection(master="http://127.0.0.1:1"))
     kube._client = api  # type: ignore[assignment]
     return kube
 
@@ -80,8 +78,23 @@ def test_a_missing_object_is_told_from_a_forbidden_one(code: int, missing: bool)
 
 def test_nobody_there_is_a_refusal_too():
     async def work() -> None:
-        kube = Kube(KubeConfig.from_server("http://127.0.0.1:1").get())  # type: ignore[arg-type]
+        kube = Kube(connection(master="http://127.0.0.1:1"))
         with pytest.raises(Refused):
             await kube.get("Canary", "podinfo", "test")
 
     asyncio.run(work())
+
+
+def test_a_kubeconfig_without_a_user_is_taken(tmp_path: Path):
+    config = {
+        "clusters": [{"name": "a", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "contexts": [{"name": "a", "context": {"cluster": "a"}}],
+        "current-context": "a",
+    }
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    assert connection(str(path)).user is not None
+    assert connection(str(path), "http://127.0.0.1:2").cluster.server == "http://127.0.0.1:2"
+    path.write_text(yaml.safe_dump({**config, "current-context": ""}))
+    with pytest.raises(ConfigError):
+        connection(str(path))
