@@ -11,6 +11,7 @@ from collections.abc import Callable
 import httpx2
 
 from canary_tutorial.flagger.effects import Obj, Refused
+from canary_tutorial.flagger.spec import Canary
 
 USERNAME, CHANNEL = "flagger", "general"  # Flagger's defaults
 TIMEOUT = 5.0  # seconds
@@ -24,15 +25,14 @@ def wanted(alert: Obj, severity: str) -> bool:
 
 def fields(canary: Obj, cluster: str = "") -> list[Obj]:
     """What a message says of the Canary beside its text."""
-    spec, namespace = canary["spec"], canary["metadata"]["namespace"]
-    analysis, target = spec.get("analysis") or {}, spec["targetRef"]
+    c = Canary(canary)
     rows = {"Cluster": cluster} if cluster else {}
     rows |= {
-        "Target": f"{target.get('kind', 'Deployment')}/{target['name']}.{namespace}",
-        "Failed checks threshold": str(max(1, int(analysis.get("threshold") or 0))),
-        "Progress deadline": f"{spec.get('progressDeadlineSeconds') or 600}s",
+        "Target": f"{c.kind}/{c.target}.{c.namespace}",
+        "Failed checks threshold": str(c.threshold),
+        "Progress deadline": f"{c.deadline}s",
     }
-    routing = _routing(analysis)
+    routing = _routing(c.analysis)
     if routing:
         rows["Traffic routing"] = routing
     return [{"name": name, "value": value} for name, value in rows.items()]

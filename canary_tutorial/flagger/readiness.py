@@ -30,7 +30,8 @@ def deployment_readiness(deployment: Obj, deadline: int, threshold: int, now: da
     retriable = True
     short = available and (available["status"], available.get("reason")) == ("False", "MinimumReplicasUnavailable")
     if progressing and available and short:
-        retriable = _moment(available["lastUpdateTime"]) + timedelta(seconds=deadline) >= now
+        since = available.get("lastUpdateTime")  # Go reads a missing time as one that is long past
+        retriable = bool(since) and _moment(since) + timedelta(seconds=deadline) >= now
     replicas, updated = spec.get("replicas"), int(status.get("updatedReplicas") or 0)
     if replicas is not None and updated < int(replicas):
         return NotReady(f"{WAITING}{updated} out of {replicas} new replicas have been updated", retriable)

@@ -73,7 +73,8 @@ class Canary:
 
     @property
     def deadline(self) -> int:
-        return int(self.spec.get("progressDeadlineSeconds") or 600)
+        seconds = self.spec.get("progressDeadlineSeconds")
+        return 600 if seconds is None else int(seconds)
 
     @property
     def failed_checks(self) -> int:

@@ -9,6 +9,7 @@ import pytest
 from flagger_world import DEADLINE, World, canary, podinfo, unavailable
 
 from canary_tutorial.flagger.readiness import NotReady, deployment_readiness
+from canary_tutorial.flagger.spec import Canary
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WAITING = "waiting for rollout to finish: "
@@ -70,6 +71,23 @@ def test_the_canarys_deadline_counts_from_the_last_availability(seconds: int, re
     why = deployment_readiness(found, 60, 100, NOW)
     assert why is not None
     assert why.retriable is retriable
+
+
+def test_an_unavailability_without_a_time_is_past_every_deadline():
+    found = deployment(**unavailable(NOW))
+    for condition in found["status"]["conditions"]:
+        condition.pop("lastUpdateTime", None)
+    why = deployment_readiness(found, 600, 100, NOW)
+    assert why is not None
+    assert not why.retriable
+
+
+@pytest.mark.parametrize(("given", "seconds"), [({}, 600), ({"progressDeadlineSeconds": 0}, 0)], ids=["none", "zero"])
+def test_only_a_missing_deadline_has_a_default(given: dict[str, int], seconds: int):
+    obj = canary()
+    del obj["spec"]["progressDeadlineSeconds"]
+    obj["spec"] |= given
+    assert Canary(obj).deadline == seconds
 
 
 def test_a_bad_image_fails_by_the_deadline_without_a_failed_check():
