@@ -22,6 +22,11 @@ TOOLKIT = {
 }
 
 
+def some(**fields: Obj) -> Obj:
+    """Those of `labels` and `annotations` that are not empty: Flagger writes no empty ones."""
+    return {field: values for field, values in fields.items() if values}
+
+
 @dataclass(frozen=True)
 class Routes:
     """How requests are shared: weights in percent, and whether copies go to the canary."""
@@ -230,7 +235,7 @@ def new_virtualservice(c: Canary, selector: str, owner: Obj) -> Obj:
     return {
         "apiVersion": "networking.istio.io/v1beta1",
         "kind": "VirtualService",
-        "metadata": meta | ({"labels": labels} if labels else {}),
+        "metadata": meta | some(labels=labels),
         "spec": initial_spec(c),
     }
 
@@ -257,11 +262,8 @@ def reconciled(c: Canary, selector: str, current: Obj) -> Obj | None:
         return None
     if not same_spec and LAST_APPLIED not in annotations:
         annotations[ORIGINAL] = json.dumps(spec, separators=(",", ":"))
-    return {
-        **current,
-        "metadata": {**current["metadata"], "labels": labels, "annotations": annotations},
-        "spec": wanted,
-    }
+    meta = {field: value for field, value in current["metadata"].items() if field != "labels"}
+    return {**current, "metadata": {**meta, **some(labels=labels), "annotations": annotations}, "spec": wanted}
 
 
 def _comparable(c: Canary, spec: Obj) -> Obj:

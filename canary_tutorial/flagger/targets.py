@@ -52,7 +52,7 @@ def create_primary(c: Canary, found: Obj, label: Label, settings: Settings) -> R
             return
         copies = yield from configs.copy_to_primary(c, found, settings)
         flagger_id = yield Random()
-        wanted = workloads.new_primary(c, found, label, settings.include_label_prefix, flagger_id, copies)
+        wanted = workloads.new_primary(c, found, label, settings, flagger_id, copies)
         with Explained(f"creating deployment {c.primary}.{c.namespace} failed"):
             yield Create("Deployment", wanted)
     yield Log("info", f"Deployment {c.primary}.{c.namespace} created")
@@ -64,7 +64,7 @@ def promote(c: Canary, label: Label, settings: Settings) -> Rules:
     primary = yield from deployment(c, c.primary)
     copies = yield from configs.copy_to_primary(c, found, settings)
     flagger_id = yield Random()
-    updated = workloads.promoted_primary(c, primary, found, label, settings.include_label_prefix, flagger_id, copies)
+    updated = workloads.promoted_primary(c, primary, found, label, settings, flagger_id, copies)
     with Explained(f"updating deployment {c.primary}.{c.namespace} template spec failed"):
         yield Update("Deployment", updated)
 

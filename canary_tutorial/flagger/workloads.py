@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from canary_tutorial.flagger.effects import Refused
-from canary_tutorial.flagger.routes import TOOLKIT
-from canary_tutorial.flagger.spec import Canary
+from canary_tutorial.flagger.routes import TOOLKIT, some
+from canary_tutorial.flagger.spec import Canary, Settings
 
 Obj = dict[str, Any]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -65,7 +65,7 @@ def included(values: Obj | None, prefixes: Sequence[str]) -> Obj:
 
 
 def new_primary(
-    c: Canary, target: Obj, label: tuple[str, str], prefixes: Sequence[str], flagger_id: str, configs: set[str]
+    c: Canary, target: Obj, label: tuple[str, str], settings: Settings, flagger_id: str, configs: set[str]
 ) -> Obj:
     """`<target>-primary`, as it is made the first time."""
     name, value = label
@@ -77,15 +77,15 @@ def new_primary(
         "metadata": {
             "name": c.primary,
             "namespace": c.namespace,
-            "labels": {**included(meta.get("labels"), prefixes), name: f"{value}-primary"},
-            "annotations": annotations,
+            "labels": {**included(meta.get("labels"), settings.include_label_prefix), name: f"{value}-primary"},
+            **some(annotations=annotations),
             "ownerReferences": [owner_reference(c)],
         },
         "spec": {
             **_rollout_settings(target),
             "replicas": int(target["spec"].get("replicas") or 0) or 1,
             "selector": {"matchLabels": {name: f"{value}-primary"}},
-            "template": _primary_template(c, target, label, flagger_id, configs),
+            "template": _primary_template(c, target, label, settings, flagger_id, configs),
         },
     }
 
@@ -95,7 +95,7 @@ def promoted_primary(
     primary: Obj,
     target: Obj,
     label: tuple[str, str],
-    prefixes: Sequence[str],
+    settings: Settings,
     flagger_id: str,
     configs: set[str],
 ) -> Obj:
@@ -106,12 +106,13 @@ def promoted_primary(
     spec = {k: v for k, v in primary["spec"].items() if k not in ROLLOUT} | _rollout_settings(target)
     if not c.spec.get("autoscalerRef"):
         spec["replicas"] = target["spec"].get("replicas", 1)
-    made = _primary_template(c, target, label, flagger_id, configs)
+    made = _primary_template(c, target, label, settings, flagger_id, configs)
     kept = (primary["spec"]["template"].get("metadata") or {}) | made["metadata"]
-    own = {field: included(target["metadata"].get(field), prefixes) for field in ("labels", "annotations")}
+    meta = {field: value for field, value in primary["metadata"].items() if field not in ("labels", "annotations")}
+    own = {f: included(target["metadata"].get(f), settings.include_label_prefix) for f in ("labels", "annotations")}
     return {
         **primary,
-        "metadata": {**primary["metadata"], **own},
+        "metadata": meta | some(**own),
         "spec": {**spec, "template": {"metadata": kept, "spec": made["spec"]}},
     }
 
@@ -120,13 +121,15 @@ def _rollout_settings(target: Obj) -> Obj:
     return {field: copy(target["spec"][field]) for field in ROLLOUT if field in target["spec"]}
 
 
-def _primary_template(c: Canary, target: Obj, label: tuple[str, str], flagger_id: str, configs: set[str]) -> Obj:
+def _primary_template(
+    c: Canary, target: Obj, label: tuple[str, str], settings: Settings, flagger_id: str, configs: set[str]
+) -> Obj:
     template = copy(target["spec"]["template"])
     meta = template.get("metadata") or {}
     annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if "toolkit.fluxcd.io" not in k}
     spec = template["spec"]
     rename_configs(spec, configs)
-    _keep_apart(c, spec, label)
+    _keep_apart(c, spec, settings.selector_labels)
     return {
         "metadata": {
             "labels": {**(meta.get("labels") or {}), label[0]: f"{label[1]}-primary"},
@@ -136,8 +139,8 @@ def _primary_template(c: Canary, target: Obj, label: tuple[str, str], flagger_id
     }
 
 
-def _keep_apart(c: Canary, spec: Obj, label: tuple[str, str]) -> None:
-    """Anti-affinity and spread rules that mean the target's own pods mean the primary's in the primary."""
+def _keep_apart(c: Canary, spec: Obj, selectors: Sequence[str]) -> None:
+    """Anti-affinity and spread rules that mean the target's own pods, by any selector label, mean the primary's."""
     anti = (spec.get("affinity") or {}).get("podAntiAffinity") or {}
     preferred = anti.get("preferredDuringSchedulingIgnoredDuringExecution") or []
     terms = [weighted.get("podAffinityTerm") or {} for weighted in preferred]
@@ -146,10 +149,11 @@ def _keep_apart(c: Canary, spec: Obj, label: tuple[str, str]) -> None:
     for term in terms:
         selector = term.get("labelSelector") or {}
         labels = selector.get("matchLabels") or {}
-        if labels.get(label[0]) == c.target:
-            labels[label[0]] = f"{c.target}-primary"
+        for label in selectors:
+            if labels.get(label) == c.target:
+                labels[label] = f"{c.target}-primary"
         for expression in selector.get("matchExpressions") or []:
-            if expression.get("key") == label[0]:
+            if expression.get("key") in selectors:
                 values = expression.get("values") or []
                 expression["values"] = [f"{v}-primary" if v == c.target else v for v in values]
 
@@ -214,7 +218,7 @@ def config_copy(c: Canary, obj: Obj, prefixes: Sequence[str]) -> Obj:
         "metadata": {
             "name": f"{meta['name']}-primary",
             "namespace": meta["namespace"],
-            "labels": included(meta.get("labels"), prefixes),
+            **some(labels=included(meta.get("labels"), prefixes)),
             "ownerReferences": [*others, owner_reference(c)],
         },
     }
@@ -362,7 +366,7 @@ def primary_autoscaler(c: Canary, autoscaler: Obj) -> Obj:
         "metadata": {
             "name": f"{autoscaler['metadata']['name']}-primary",
             "namespace": c.namespace,
-            "labels": dict(autoscaler["metadata"].get("labels") or {}),
+            **some(labels=dict(autoscaler["metadata"].get("labels") or {})),
             "ownerReferences": [owner_reference(c)],
         },
         "spec": {"scaleTargetRef": {**autoscaler["spec"]["scaleTargetRef"], "name": c.primary}, **spec},
