@@ -9,12 +9,13 @@ import json
 from collections.abc import Callable
 
 from canary_tutorial.flagger import targets, texts, workloads, writing
-from canary_tutorial.flagger.effects import Emit, Explained, Get, Log, Obj, Rules, Update
+from canary_tutorial.flagger.effects import Emit, Explained, Get, Log, Obj, Refused, Rules, Update
 from canary_tutorial.flagger.routes import LAST_APPLIED, ORIGINAL, TOOLKIT
 from canary_tutorial.flagger.spec import Canary, Settings
 from canary_tutorial.flagger.status import TERMINATING
 
 FINALIZER = "finalizer.flagger.app"
+CONFLICT_TRIES = 4
 
 
 def announce(c: Canary) -> Rules:
@@ -106,9 +107,17 @@ def add_finalizer(c: Canary) -> Rules:
 
 
 def _finalizers(c: Canary, change: Callable[[list[str]], list[str]]) -> Rules:
-    fresh = yield Get("Canary", c.name, c.namespace)
-    present = fresh["metadata"].get("finalizers") or []
-    wanted = change(present)
-    if wanted == present:
-        return
-    yield Update("Canary", {**fresh, "metadata": {**fresh["metadata"], "finalizers": wanted}})
+    """Each try is on a fresh read: the Canary's own job may write its status in between."""
+    for left in reversed(range(CONFLICT_TRIES)):
+        fresh = yield Get("Canary", c.name, c.namespace)
+        present = fresh["metadata"].get("finalizers") or []
+        wanted = change(present)
+        if wanted == present:
+            return
+        meta = {field: value for field, value in fresh["metadata"].items() if field != "finalizers"}
+        try:
+            yield Update("Canary", {**fresh, "metadata": meta | ({"finalizers": wanted} if wanted else {})})
+            return
+        except Refused as refused:
+            if not (refused.conflict and left):
+                raise

@@ -51,7 +51,7 @@ class FakeKube:
         self.objects: dict[tuple[str, str, str], Obj] = {}
         self.events: list[str] = []
         self.watches: list[asyncio.Queue[tuple[str, Obj] | None]] = []
-        self.conflicts = 0  # how many writes of a status are answered with 409 first
+        self.conflicts = 0  # how many PUTs of a Canary are answered with 409 first
         self.broken = 0  # how many lists fail
         self._versions = itertools.count(1)
         self._uids = itertools.count(1)
@@ -102,6 +102,9 @@ class FakeKube:
         await self.get(kind, obj["metadata"]["name"], obj["metadata"]["namespace"])
         meta = obj["metadata"]
         key = (kind, meta["namespace"], meta["name"])
+        if kind == "Canary" and self.conflicts:
+            self.conflicts -= 1
+            raise Refused("the object has been modified", conflict=True)
         if meta.get("deletionTimestamp") and not meta.get("finalizers"):
             del self.objects[key]
             self._tell("DELETED", obj)

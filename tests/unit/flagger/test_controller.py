@@ -15,6 +15,7 @@ from fake_kube import FakeKube, run
 from flagger_world import canary, podinfo
 
 from canary_tutorial.flagger.controller import Controller
+from canary_tutorial.flagger.finalizing import FINALIZER
 from canary_tutorial.flagger.job import Job
 from canary_tutorial.flagger.logs import Logger
 from canary_tutorial.flagger.performer import Performer
@@ -352,8 +353,21 @@ def test_turning_revert_off_takes_the_finalizer_off():
             await asyncio.sleep(15)
             cluster.kube.edit("Canary", "podinfo", lambda obj: obj["spec"].update(revertOnDeletion=False))
             await asyncio.sleep(5)
-            assert cluster.kube.objects["Canary", "test", "podinfo"]["metadata"]["finalizers"] == []
+            assert "finalizers" not in cluster.kube.objects["Canary", "test", "podinfo"]["metadata"]
             assert "podinfo.test opting out, deleting finalizers" in cluster.log()
+
+    run(work())
+
+
+@pytest.mark.parametrize(("conflicts", "told"), [(3, False), (4, True)], ids=["settled-at-once", "at-the-next-look"])
+def test_a_finalizer_is_written_on_a_fresh_read_after_a_conflict(conflicts: int, told: bool):
+    async def work() -> None:
+        async with Cluster() as cluster:
+            cluster.kube.conflicts = conflicts
+            cluster.apply(revertOnDeletion=True)
+            await asyncio.sleep(5)
+            assert cluster.kube.objects["Canary", "test", "podinfo"]["metadata"]["finalizers"] == [FINALIZER]
+            assert ("the object has been modified" in cluster.log()) is told
 
     run(work())
 
