@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from canary_tutorial.flagger.effects import Obj, Refused
 from canary_tutorial.flagger.kube import Kube
 
-NAME, LEASE_SECONDS, RETRY = "flagger-leader-election", 60, 5.0
+NAME, LEASE_SECONDS = "flagger-leader-election", 60
+RETRY, RENEW_DEADLINE = 5.0, 15.0  # seconds
 
 
 def may_take(lease: Obj, identity: str, now: datetime) -> bool:
@@ -24,7 +25,7 @@ def may_take(lease: Obj, identity: str, now: datetime) -> bool:
 
 
 class Election:
-    """`won()` waits for the lease; `kept()` returns when it is lost."""
+    """`won()` waits for the lease; `kept()` returns when it is lost: one failed renewal is none, 15s of them are."""
 
     def __init__(self, kube: Kube, namespace: str) -> None:
         self._kube, self._namespace = kube, namespace
@@ -35,13 +36,17 @@ class Election:
             await asyncio.sleep(RETRY)
 
     async def kept(self) -> None:
-        while await self._try():
+        clock = asyncio.get_running_loop().time
+        renewed = clock()
+        while clock() - renewed < RENEW_DEADLINE:
+            if await self._try():
+                renewed = clock()
             await asyncio.sleep(RETRY)
 
     async def _try(self) -> bool:
         now = datetime.now(UTC)
         stamp = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
-        spec = {"holderIdentity": self.identity, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": stamp}
+        spec: Obj = {"holderIdentity": self.identity, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": stamp}
         try:
             lease = await self._kube.get("Lease", NAME, self._namespace)
         except Refused as refused:
@@ -52,7 +57,10 @@ class Election:
             return await self._write(self._kube.create("Lease", {**lease, "spec": {**spec, "acquireTime": stamp}}))
         if not may_take(lease, self.identity, now):
             return False
-        return await self._write(self._kube.update("Lease", {**lease, "spec": {**(lease.get("spec") or {}), **spec}}))
+        held = lease.get("spec") or {}
+        if held.get("holderIdentity") != self.identity:
+            spec |= {"acquireTime": stamp, "leaseTransitions": int(held.get("leaseTransitions") or 0) + 1}
+        return await self._write(self._kube.update("Lease", {**lease, "spec": {**held, **spec}}))
 
     async def _write(self, call: object) -> bool:
         try:
