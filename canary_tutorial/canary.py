@@ -121,8 +121,11 @@ class Canary:
         except TookTooLong as exc:
             raise TookTooLong(exc.message, self.why()) from exc
 
-    def release(self, image: str, *, flags: Sequence[str] | None = None, watch: bool = True) -> Release:
-        """Set the target's image, as `kubectl set image` does; returns the Release, already being watched.
+    def release(
+        self, image: str, *, flags: Sequence[str] | None = None, watch: bool = True, show: bool = True
+    ) -> Release:
+        """Set the target's image, as `kubectl set image` does; returns the Release, already being watched. Prints the
+        command, if `show`.
 
         `flags` also sets podinfo's fault switches (["--random-error=true"]), [] removes them, None leaves them alone.
         Raises BadInput where Flagger would ignore the change, since nothing would happen.
@@ -139,11 +142,13 @@ class Canary:
         if watch:
             release.start()
         name = container["name"]
-        print(f"kubectl -n {self.namespace} set image deployment/{self.target} {name}={image}")
+        if show:
+            print(f"kubectl -n {self.namespace} set image deployment/{self.target} {name}={image}")
+        if show and flags is not None:
+            print(f"... and its command: {' '.join(command)}")
         if flags is None:
             self.cluster.set_image(f"deployment/{self.target}", self.namespace, **{name: image})
         else:
-            print(f"... and its command: {' '.join(command)}")
             change = {"containers": [{"name": name, "image": image, "command": command}]}
             body = {"spec": {"template": {"spec": change}}}
             self.cluster.patch("deployments", self.target, body, self.namespace, how=STRATEGIC)

@@ -17,6 +17,7 @@ from canary_tutorial.timeline import Point, Step, steps
 GREY = "#777777"  # text and axes: readable on white and on black
 FONT = "system-ui, sans-serif"
 XY = tuple[float, float | None]
+UNIT, GAP, ABOVE, BELOW = 95, 34, 76, 100  # pixels: a share of 1, between tracks, above the first, below the last
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Line:
     points: Sequence[XY]
     style: Style
     step: bool = False  # keeps its value until the next point
+    notes: Sequence[str] = ()  # what is said beside each value that one points at
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Track:
-    title: str  # of the y axis, unit included
+    title: str  # what its y axis says, unit included
     lines: Sequence[Line]
     share: float = 1.0  # of the height
     top: float | None = None  # the axis reaches at least this far
@@ -154,24 +156,23 @@ def plotly_figure(chart: Chart) -> Any:
     from plotly.subplots import make_subplots
 
     shares = [track.share for track in chart.tracks]
-    figure = make_subplots(len(chart.tracks), 1, shared_xaxes=True, vertical_spacing=0.06, row_heights=shares)
-    named: set[str] = set()
+    plot = sum(shares) * UNIT + GAP * (len(shares) - 1)
+    figure = make_subplots(len(shares), 1, shared_xaxes=True, vertical_spacing=GAP / plot, row_heights=shares)
     for row, track in enumerate(chart.tracks, 1):
-        for line in track.lines:
+        for line in track.lines:  # the first track's legend serves all: the same look means the same role
             group = line.name.split(":")[0]
-            figure.add_trace(go.Scatter(**trace(line), legendgroup=group, showlegend=group not in named), row, 1)
-            named.add(group)
-        figure.update_yaxes(title_text=track.title, rangemode="tozero", row=row, col=1)
+            figure.add_trace(go.Scatter(**trace(line), legendgroup=group, showlegend=row == 1), row, 1)
+        figure.update_yaxes(rangemode="tozero", nticks=max(3, int(track.share * 4)), row=row, col=1)
         if track.top is not None:
             figure.update_yaxes(autorangeoptions={"include": [0, track.top * 1.05]}, row=row, col=1)
-    figure.update_xaxes(title_text=chart.x_title, row=len(chart.tracks), col=1)
+    figure.update_xaxes(title={"text": chart.x_title, "standoff": 6}, row=len(shares), col=1)
     for axes in (figure.update_xaxes, figure.update_yaxes):
         axes(gridcolor="rgba(128,128,128,.25)", zeroline=False)
     figure.update_layout(
         title={"text": chart.title, "x": 0, "xanchor": "left", "font": {"size": 14}},
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"color": GREY, "family": FONT},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.14, "x": 0}, height=480,
-        margin={"l": 60, "r": 20, "t": 60, "b": 40}, hovermode="x unified", **marks(chart),
+        legend={"orientation": "h", "yanchor": "top", "y": -48 / plot, "x": 0}, height=ABOVE + plot + BELOW,
+        margin={"l": 44, "r": 20, "t": ABOVE, "b": BELOW}, hovermode="x unified", **marks(chart),
     )  # fmt: skip
     return figure
 
@@ -185,6 +186,8 @@ def trace(line: Line) -> dict[str, Any]:
         "y": [None if y is None else round(y, 3) for _, y in line.points],
         "mode": "lines" if line.step else "lines+markers",
         "connectgaps": False,
+        "text": list(line.notes),
+        "hovertemplate": "%{y:.4g} %{text}" if line.notes else "%{y:.4g}",
         "line": {"color": style.colour, "dash": style.dash, "width": 2.5, "shape": "hv" if line.step else "linear"},
         "marker": {"symbol": style.marker, "size": 7, "maxdisplayed": 14, "color": style.colour},
     }
@@ -192,20 +195,35 @@ def trace(line: Line) -> dict[str, Any]:
 
 def marks(chart: Chart) -> dict[str, list[dict[str, Any]]]:
     """What is not a line, as plotly's shapes and annotations: the phases as alternating ground with their names on top,
-    and each limit with its text."""
+    each track's title at its upper left, and each limit with its text."""
     shapes: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] = []
-    for i, band in enumerate(chart.bands):
+    for i, (band, lift) in enumerate(zip(chart.bands, lifts(chart), strict=True)):
         ground = f"rgba(128,128,128,{0.16 if i % 2 else 0.05})"
         place = {"xref": "x", "yref": "paper", "x0": band.start, "x1": band.end, "y0": 0, "y1": 1}
         shapes.append({"type": "rect", **place, "layer": "below", "line": {"width": 0}, "fillcolor": ground})
         place = {"xref": "x", "yref": "paper", "x": (band.start + band.end) / 2, "y": 1.0, "yanchor": "bottom"}
-        texts.append({**place, "text": band.text, "showarrow": False, "font": {"size": 11}})
+        texts.append({**place, "yshift": 16 + 14 * lift, "text": band.text, "showarrow": False, "font": {"size": 11}})
     for row, track in enumerate(chart.tracks, 1):
         axis = f"y{row if row > 1 else ''}"
+        place = {"xref": "paper", "yref": f"{axis} domain", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
+        texts.append({**place, "text": track.title, "showarrow": False, "font": {"size": 12}})
         for limit in track.limits:
             place = {"xref": "paper", "yref": axis, "x0": 0, "x1": 1, "y0": limit.value, "y1": limit.value}
             shapes.append({"type": "line", **place, "line": {"dash": "dashdot", "color": GREY, "width": 1.5}})
             place = {"xref": "paper", "yref": axis, "x": 1, "y": limit.value, "xanchor": "right", "yanchor": "bottom"}
             texts.append({**place, "text": limit.text, "showarrow": False, "font": {"size": 11}})
     return {"shapes": shapes, "annotations": texts}
+
+
+def lifts(chart: Chart) -> list[int]:
+    """For each band 1 if its name has to stand a line higher, because the one before it is too near."""
+    start, end = chart.span
+    found: list[int] = []
+    last = float("-inf")
+    for band in chart.bands:
+        middle = (band.start + band.end) / 2
+        near = middle - last < 0.08 * (end - start)
+        found.append(int(near and not (found and found[-1])))
+        last = middle
+    return found

@@ -11,9 +11,9 @@ from html import escape
 from itertools import pairwise
 from math import ceil, floor, log10
 
-from canary_tutorial.charts import FONT, GREY, Chart, Line, Style, Track
+from canary_tutorial.charts import FONT, GREY, Chart, Line, Style, Track, lifts
 
-WIDTH, LEFT, RIGHT, TOP, GAP = 900, 64, 16, 48, 22
+WIDTH, LEFT, RIGHT, TOP, GAP = 900, 40, 16, 64, 30
 UNIT = 120  # pixels of height for a share of 1
 GRID = {"stroke": "#808080", "stroke_opacity": ".25"}
 DASHES = {"solid": "none", "dash": "9 5", "dot": "2 4"}
@@ -60,18 +60,14 @@ def ticks(low: float, high: float, about: int) -> list[float]:
 
 
 def _bands(chart: Chart, x: Scale, bottom: float) -> Iterator[str]:
-    named = -1e9
-    for i, band in enumerate(chart.bands):
+    for i, (band, lift) in enumerate(zip(chart.bands, lifts(chart), strict=True)):
         left, right = x(band.start), x(band.end)
         opacity = 0.16 if i % 2 else 0.05
         yield _tag(
             "rect", x=left, y=TOP, width=max(0, right - left), height=bottom - TOP, fill="#808080", fill_opacity=opacity
         )
-        middle = (left + right) / 2
-        lift = 14 if middle - named < 64 else 0  # two narrow bands: the second one's name a line higher
-        named = named if lift else middle
         half = 3.2 * len(band.text)  # about half of the name's width: it stays inside the picture
-        yield _text(min(middle, WIDTH - half), TOP - 6 - lift, band.text, "middle", 11)
+        yield _text(min((left + right) / 2, WIDTH - half), TOP - 20 - 14 * lift, band.text, "middle", 11)
 
 
 def _track(track: Track, x: Scale, top: float, height: float) -> Iterator[str]:
@@ -84,9 +80,7 @@ def _track(track: Track, x: Scale, top: float, height: float) -> Iterator[str]:
     for value in ticks(0, highest, max(2, int(height / 45))):
         yield _tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y(value), y2=y(value), **GRID)
         yield _text(LEFT - 8, y(value) + 4, f"{value:g}", "end")
-    middle = top + height / 2
-    turned = f"rotate(-90 16 {middle:.1f})"
-    yield _tag("text", escape(track.title), x=16, y=middle, text_anchor="middle", transform=turned)
+    yield _text(LEFT, top - 6, track.title, "start")
     for limit in track.limits:
         at = y(limit.value)
         yield _tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at, stroke=GREY, stroke_dasharray="10 4 2 4")

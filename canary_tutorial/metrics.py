@@ -36,6 +36,7 @@ SUCCESS_RATE = (
     f'sum(rate(istio_requests_total{{{{{_OF}, response_code!~"5.*"}}}}[{{window}}])) / '
     f"sum(rate(istio_requests_total{{{{{_OF}}}}}[{{window}}])) * 100"
 )
+REQUESTS = f"sum(rate(istio_requests_total{{{{{_OF}}}}}[{{window}}]))"  # a second, whatever the answer
 DURATION = (
     "histogram_quantile({quantile}, sum(rate("
     f"istio_request_duration_milliseconds_bucket{{{{{_OF}}}}}[{{window}}])) by (le))"
@@ -139,18 +140,18 @@ class Metrics:
         """Requests per second that succeeded, by destination_workload and request_host: the webinar's plot."""
         return self.query_range(self.request_rate_query(window), start, end or time.time(), step)
 
-    def success_rate(self, workload: str, window: str) -> Measured:
-        """Percent of a workload's requests that were not answered with 5xx, as Flagger asks it."""
-        return self._measured(SUCCESS_RATE, "%", workload, window)
+    def success_rate(self, workload: str, window: str, at: float | None = None) -> Measured:
+        """Percent of a workload's requests that were not answered with 5xx, as Flagger asks it; now, or at a time."""
+        return self._measured(SUCCESS_RATE, "%", workload, window, at)
 
-    def duration(self, workload: str, window: str, quantile: float = 0.99) -> Measured:
+    def duration(self, workload: str, window: str, quantile: float = 0.99, at: float | None = None) -> Measured:
         """Milliseconds below which `quantile` of a workload's requests were answered, as Flagger asks it."""
-        return self._measured(DURATION, "ms", workload, window, quantile=quantile)
+        return self._measured(DURATION, "ms", workload, window, at, quantile=quantile)
 
-    def _measured(self, query: str, unit: str, workload: str, window: str, **more: Any) -> Measured:
-        found = self.query(query.format(namespace=self.namespace, workload=workload, window=window, **more))
+    def _measured(self, query: str, unit: str, workload: str, window: str, at: float | None, **more: Any) -> Measured:
+        found = self.query(query.format(namespace=self.namespace, workload=workload, window=window, **more), at)
         values = [value for series in found for _, value in series.samples]
-        return Measured(values[-1] if values else None, self.samples(workload, window), unit)
+        return Measured(values[-1] if values else None, self.samples(workload, window, at), unit)
 
     def samples(self, workload: str, window: str, at: float | None = None) -> float:
         """How many requests of a workload were counted inside the window that ends now, or at a time."""

@@ -61,10 +61,9 @@ class Picture:
         self._widget: Any = None
         self._handle: Any = None
         if live():
-            import plotly.graph_objects as go
             from IPython.display import display
 
-            self._widget = go.FigureWidget(plotly_figure(chart_of(release)))
+            self._widget = living(chart_of(release))
             self._handle = display(self._widget, display_id=True)  # type: ignore[no-untyped-call]
             self._thread = threading.Thread(target=self._feed, daemon=True)
             self._thread.start()
@@ -91,6 +90,16 @@ class Picture:
             refresh(self._widget, chart_of(self.release))
 
 
+def living(chart: Chart) -> Any:
+    """A FigureWidget as wide as its cell; `refresh` puts later states into it."""
+    import plotly.graph_objects as go
+
+    widget = go.FigureWidget(plotly_figure(chart))
+    widget.layout.autosize = True
+    widget._config = {"responsive": True, "displaylogo": False}
+    return widget
+
+
 def refresh(widget: Any, chart: Chart) -> None:
     """Put a chart's lines and bands into a FigureWidget that shows an earlier state of it."""
     lines = [trace(line) for track in chart.tracks for line in track.lines]
@@ -100,5 +109,5 @@ def refresh(widget: Any, chart: Chart) -> None:
             widget.data = []
             widget.add_traces(fresh.data)
         for shown, line in zip(widget.data, lines, strict=True):
-            shown.update(name=line["name"], x=line["x"], y=line["y"])
+            shown.update(name=line["name"], x=line["x"], y=line["y"], text=line["text"])
         widget.layout.update(marks(chart), overwrite=True)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from canary_tutorial import timeline, voice
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 LEAD = 10.0  # seconds before the release that its plot shows
 AFTERMATH = 4.0  # seconds that the plot goes on after the end
+MOST = 300  # samples of one line in its picture
 PATIENCE = 15.0  # seconds for a cluster that does not answer, and beyond two intervals for Flagger to notice
 
 
@@ -70,6 +72,11 @@ class Release:
         return min(time.time(), self.ended + AFTERMATH) if self.ended else time.time()
 
     @property
+    def step(self) -> float:
+        """Seconds between two samples of its picture: one, and more where there would be over MOST of them."""
+        return max(1.0, ceil((self.seen_until - self.began) / MOST))
+
+    @property
     def weights(self) -> list[int]:
         return timeline.weights_reached(self.points)
 
@@ -84,7 +91,8 @@ class Release:
 
     def series(self) -> list[Series]:
         """The webinar's plot of this release."""
-        return self.canary.cluster.metrics.request_rate(self.began - LEAD, self.seen_until, self.window)
+        metrics = self.canary.cluster.metrics
+        return metrics.request_rate(self.began - LEAD, self.seen_until, self.window, self.step)
 
     def levels(self, load: float = 20, settle: float = 0.5) -> Table:
         """For each step and series: requests per second counted in its steady part (from `settle` seconds after its
@@ -122,6 +130,10 @@ class Release:
         self._stop.set()
         self._news.put(None)
 
+    def wait(self) -> None:
+        """Block until nobody watches any more: at the end of the release, or when the cluster is gone."""
+        self._stop.wait()
+
     def __iter__(self) -> Iterator[Point | Event]:
         """Points and events as they come, to the end. Raises Unreachable if the cluster goes, TookTooLong if Flagger
         does not notice the release."""
@@ -130,6 +142,8 @@ class Release:
                 news = self._news.get(timeout=0.5)
             except queue.Empty:
                 self._check()
+                if self._stop.is_set():  # told to its end before
+                    return
                 continue
             if news is None:
                 self._check()

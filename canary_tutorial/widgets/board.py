@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from canary_tutorial import timeline
 from canary_tutorial.charts import ROLES, Chart, Limit, Line, Track, with_gaps
 from canary_tutorial.errors import TutorialError
-from canary_tutorial.metrics import DURATION, SUCCESS_RATE
-from canary_tutorial.pictures import bundle, chart_of, live, refresh
+from canary_tutorial.manifests import seconds
+from canary_tutorial.metrics import DURATION, REQUESTS, SUCCESS_RATE
+from canary_tutorial.pictures import bundle, chart_of, live, living, refresh
 from canary_tutorial.release import AFTERMATH, Release
 from canary_tutorial.tables import Table
 from canary_tutorial.widgets.explain_card import limits, what_next, when_next
@@ -25,37 +26,54 @@ from canary_tutorial.widgets.showing import REFRESH, card
 if TYPE_CHECKING:
     from canary_tutorial.canary import Canary
 
-EVENTS = 8  # the last ones
+EVENTS = 12  # the last ones; a release that goes well has nine
+BUILT_IN = {
+    "request-success-rate": ("success rate of the canary", "%", SUCCESS_RATE),
+    "request-duration": ("99 of 100 answers of the canary within", "ms", DURATION),
+}
+INK = {"primary": "#fff", "shifted": "#000"}  # what reads on that role's colour
 
 
 def board_chart(release: Release) -> Chart:
     """The webinar's plot and weights, and below them the canary's success rate and latency with their thresholds."""
     chart = chart_of(release)
+    return replace(chart, tracks=[*chart.tracks, *check_tracks(release)])
+
+
+def check_tracks(release: Release) -> list[Track]:
+    """One track for each built-in check of the canary: its values, the requests behind each, and its threshold."""
     metrics, canary = release.canary.cluster.metrics, release.canary
-    end = min(time.time(), release.ended + AFTERMATH) if release.ended else time.time()
-    tracks = list(chart.tracks)
+    counted: dict[str, dict[float, float]] = {}  # by window: when, how many requests it held
+    tracks = []
     for metric in release.spec.get("analysis", {}).get("metrics") or []:
-        query = {"request-success-rate": SUCCESS_RATE, "request-duration": DURATION}.get(metric["name"])
-        if query is None:
+        title, unit, query = BUILT_IN.get(metric["name"], ("", "", ""))
+        if not query:
             continue
-        promql = query.format(
-            namespace=canary.namespace, workload=canary.target, window=metric.get("interval") or "1m", quantile=0.99
-        )
+        window = metric.get("interval") or "1m"
+        names = {"namespace": canary.namespace, "workload": canary.target, "window": window, "quantile": 0.99}
         try:
-            found = metrics.query_range(promql, release.began, end)
+            if window not in counted:
+                found = metrics.query_range(REQUESTS.format(**names), release.began, release.seen_until, release.step)
+                counted[window] = dict(sample for series in found for sample in series.samples)
+            found = metrics.query_range(query.format(**names), release.began, release.seen_until, release.step)
         except TutorialError:
             found = []
-        samples = [(at - release.began, value) for s in found for at, value in s.samples]
-        success = metric["name"] == "request-success-rate"
-        line = Line(metric["name"], with_gaps(samples), ROLES["shifted"])
+        samples = [(at - release.began, value) for series in found for at, value in series.samples]
+        beside = {
+            at - release.began: f"of about {n * seconds(window):.0f} requests"
+            for at, n in counted.get(window, {}).items()
+        }
+        points = with_gaps(samples)
+        line = Line(metric["name"], points, ROLES["shifted"], notes=[beside.get(at, "") for at, _ in points])
+        if samples:
+            title += f": {samples[-1][1]:.4g} {unit} {line.notes[-1]}"
         bounds = [
-            Limit(v, f"{'at least' if i == 0 else 'at most'} {v:g}")
+            Limit(v, f"{'at least' if i == 0 else 'at most'} {v:g} {unit}")
             for i, v in enumerate(limits(metric))
             if v is not None
         ]
-        title = "success, %" if success else "P99, ms"
-        tracks.append(Track(title, [line], share=0.8, top=100 if success else None, limits=bounds))
-    return replace(chart, tracks=tracks)
+        tracks.append(Track(title, [line], share=0.8, top=100 if unit == "%" else None, limits=bounds))
+    return tracks
 
 
 class ReleaseBoard:
@@ -122,7 +140,7 @@ class ReleaseBoard:
         bar = (
             "<div style='display:flex;height:1.4em;border-radius:4px;overflow:hidden;font-size:.85em;text-align:center'>"
             + "".join(
-                f"<div style='width:{share}%;background:{ROLES[name].colour};color:#fff'>{label} {share} %</div>"
+                f"<div style='width:{share}%;background:{ROLES[name].colour};color:{INK[name]}'>{label} {share} %</div>"
                 for name, share, label in (("primary", point.primary, "primary"), ("shifted", point.canary, "canary"))
                 if share
             )
@@ -155,22 +173,13 @@ class ReleaseBoard:
                 display({"text/plain": self.text()}, raw=True)  # type: ignore[no-untyped-call]
             return
         import ipywidgets
-        import plotly.graph_objects as go
 
-        from canary_tutorial.charts import plotly_figure
-
-        self._figure = go.FigureWidget(self._plotly(plotly_figure))
+        self._figure = living(board_chart(self.release))
         self._page = ipywidgets.HTML(self.html())
         self._handles = [display(each, display_id=True) for each in (self._page, self._figure)]  # type: ignore[no-untyped-call]
         self._stop.clear()
         self._thread = threading.Thread(target=self._feed, daemon=True)
         self._thread.start()
-
-    def _plotly(self, plotly_figure: Any) -> Any:
-        chart = board_chart(self.release)
-        figure = plotly_figure(chart)
-        figure.update_layout(height=180 + 110 * len(chart.tracks))
-        return figure
 
     def _feed(self) -> None:
         last = 0.0

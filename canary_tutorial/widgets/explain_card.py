@@ -114,6 +114,11 @@ def when_next(canary: Obj, now: float) -> float | None:
     return interval - (now - last) % interval
 
 
+def last_look(events: Sequence[Event]) -> float:
+    """When Flagger last judged a canary that it has judged no more since; 0.0 if no event tells."""
+    return next((e.time for e in reversed(events) if e.message.startswith(("Halt ", "Advance "))), 0.0)
+
+
 class ExplainCard(Showing):
     """Why a canary goes on or does not."""
 
@@ -124,15 +129,18 @@ class ExplainCard(Showing):
         self.point = Point(0, "", 100, 0, False, 0)
         self.next, self.due, self.reason = "", None, ""  # type: str, float | None, str
         self.threshold = 1
+        self.judged = 0.0  # when the checks shown were made, in seconds since the epoch; 0: now
 
     def look(self) -> bool:
         obj = self.canary.obj
         spec = obj["spec"]
         self.point = self.canary.observe(obj)
         self.threshold = max(1, int(spec.get("analysis", {}).get("threshold") or 0))
+        events = self.canary.events()
+        self.judged = last_look(events) if self.point.phase in ENDED else 0.0
         self.checks = [self._check(metric) for metric in spec.get("analysis", {}).get("metrics") or []]
         self.next, self.due = what_next(obj, self.point), when_next(obj, time.time())
-        self.reason = self._reason(self.canary.events())
+        self.reason = self._reason(events)
         return self.point.phase not in ENDED
 
     def _check(self, metric: Obj) -> Check:
@@ -143,10 +151,10 @@ class ExplainCard(Showing):
         try:
             if metric["name"] == "request-success-rate":
                 unit, query = "%", SUCCESS_RATE
-                measured = metrics.success_rate(workload, window)
+                measured = metrics.success_rate(workload, window, at=self.judged or None)
             elif metric["name"] == "request-duration":
                 unit, query = "ms", DURATION
-                measured = metrics.duration(workload, window)
+                measured = metrics.duration(workload, window, at=self.judged or None)
         except TutorialError as error:
             self.problem = str(error)
         if unit:
@@ -170,23 +178,29 @@ class ExplainCard(Showing):
 
     def text(self) -> str:
         lines = [f"{self.point}, {self.point.failed_checks} of {self.threshold} checks failed"]
+        lines += [f"  {self._when()}:"] if self.judged else []
         lines += [f"  {c.sign:10}  {c.name}: {c.measured}, {c.threshold} over {c.window}" for c in self.checks]
         lines.append(f"  next{self._due()}: {self.next}")
         return "\n".join([*lines, *([f"  last halt: {self.reason}"] if self.reason else [])])
+
+    def _when(self) -> str:
+        return (
+            f"measured at {time.strftime('%H:%M:%S', time.localtime(self.judged))}" if self.judged else "measured now"
+        )
 
     def _due(self) -> str:
         return "" if self.due is None else f" (in about {self.due:.0f} s)"
 
     def html(self) -> str:
         rows = "".join(
-            f"<tr><td style='text-align:left'>{c.sign}</td><td style='text-align:left'>{escape(c.name)}</td>"
+            f"<tr><td style='text-align:left;white-space:nowrap'>{c.sign}</td><td style='text-align:left'>{escape(c.name)}</td>"
             f"<td style='text-align:left'>{escape(str(c.measured))}</td>"
             f"<td style='text-align:left'>{escape(c.threshold)}</td><td style='text-align:left'>{escape(c.window)}</td></tr>"
             f"<tr><td></td><td colspan=4 style='text-align:left'><code style='{QUERY}'>{escape(c.query)}</code></td></tr>"
             for c in self.checks
         )
         head = "".join(
-            f"<th style='text-align:left'>{h}</th>" for h in ("", "check", "measured now", "asked for", "window")
+            f"<th style='text-align:left'>{h}</th>" for h in ("", "check", self._when(), "asked for", "window")
         )
         reason = f"<p><b>Last halt:</b> {escape(self.reason)}</p>" if self.reason else ""
         failed = f"{self.point.failed_checks} of {self.threshold} checks failed so far"

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import threading
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from canary_tutorial.errors import TutorialError
@@ -49,7 +51,7 @@ class ImagePicker:
     def __init__(self, canary: Canary, tags: tuple[str, ...] = TAGS) -> None:
         import ipywidgets as widgets
 
-        self.canary = canary
+        self.canary, self.tags = canary, tags
         self.release: Release | None = None
         self._repository = canary.image().rpartition(":")[0]
         primary, target = self._running()
@@ -91,10 +93,14 @@ class ImagePicker:
         had = [word for word in command if word.startswith("--random")]
         return verdict(self.image.value, self.flags, primary, target, had, self.canary.phase)
 
-    def press(self) -> Release:
+    def press(self, show: bool = True) -> Release:
         """Set the image, as the button does; returns the Release being watched."""
         image = f"{self._repository}:{self.image.value}"
-        self.release = self.canary.release(image, flags=self.flags)
+        self.release = self.canary.release(image, flags=self.flags, show=show)
+        self.button.disabled = True
+        self._say("✔", "The image is set. Flagger notices it on its next look.")
+        if live():
+            threading.Thread(target=self._afterwards, args=(self.release,), daemon=True).start()
         return self.release
 
     def close(self) -> None:
@@ -109,8 +115,6 @@ class ImagePicker:
         return tuple(self.canary.image(primary).rpartition(":")[2] for primary in (True, False))  # type: ignore[return-value]
 
     def _changed(self, _change: Any = None) -> None:
-        from html import escape
-
         try:
             warning = self.warning
             note = f"<div>⚠ {escape(warning)}</div>" if warning else ""
@@ -120,15 +124,29 @@ class ImagePicker:
             self._shown.value = escape(str(error))
 
     def _clicked(self, _button: Any) -> None:
-        from html import escape
-
         self.button.disabled = True
         try:
-            self.press()
-            self._output.value = "<div>✔ The image is set. Flagger notices it on its next look.</div>"
+            self.press(show=False)
         except TutorialError as error:
-            self._output.value = f"<div>✘ {escape(str(error))}</div>"
+            self._say("✘", str(error))
             self.button.disabled = False
+
+    def _say(self, sign: str, text: str) -> None:
+        self._output.value = f"<div role='status'>{sign} {escape(text)}</div>"
+
+    def _afterwards(self, release: Release) -> None:
+        """Once the release has ended, say so, and mark anew what users get."""
+        release.wait()
+        try:
+            options = choices(self.tags, *self._running())
+        except TutorialError:
+            return  # the cluster is gone
+        chosen = self.image.value
+        with self.image.hold_trait_notifications():
+            self.image.options, self.image.value = options, chosen
+        if release.ended:
+            self._say("✔" if release.phase == "Succeeded" else "✘", f"{release.phase} after {release.seconds:.0f} s.")
+        self._changed()
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

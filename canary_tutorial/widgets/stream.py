@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST = 24  # dots in one column, at least
 SIZE = 9  # pixels per dot
+WIDEST = 640
 
 
 @dataclass(frozen=True)
@@ -65,20 +66,20 @@ def picture(found: Sequence[Dots], start: int, end: int, versions: Mapping[str, 
                     y = half - above * SIZE / 2
                     column = x + (above % 2) * SIZE
                 parts.append(_dot(column, y, each))
-    line = f"<line x1='40' x2='{width}' y1='{half + 6}' y2='{half + 6}' stroke='{GREY}' stroke-opacity='.5'/>"
+    line = f"<line x1='40' x2='{width - 20}' y1='{half + 6}' y2='{half + 6}' stroke='{GREY}' stroke-opacity='.5'/>"
     words = [
         f"<text x='0' y='{half - 4}' font-size='11' fill='{GREY}'>users</text>",
         f"<text x='0' y='{half + 22}' font-size='11' fill='{GREY}'>copies</text>",
-        f"<text x='{width - 4}' y='{2 * half + 24}' font-size='11' fill='{GREY}' text-anchor='end'>now</text>",
+        f"<text x='{width - 16}' y='{half + 10}' font-size='11' fill='{GREY}'>now</text>",
     ]
     legend = "".join(
-        _legend(i, name, versions.get(name, "")) for i, name in enumerate(("primary", "shifted", "mirrored"))
+        _legend(i, name, versions.get(name, "")) for i, name in enumerate(("primary", "shifted", "mirrored", "failed"))
     )
     height = 2 * half + 54
     described = escape(summary(found, versions))
     return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' role='img' viewBox='0 0 {max(width, 560)} {height}' width='100%' "
-        f"style='max-width:{max(width, 560)}px' font-family='system-ui,sans-serif'><title>{described}</title>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' role='img' viewBox='0 0 {max(width, WIDEST)} {height}' width='100%' "
+        f"style='max-width:{1.3 * max(width, WIDEST):.0f}px' font-family='system-ui,sans-serif'><title>{described}</title>"
         f"{line}{''.join(words)}{''.join(parts)}<g transform='translate(40 {height - 10})'>{legend}</g></svg>"
     )
 
@@ -102,11 +103,11 @@ def _dot(x: float, y: float, dot: Dots) -> str:
 
 
 def _legend(place: int, name: str, version: str) -> str:
-    sample = _dot(0, -4, Dots(0, name, False, 1))
-    words = {"primary": "primary", "shifted": "canary", "mirrored": "copy to the canary"}[name]
-    text = f"{words} {version}".strip()
+    sample = _dot(0, -4, Dots(0, "shifted" if name == "failed" else name, name == "failed", 1))
+    words = {"primary": "primary", "shifted": "canary", "mirrored": "copy to the canary", "failed": "failed"}[name]
+    text = f"{words}, now {version}" if version else words
     said = f"<text x='9' y='0' font-size='11' fill='{GREY}'>{escape(text)}</text>"
-    return f"<g transform='translate({place * 180} 0)'>{sample}{said}</g>"
+    return f"<g transform='translate({(0, 140, 280, 480)[place]} 0)'>{sample}{said}</g>"
 
 
 def summary(found: Sequence[Dots], versions: Mapping[str, str]) -> str:
@@ -117,7 +118,7 @@ def summary(found: Sequence[Dots], versions: Mapping[str, str]) -> str:
         total[each.role][1] += each.count * each.failed
     words = [
         f"{count} {'copies' if name == 'mirrored' else 'answers'} by {'the primary' if name == 'primary' else 'the canary'}"
-        f"{' ' + versions[name] if versions.get(name) else ''}, {failed} failed"
+        f"{f' (now {versions[name]})' if versions.get(name) else ''}, {failed} failed"
         for name, (count, failed) in total.items()
         if count
     ]
