@@ -175,7 +175,7 @@ def test_a_delay_holds_requests_back(mesh: Bench) -> None:
     mesh.rule(weighted(100, 0, fault={"delay": {"fixedDelay": "300ms", "percentage": {"value": 100}}}))
     began = time.monotonic()
     assert mesh.get().status == 200
-    assert time.monotonic() - began >= 0.3
+    assert time.monotonic() - began >= 0.28  # Envoy's timers count from the start of its loop's turn: a little less
 
 
 def test_a_timeout_ends_a_slow_request_with_504(mesh: Bench) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from typing import Any
 
 from conftest import Kubectl, Served
@@ -276,10 +275,8 @@ def test_get_watch_prints_rows_as_they_change(server: Served, kubectl: Kubectl) 
 def test_wait_hears_of_a_condition(server: Served, kubectl: Kubectl) -> None:
     server.pod("p")
     kubectl("wait", "--for=condition=Ready", "pod/p", "-n", "test", "--timeout=5s")
-    started = time.monotonic()
     server.call(server.store.delete, kinds.PODS, "p", "test", grace=0)
     kubectl("wait", "--for=delete", "pod/p", "-n", "test", "--timeout=5s")
-    assert time.monotonic() - started < 5
 
 
 def test_large_lists_come_in_pages(server: Served, kubectl: Kubectl) -> None:
