@@ -23,7 +23,7 @@ import mesh_objects as make
 from canary_tutorial.lab import images, network
 from canary_tutorial.lab.mesh import envoy, security
 from canary_tutorial.lab.mesh.bootstrap import STATS_PORT, bootstrap
-from canary_tutorial.lab.mesh.compile import compile_world
+from canary_tutorial.lab.mesh.compile import Files, compile_world
 from canary_tutorial.lab.mesh.files import Directory
 from canary_tutorial.lab.mesh.world import World, key_of
 
@@ -99,11 +99,14 @@ class Bench:
         self.apply("virtualservices", make.virtualservice(*http))
 
     def write(self) -> None:
-        files = compile_world(self.world, self.path, network.resolver(self.number))
-        assert files.problems == {}
-        self.directory.write(files)
+        self.directory.write(self.compiled())
         if hasattr(self, "envoy"):
             self.settled()
+
+    def compiled(self) -> Files:
+        files = compile_world(self.world, self.path, network.resolver(self.number))
+        assert files.problems == {}
+        return files
 
     def settled(self) -> None:
         """Until Envoy has taken what was written: it does so at once, in the order of writing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import mesh_objects as make
@@ -296,6 +297,17 @@ def test_a_hundred_changes_of_weights_lose_no_request_of_two_hundred_a_second(me
     assert changes >= 100
     assert found.keys() == {200}
     assert found[200] > 2000
+
+
+def test_a_listener_that_envoy_hears_of_before_its_cluster_is_not_refused(mesh: Bench) -> None:
+    """The files are written in order, but a busy Envoy reads them in another."""
+    before = mesh.compiled()
+    mesh.podinfo(31, "2.0.0")
+    mesh.world.pods[("test", "p31")] = make.pod("p31", mesh.ip(31), workload="podinfo-primary")
+    mesh.directory.write(replace(mesh.compiled(), clusters=before.clusters))
+    wait_until(lambda: request(mesh.ip(31), 9898, "GET", "/version").status == 503)
+    mesh.write()
+    wait_until(lambda: request(mesh.ip(31), 9898, "GET", "/version").status == 200)
 
 
 def test_pods_that_come_and_go_lose_no_request(mesh: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -68,7 +69,9 @@ class Prober:
 
 
 def _why(error: BaseException) -> str:
-    return "connect: connection refused" if "refused" in str(error).lower() or "111" in str(error) else str(error)
+    """As Go says it."""
+    refused = isinstance(error, OSError) and error.errno == errno.ECONNREFUSED
+    return "connect: connection refused" if refused else str(error)
 
 
 @dataclass(frozen=True)

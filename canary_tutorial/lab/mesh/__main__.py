@@ -25,7 +25,7 @@ from canary_tutorial.lab.mesh.world import World
 
 log = logging.getLogger("mesh")
 
-SETTLE = 0.02  # seconds to collect changes that come together
+SETTLE = 0.02  # seconds to collect changes that come together, at least; a busy machine takes longer, and collects more
 
 
 class ControlPlane:
@@ -42,14 +42,15 @@ class ControlPlane:
         self._dirty.set()
 
     async def run(self) -> None:
+        pause = SETTLE
         while True:
             await self._dirty.wait()
-            await asyncio.sleep(SETTLE)
+            await asyncio.sleep(pause)
             self._dirty.clear()
-            self.write()
+            pause = max(SETTLE, self.write())
 
-    def write(self) -> None:
-        """Once, as things are now."""
+    def write(self) -> float:
+        """Once, as things are now; returns the seconds that it took."""
         began = time.monotonic()
         files = compile_world(self.world, self._directory.path, self._resolver)
         for name, reason in files.problems.items():
@@ -57,8 +58,10 @@ class ControlPlane:
                 log.warning("%s is left out: %s", name, reason)
         self._problems = files.problems
         changed = self._directory.write(files)
+        took = time.monotonic() - began
         if changed:
-            log.info("wrote %s in %.0f ms", ", ".join(changed), (time.monotonic() - began) * 1000)
+            log.info("wrote %s in %.0f ms", ", ".join(changed), took * 1000)
+        return took
 
 
 async def serve(address: str, path: Path) -> None:

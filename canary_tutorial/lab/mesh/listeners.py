@@ -59,8 +59,14 @@ def inbound(world: World, pod: Obj, files: security.Files) -> tuple[list[Obj], l
 def _to_program(cluster: str) -> Obj:
     route = {"match": {"prefix": "/"}, "route": {"cluster": cluster, "timeout": "0s"}}
     host = {"name": "program", "domains": ["*"], "routes": [route]}
-    removed = telemetry.SOURCE_HEADERS
-    return {"route_config": {"name": cluster, "virtual_hosts": [host], "request_headers_to_remove": removed}}
+    return {
+        "route_config": {
+            "name": cluster,
+            "virtual_hosts": [host],
+            "request_headers_to_remove": telemetry.SOURCE_HEADERS,
+            "validate_clusters": False,  # a busy Envoy may read this before the file with the cluster, and would refuse it
+        }
+    }
 
 
 def outbound(pod: Obj, rds: Rds) -> Obj:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+import aiohttp
 import pytest
 from controller_objects import NOW, Obj, at, pod
 
@@ -188,3 +190,21 @@ def test_after_the_first_success_the_period_counts(monkeypatch: pytest.MonkeyPat
     _, clock = verdicts("--+++", monkeypatch, impatient=True, periodSeconds=10, initialDelaySeconds=3)
 
     assert clock.asked[:5] == [3, 3.2, 3.4, 13.4, 23.4]
+
+
+async def _get(port: int) -> str | None:
+    async with aiohttp.ClientSession() as http:
+        prober = probes.Prober({}, "127.0.0.1", _no_exec, http)
+        return await prober.once({"httpGet": {"port": port, "path": "/healthz"}})
+
+
+async def _no_exec(command: list[str]) -> tuple[int, str]:
+    return 1, ""
+
+
+def test_where_nobody_listens_a_probe_says_it_as_go_does():
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        why = asyncio.run(_get(port))
+    assert why == f'Get "http://127.0.0.1:{port}/healthz": dial tcp 127.0.0.1:{port}: connect: connection refused'
