@@ -22,7 +22,7 @@ report: setup            ## one release of podinfo 2.1.3, as a report that one w
 setup: .venv/ready .tools/ready
 
 test: .venv/test-ready .tools/ready check
-	@python -m pytest
+	@python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/test-ready  ## changes nothing; `make fix` mends what can be mended
 	@ruff check . && ruff format --check . && mypy
