@@ -30,6 +30,15 @@ def test_a_canary_initializes_when_its_primary_is_ready():
     assert world.gauges[-1] == ("status", {"phase": "Initialized"})
 
 
+def test_a_canary_that_is_gone_ends_its_tick():
+    world = World().initialized()
+    del world.objects["Canary", "podinfo"]
+    world.effects.clear()
+    assert world.tick() == []
+    assert len(world.effects) == 2  # it asks for the Canary, and says that there is none
+    assert world.logs[-1] == "Canary podinfo.test not found"
+
+
 def test_the_webinars_release_goes_step_by_step():
     world = World(podinfo(), canary({"mirror": True})).initialized()
     world.set_image("podinfo:2")
