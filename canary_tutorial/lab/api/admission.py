@@ -45,9 +45,20 @@ def admit(store: Store, kind: Kind, obj: Obj) -> Obj:
     defaults.pod(obj["spec"])
     obj["spec"].setdefault("serviceAccountName", "default")
     obj["spec"].setdefault("serviceAccount", obj["spec"]["serviceAccountName"])
+    obj["spec"].setdefault("priority", 0)
+    obj["spec"].setdefault("preemptionPolicy", "PreemptLowerPriority")
+    obj["spec"]["tolerations"] = tolerations(obj["spec"].get("tolerations") or [])
     obj.setdefault("status", {}).setdefault("phase", "Pending")
     obj["status"].setdefault("qosClass", quality(obj["spec"]["containers"]))
     return injected(obj) if wants_sidecar(store, obj) else obj
+
+
+def tolerations(own: list[Obj]) -> list[Obj]:
+    """A pod's tolerations, and those that every pod has of a node that is gone for a while."""
+    known = {(each.get("key"), each.get("effect")) for each in own}
+    keys = [f"node.kubernetes.io/{name}" for name in ("not-ready", "unreachable")]
+    added = [{"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300} for key in keys]
+    return own + [each for each in added if (each["key"], each["effect"]) not in known]
 
 
 def quality(containers: list[Obj]) -> str:

@@ -70,12 +70,17 @@ def _ports(service: Obj, pod: Obj) -> tuple[Obj, ...]:
     return tuple(ports)
 
 
-def _meta(service: Obj, name: str) -> Obj:
+def slice_labels(service_name: str) -> dict[str, str]:
+    """The labels by which the slice of a Service is found: its name is a random one."""
     return {
-        "name": name,
-        "namespace": service["metadata"]["namespace"],
-        "labels": clone(service["metadata"].get("labels") or {}),
+        "kubernetes.io/service-name": service_name,
+        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
     }
+
+
+def _meta(service: Obj, **name: str) -> Obj:
+    labels = clone(service["metadata"].get("labels") or {})
+    return {**name, "namespace": service["metadata"]["namespace"], "labels": labels}
 
 
 def _endpoints(service: Obj, pods: list[Obj]) -> Obj:
@@ -89,7 +94,7 @@ def _endpoints(service: Obj, pods: list[Obj]) -> Obj:
             "targetRef": _reference(pod),
         }
         subset.setdefault("addresses" if _answers(service, pod) else "notReadyAddresses", []).append(address)
-    meta = _meta(service, service["metadata"]["name"])
+    meta = _meta(service, name=service["metadata"]["name"])
     return {"apiVersion": "v1", "kind": "Endpoints", "metadata": meta} | (
         {"subsets": [dict(sorted(subset.items())) for subset in subsets.values()]} if subsets else {}
     )
@@ -97,11 +102,8 @@ def _endpoints(service: Obj, pods: list[Obj]) -> Obj:
 
 def _slice(service: Obj, pods: list[Obj]) -> Obj:
     name = service["metadata"]["name"]
-    meta = _meta(service, f"{name}-lab")
-    meta["labels"] |= {
-        "kubernetes.io/service-name": name,
-        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
-    }
+    meta = _meta(service, generateName=f"{name}-")
+    meta["labels"] |= slice_labels(name)
     meta["ownerReferences"] = [owner_reference(SERVICES, service)]
     return {
         "apiVersion": "discovery.k8s.io/v1",
@@ -117,7 +119,7 @@ def _slice(service: Obj, pods: list[Obj]) -> Obj:
             }
             for pod in pods
         ],
-        "ports": list(_ports(service, pods[0])) if pods else [],
+        "ports": [{"name": ""} | port for port in _ports(service, pods[0])] if pods else [],
     }
 
 

@@ -183,7 +183,7 @@ class Manager:
             obj,
             self._store.list(PODS, namespace),
             self._store.find(ENDPOINTS, name, namespace),
-            self._store.find(ENDPOINTSLICES, f"{name}-lab", namespace),
+            next(iter(self._store.list(ENDPOINTSLICES, namespace, endpoints.slice_labels(name))), None),
         )
 
     def _namespace(self, obj: Obj) -> list[Effect]:

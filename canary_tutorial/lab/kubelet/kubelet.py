@@ -8,17 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import aiohttp
-import psutil
 
 from canary_tutorial.lab.controllers.events import Recorder
 from canary_tutorial.lab.errors import ApiError, BadRequest
 from canary_tutorial.lab.kinds import CONFIGMAPS, NODES, PODS, SECRETS
+from canary_tutorial.lab.kubelet import heartbeat
 from canary_tutorial.lab.kubelet.discovery import write_targets
 from canary_tutorial.lab.kubelet.environment import Find, mounts, relocate
 from canary_tutorial.lab.kubelet.pods import container_environment, find_in, listen_address
@@ -26,7 +25,7 @@ from canary_tutorial.lab.kubelet.sessions import Attachment, ProcessSession
 from canary_tutorial.lab.kubelet.worker import Worker
 from canary_tutorial.lab.network import pod_addresses, resolver
 from canary_tutorial.lab.node import Session
-from canary_tutorial.lab.store import Event, Obj, Store, timestamp
+from canary_tutorial.lab.store import Event, Obj, Store
 from canary_tutorial.lab.tokens import Tokens
 
 NODE = "lab"
@@ -63,14 +62,16 @@ class Kubelet:
     def start(self) -> None:
         """Register the node and look after the pods from now on."""
         write_targets(self.directory, ())
-        self.store.create(NODES, _node(timestamp(self.now())))
+        self.store.create(NODES, heartbeat.node(NODE, self.now()))
         self.store.subscribe(self._on_pod, PODS)
         self.store.subscribe(self._on_content, CONFIGMAPS)
         self.store.subscribe(self._on_content, SECRETS)
+        self._beating = asyncio.get_running_loop().create_task(heartbeat.beat(self.store, NODE))
 
     async def stop(self) -> None:
         """End every pod, at once. The controllers will want new ones: those do not start any more."""
         self._ending = True
+        self._beating.cancel()
         for worker in list(self._workers.values()):
             worker.task.cancel()
         await asyncio.gather(*(w.task for w in list(self._workers.values())), return_exceptions=True)
@@ -216,44 +217,3 @@ class Kubelet:
         if worker is None:
             raise BadRequest(f'pod "{pod["metadata"]["name"]}" is not running')
         return worker
-
-
-def _node(now: str) -> Obj:
-    ready = {
-        "type": "Ready",
-        "status": "True",
-        "reason": "KubeletReady",
-        "message": "kubelet is posting ready status",
-        "lastHeartbeatTime": now,
-        "lastTransitionTime": now,
-    }
-    cpus, memory = os.cpu_count() or 1, psutil.virtual_memory().total // 1024
-    capacity = {"cpu": str(cpus), "memory": f"{memory}Ki", "pods": "110"}
-    return {
-        "metadata": {
-            "name": NODE,
-            "labels": {"kubernetes.io/hostname": NODE, "kubernetes.io/os": "linux", "node-role.kubernetes.io/lab": ""},
-        },
-        "spec": {},
-        "status": {
-            "capacity": capacity,
-            "allocatable": capacity,
-            "conditions": [ready],
-            "addresses": [
-                {"type": "InternalIP", "address": "127.0.0.1"},
-                {"type": "Hostname", "address": NODE},
-            ],
-            "nodeInfo": {
-                "kubeletVersion": "v1.32.4",
-                "osImage": "the lab",
-                "kernelVersion": "",
-                "containerRuntimeVersion": "processes://1",
-                "architecture": "amd64",
-                "operatingSystem": "linux",
-                "bootID": "",
-                "machineID": "",
-                "systemUUID": "",
-                "kubeProxyVersion": "",
-            },
-        },
-    }

@@ -1,0 +1,25 @@
+"""The node's sign of life."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from canary_tutorial.lab.kinds import LEASES, NAMESPACES, NODES
+from canary_tutorial.lab.kubelet import heartbeat
+from canary_tutorial.lab.store import Store
+
+
+def test_the_nodes_lease_is_renewed_and_comes_back() -> None:
+    times = [datetime(2026, 11, 23, 12, tzinfo=UTC)]
+    store = Store(lambda: times[-1])
+    store.create(NAMESPACES, {"metadata": {"name": heartbeat.NAMESPACE}})
+    store.create(NODES, heartbeat.node("lab", times[-1]))
+    heartbeat.renew(store, "lab")
+    times.append(times[-1] + timedelta(seconds=10))
+    heartbeat.renew(store, "lab")
+    lease = store.get(LEASES, "lab", heartbeat.NAMESPACE)
+    assert lease["spec"]["renewTime"] == "2026-11-23T12:00:10.000000Z"
+    assert lease["metadata"]["ownerReferences"][0]["kind"] == "Node"
+    store.delete(LEASES, "lab", heartbeat.NAMESPACE)
+    heartbeat.renew(store, "lab")
+    assert store.get(LEASES, "lab", heartbeat.NAMESPACE)["spec"]["holderIdentity"] == "lab"
