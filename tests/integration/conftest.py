@@ -151,7 +151,8 @@ class Served:
             {"name": each, "image": "x", "ports": [{"containerPort": port, "name": "http"}]}
             for each in containers
         ]}  # fmt: skip
-        status = {"phase": phase, "podIP": "127.0.0.1", "conditions": [{"type": "Ready", "status": "True"}],
+        ready = [{"type": each, "status": "True"} for each in ("ContainersReady", "Ready")]
+        status = {"phase": phase, "podIP": "127.0.0.1", "conditions": ready,
                   "containerStatuses": [{"name": each, "ready": True, "restartCount": 0, "image": "x", "imageID": "",
                                          "state": {"running": {}}} for each in containers]}  # fmt: skip
         obj = {"metadata": {"name": name, "namespace": "test", "labels": {"app": name}}, "spec": spec, "status": status}

@@ -91,8 +91,16 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 def test_a_session_prints_what_kubernetes_prints(shell: dict[str, str]) -> None:
     differences = []
     for step in steps(TRANSCRIPT.read_text()):
-        done = subprocess.run(["bash", "-c", step.command.replace("{tmp}", str(os.getpid()))], env=shell,
-                              cwd=shell["PWD"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=90)  # fmt: skip
+        command = ["bash", "-c", step.command.replace("{tmp}", str(os.getpid()))]
+        done = subprocess.run(
+            command,
+            env=shell,
+            cwd=shell["PWD"],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=90,
+        )
         printed = done.stdout.rstrip("\n") + "\n" if done.stdout else ""
         printed += f"[{done.returncode}]\n" if done.returncode else ""
         differences.append(difference(step, printed))

@@ -84,9 +84,12 @@ class Lab:
     def kubeconfig(self) -> Path:
         return self.directory / "kubeconfig"
 
-    def ask(self, method: str, path: str, body: object = None) -> httpx.Response:
-        config = yaml.safe_load(self.kubeconfig.read_text())
-        token = config["users"][0]["user"]["token"]
+    @property
+    def token(self) -> str:
+        return str(yaml.safe_load(self.kubeconfig.read_text())["users"][0]["user"]["token"])
+
+    def ask(self, method: str, path: str, body: object = None, token: str = "") -> httpx.Response:
+        token = token or self.token
         verify = ssl.create_default_context(cafile=str(self.directory / "ca.crt"))
         with httpx.Client(verify=verify, trust_env=False, headers={"Authorization": f"Bearer {token}"}) as client:
             return client.request(method, self.told["server"] + path, json=body, timeout=10)
@@ -268,6 +271,21 @@ def test_when_a_lab_is_killed_nothing_of_it_stays(home: Home, who: str) -> None:
 
     wait_for(lambda: all_gone(processes))
     wait_for(lambda: home.processes() == [])
+
+
+def test_a_restarted_lab_has_forgotten_and_says_so_to_who_comes_back(home: Home) -> None:
+    before = home.up()
+    made = before.ask("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "c"}}).json()
+    version = made["metadata"]["resourceVersion"]
+    old = before.token
+    os.kill(before.told["guard"], signal.SIGKILL)
+    wait_for(lambda: not psutil.pid_exists(before.told["main"]))
+    after = home.up()
+
+    assert after.ask("GET", "/api/v1/namespaces/default/configmaps/c").status_code == 404
+    resumed = after.ask("GET", f"/api/v1/configmaps?watch=1&resourceVersion={version}&timeoutSeconds=5").json()
+    assert (resumed["type"], resumed["object"]["code"]) == ("ERROR", 410), "list again"
+    assert after.ask("GET", "/api/v1/pods", token=old).status_code == 401, "log in again: read the kubeconfig"
 
 
 def test_what_a_killed_lab_left_is_no_obstacle(home: Home) -> None:
