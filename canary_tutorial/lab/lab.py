@@ -16,7 +16,7 @@ import psutil
 import yaml
 from aiohttp import web
 
-from canary_tutorial.lab.api import make_app
+from canary_tutorial.lab.api import bootstrap, make_app
 from canary_tutorial.lab.api.admission import admit
 from canary_tutorial.lab.controllers.events import Recorder
 from canary_tutorial.lab.controllers.manager import Manager
@@ -90,6 +90,7 @@ async def serve(name: str, directory: Path, port: int = 0) -> None:
     for namespace in NAMESPACES_AT_START:
         labels = {"kubernetes.io/metadata.name": namespace}
         store.create(NAMESPACES, {"metadata": {"name": namespace, "labels": labels}})
+    bootstrap.create(store)
     store.create(SERVICES, _api_service(port))
     runner = web.AppRunner(
         make_app(store, kubelet, tokens.user, VERSION, tokens.issue), access_log=None, shutdown_timeout=0.5

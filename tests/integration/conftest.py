@@ -23,7 +23,8 @@ import pytest
 from aiohttp import web
 
 from canary_tutorial.lab import kinds
-from canary_tutorial.lab.api import make_app
+from canary_tutorial.lab.api import bootstrap, make_app
+from canary_tutorial.lab.api.authorization import user_of
 from canary_tutorial.lab.errors import BadRequest
 from canary_tutorial.lab.node import User
 from canary_tutorial.lab.store import Store
@@ -159,6 +160,14 @@ class Served:
         return self.call(self.store.create, kinds.PODS, obj)
 
 
+def user_behind(token: str) -> User | None:
+    """The administrator's token, or a ServiceAccount's: `namespace/name`."""
+    if token == TOKEN:
+        return User("admin", groups=("system:masters", "system:authenticated"))
+    namespace, slash, name = token.partition("/")
+    return user_of(f"system:serviceaccount:{namespace}:{name}", []) if slash else None
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Served]:
     _, context = make_ca_and_server_cert(tmp_path)
@@ -169,8 +178,8 @@ def server(tmp_path: Path) -> Iterator[Served]:
         store, node = Store(), FakeNode(tmp_path)
         for namespace in ("default", "kube-system", "test"):
             store.create(kinds.NAMESPACES, {"metadata": {"name": namespace}})
-        users = {TOKEN: User("admin", groups=("system:masters", "system:authenticated"))}
-        app = make_app(store, node, users.get, issue_token=lambda namespace, name: f"{namespace}/{name}")
+        bootstrap.create(store)
+        app = make_app(store, node, user_behind, issue_token=lambda namespace, name: f"{namespace}/{name}")
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         listener = socket.create_server(("127.0.0.1", 0))

@@ -265,7 +265,7 @@ def requests(draw: st.DrawFn) -> Obj:
 
 async def world() -> tuple[Store, web.Application]:
     store = Store()
-    app = make_app(store, None, lambda token: User("admin"))  # type: ignore[arg-type]
+    app = make_app(store, None, lambda token: User("admin", groups=("system:masters",)))  # type: ignore[arg-type]
     for name in ("default", "test"):
         store.create(kinds.NAMESPACES, {"metadata": {"name": name}})
     shape = {

@@ -36,8 +36,9 @@ async def serve(api: Api, request: web.Request) -> web.StreamResponse:
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed
         return discovery.serve(api, request, steps)
-    if reviews.find(request.path):
-        return await reviews.serve(api, request)
+    review = reviews.find(request.raw_path)
+    if review:
+        return await reviews.serve(api, request, review)
     target = paths.parse(request.raw_path, api.store.kinds)
     return await verb(request, target)(api, request, target)
 

@@ -1,8 +1,9 @@
 """The API server's front door: who asks, and which room answers.
 
-One handler takes every request. It checks the token (only health is open to all), finds the room for the path and
-passes the request on; whatever goes wrong on the way leaves as a Kubernetes `Status`. Between reading a request's body
-and sending its answer nothing waits, so each write is atomic: the event loop is the lock.
+One handler takes every request. It checks the token (only health is open to all), in whose name the request is made and
+whether they may, finds the room for the path and passes the request on; whatever goes wrong on the way leaves as a
+Kubernetes `Status`. Between reading a request's body and sending its answer nothing waits, so each write is atomic: the
+event loop is the lock.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 import aiohttp
 from aiohttp import web
 
+from canary_tutorial.lab.api import attributes
+from canary_tutorial.lab.api.authorization import MASTERS, Authorizer
 from canary_tutorial.lab.api.bodies import Encoder, failure
 from canary_tutorial.lab.errors import ApiError, InternalError, Unauthorized
 from canary_tutorial.lab.node import Node, Obj, User
@@ -40,6 +43,9 @@ class Api:
     snapshots: dict[str, list[Obj]] = field(default_factory=dict)
     _client: aiohttp.ClientSession | None = None
 
+    def __post_init__(self) -> None:
+        self.authorizer = Authorizer(self.store)
+
     def client(self) -> aiohttp.ClientSession:
         """For what is proxied: no cookies of its own, no environment, bodies untouched."""
         if self._client is None:
@@ -59,7 +65,9 @@ class Api:
         try:
             if request.path.startswith(HEALTH):
                 return web.Response(text="ok")
-            request[USER] = self._user(request)
+            user = request[USER] = self._acting(self._user(request), request)
+            if MASTERS not in user.groups:
+                self.authorizer.check(user, attributes.of(request, self.store.kinds))
             return await self._room(request.path)(self, request)
         except ApiError as error:
             return failure(error)
@@ -75,6 +83,15 @@ class Api:
         if user is None:
             raise Unauthorized
         return user
+
+    def _acting(self, user: User, request: web.Request) -> User:
+        """In whose name a request is made: another user's, for those who may (`kubectl --as`)."""
+        other = attributes.impersonated(request.headers)
+        if other is None:
+            return user
+        for ask in other[1]:
+            self.authorizer.check(user, ask)
+        return other[0]
 
     def _room(self, path: str) -> Room:
         """The room of the longest known beginning of the path."""

@@ -14,6 +14,7 @@ from aiohttp import web
 from canary_tutorial.lab import schema
 from canary_tutorial.lab.api import (
     admission,
+    authorization,
     bodies,
     conversion,
     crds,
@@ -25,7 +26,7 @@ from canary_tutorial.lab.api import (
     validation,
 )
 from canary_tutorial.lab.api.paths import Target
-from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.api.server import USER, Api
 from canary_tutorial.lab.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
 from canary_tutorial.lab.store import clone, timestamp
 
@@ -65,6 +66,8 @@ def store_new(api: Api, request: web.Request, target: Target, obj: Obj) -> Obj:
     if causes:
         raise Invalid.of(kind, meta.get("name") or meta.get("generateName", ""), causes)
     obj = admission.admit(api.store, kind, obj)
+    if kind in authorization.KINDS:
+        authorization.check_giving(api.authorizer, request[USER], kind, obj)
     if "managedFields" not in meta:
         note(api, request, target, None, obj)
     return api.store.create(kind, obj, dry_run=is_dry(request))
@@ -101,6 +104,8 @@ def store_changed(api: Api, request: web.Request, target: Target, old: Obj, obj:
     causes += structural_causes(api, target, obj)
     if causes:
         raise Invalid.of(kind, name, causes)
+    if kind in authorization.KINDS and any(old.get(key) != obj.get(key) for key in ("rules", "roleRef", "subjects")):
+        authorization.check_giving(api.authorizer, request[USER], kind, obj)
     if not noted:
         note(api, request, target, old, obj)
     return api.store.update(kind, obj, "status" if status else None, dry_run=is_dry(request))

@@ -1,0 +1,166 @@
+"""Roles and bindings, as accounts meet them: refusals in Kubernetes' words, `auth can-i`, `--as`, and no way round."""
+
+# ruff: noqa: E501  (a row of paths)
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+from conftest import KUBECONFIG, Kubectl, Served
+from test_clients import CRD
+
+from canary_tutorial import connect
+from canary_tutorial.cluster import Cluster
+from canary_tutorial.connection import CONTEXT
+from canary_tutorial.connection import KUBECONFIG as KUBECONFIG_VARIABLE
+from canary_tutorial.errors import Refused
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+ROBOT = "system:serviceaccount:test:robot"
+AS_ROBOT = f"--as={ROBOT}"
+TOKEN = "test/robot"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """The helper's client leaves connections open: let that be noticed here, where it is ignored."""
+    yield
+    gc.collect()
+
+
+def grant(kubectl: Kubectl, name: str, *what: str) -> None:
+    """A Role for the robot in namespace test."""
+    kubectl("create", "role", name, "-n", "test", *what)
+    kubectl("create", "rolebinding", name, "-n", "test", f"--role={name}", "--serviceaccount=test:robot")
+
+
+def test_an_account_without_rights_is_told_which_it_lacks(kubectl: Kubectl) -> None:
+    said = kubectl("get", "pods", "-n", "test", f"--token={TOKEN}", ok=False).stderr
+    assert said == (
+        f'Error from server (Forbidden): pods is forbidden: User "{ROBOT}" cannot list resource "pods" in API group "" '
+        'in the namespace "test"\n'
+    )
+    said = kubectl("create", "namespace", "mine", f"--token={TOKEN}", ok=False).stderr
+    assert said.endswith('cannot create resource "namespaces" in API group "" at the cluster scope\n')
+    said = kubectl("get", "--raw", "/metrics", f"--token={TOKEN}", ok=False).stderr
+    assert f'forbidden: User "{ROBOT}" cannot get path "/metrics"' in said
+
+
+def test_a_role_opens_what_it_names_and_closes_again(server: Served, kubectl: Kubectl) -> None:
+    server.pod("p")
+    (server.directory / "p_app.log").write_text("2026-11-23T12:00:00.000000000Z stdout F hello\n")
+    grant(kubectl, "reader", "--verb=get,list,watch", "--resource=pods,pods/log")
+
+    assert kubectl("get", "pods", "-n", "test", "-o", "name", f"--token={TOKEN}").stdout == "pod/p\n"
+    assert kubectl("logs", "-n", "test", "p", f"--token={TOKEN}").stdout == "hello\n"
+    refused = kubectl("exec", "-n", "test", "p", f"--token={TOKEN}", "--", "true", ok=False).stderr
+    assert 'cannot create resource "pods/exec"' in refused or 'cannot get resource "pods/exec"' in refused
+    refused = kubectl("delete", "pod", "p", "-n", "test", f"--token={TOKEN}", ok=False).stderr
+    assert f'pods "p" is forbidden: User "{ROBOT}" cannot delete resource "pods"' in refused
+    refused = kubectl("get", "pods", "-A", f"--token={TOKEN}", ok=False).stderr
+    assert refused.endswith('cannot list resource "pods" in API group "" at the cluster scope\n')
+
+    kubectl("delete", "rolebinding", "reader", "-n", "test")
+    assert kubectl("get", "pods", "-n", "test", f"--token={TOKEN}", ok=False).returncode == 1
+
+
+def test_can_i_and_whoami_tell_the_truth(kubectl: Kubectl) -> None:
+    grant(kubectl, "scaler", "--verb=patch", "--resource=deployments.apps/scale", "--resource-name=web")
+    scale = ("auth", "can-i", "patch", "deployments.apps/web", "--subresource=scale", "-n", "test", AS_ROBOT)
+    assert kubectl(*scale).stdout == "yes\n"
+    answer = kubectl("auth", "can-i", "patch", "deployments.apps/web", "-n", "test", AS_ROBOT, ok=False)
+    assert (answer.stdout, answer.returncode) == ("no\n", 1)
+    assert kubectl("auth", "can-i", "get", "/version", AS_ROBOT).stdout == "yes\n"
+    listed = [line.split() for line in kubectl("auth", "can-i", "--list", "-n", "test", AS_ROBOT).stdout.splitlines()]
+    assert ["deployments.apps/scale", "[]", "[web]", "[patch]"] in listed
+    assert ["selfsubjectreviews.authentication.k8s.io", "[]", "[]", "[create]"] in listed
+    who = kubectl("auth", "whoami", AS_ROBOT, "-o", "json").stdout
+    groups = ["system:serviceaccounts", "system:serviceaccounts:test", "system:authenticated"]
+    assert json.loads(who)["status"]["userInfo"] == {"username": ROBOT, "groups": groups}
+
+
+def test_who_may_not_impersonate_does_not(kubectl: Kubectl) -> None:
+    for other in (("--as=admin",), ("--as=x", "--as-group=system:masters")):
+        said = kubectl("get", "--raw", "/api/v1/pods", *other, f"--token={TOKEN}", ok=False).stderr
+        assert (
+            f'is forbidden: User "{ROBOT}" cannot impersonate resource "users" in API group "" at the cluster scope'
+            in said
+        )
+    assert kubectl("get", "pods", "--as=jane", "--as-group=system:masters").returncode == 0
+    assert kubectl("get", "pods", "--as=jane", ok=False).returncode == 1
+
+
+def test_an_admin_of_a_namespace_cannot_become_more(kubectl: Kubectl) -> None:
+    kubectl("create", "rolebinding", "admin", "-n", "test", "--clusterrole=admin", "--serviceaccount=test:robot")
+    kubectl("create", "configmap", "c", "-n", "test", f"--token={TOKEN}")
+    kubectl("create", "role", "less", "-n", "test", "--verb=get", "--resource=pods", f"--token={TOKEN}")
+    for what in (
+        ("role", "more", "--verb=*", "--resource=*"),
+        ("rolebinding", "most", "--clusterrole=cluster-admin", "--serviceaccount=test:robot"),
+    ):
+        said = kubectl("create", *what, "-n", "test", f"--token={TOKEN}", ok=False).stderr
+        assert "is attempting to grant RBAC permissions not currently held" in said
+    assert kubectl("get", "nodes", f"--token={TOKEN}", ok=False).returncode == 1
+
+
+PATHS = [
+    "/api/v1/namespaces", "/api/v1/pods", "/api/v1/namespaces/test", "/api/v1/namespaces/test/pods",
+    "/api/v1/namespaces/test/pods/p", "/api/v1/namespaces/test/pods/p/log", "/api/v1/namespaces/test/pods/p/exec?command=id",
+    "/api/v1/namespaces/test/pods/p/attach", "/api/v1/namespaces/test/pods/p/portforward?ports=1",
+    "/api/v1/namespaces/test/pods/p/proxy/", "/api/v1/namespaces/test/pods/p:1/proxy/x", "/api/v1/namespaces/test/services/s/proxy/",
+    "/api/v1/namespaces/test/secrets", "/api/v1/namespaces/test/serviceaccounts/a/token", "/api/v1/namespaces/test/pods/p/eviction",
+    "/apis/apps/v1/namespaces/test/deployments/d/scale", "/apis/apps/v1/namespaces/test/deployments/d/status",
+    "/apis/apps/v1/deployments?watch=1&timeoutSeconds=1", "/api/v1/namespaces/test/finalize", "/api/v1/namespaces/test/status",
+    "/apis/rbac.authorization.k8s.io/v1/clusterroles", "/apis/events.k8s.io/v1/events", "/apis/nothing/v1/things",
+    "/apis/authorization.k8s.io/v1/subjectaccessreviews", "/apis/authentication.k8s.io/v1/tokenreviews",
+    "/apis/authorization.k8s.io/v1/namespaces/test/localsubjectaccessreviews", "/metrics", "/logs", "/debug/pprof", "/", "/nowhere",
+    "//api/v1/pods", "/api//v1/pods", "/api/v1//pods", "/api/v1/pods/", "/%61pi/v1/pods", "/api/v1/%70ods", "/api%2Fv1/pods",
+    "/apis/authorization.k8s.io/v1/selfsubjectreviews/x%2Fsubjectaccessreviews", "/api/v1/namespaces/test/pods/../../secrets",
+    "/%61pi/apps/v1/deployments", "/api/v1/namespaces/kube-system/../test/pods", "/version/../api/v1/pods", "/api/v1/pods;/version",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+def test_without_rights_no_path_answers(server: Served, method: str) -> None:
+    server.pod("p")
+    server.token = TOKEN
+    codes = {
+        path: server.http(method, path, b"{}" if method not in ("GET", "HEAD") else None).status_code for path in PATHS
+    }
+    assert {path: code for path, code in codes.items() if code not in (403, 404)} == {}
+    assert codes["/api/v1/pods"] == codes["/apis/nothing/v1/things"] == 403
+
+
+@pytest.fixture
+def robots(server: Served, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """The cluster as the helper has it with the robot's kubeconfig."""
+    assert server.http("POST", CRDS, json.dumps(CRD).encode()).status_code == 201
+    config = server.directory / "robot"
+    config.write_text(KUBECONFIG.format(server=server.url, ca=server.ca, token=TOKEN))
+    monkeypatch.setenv(CONTEXT, "lab")
+    monkeypatch.setenv(KUBECONFIG_VARIABLE, str(config))
+    return connect()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda cluster: cluster.apply("test-podinfo.yaml"),
+        lambda cluster: cluster.canary().release("stefanprodan/podinfo:2.1.3"),
+        lambda cluster: cluster.table("pods"),
+    ],
+    ids=["apply", "release", "table"],
+)
+def test_the_helper_says_what_an_account_may_not(robots: Cluster, call: Callable[[Cluster], object]) -> None:
+    with pytest.raises(Refused) as refused:
+        call(robots)
+    message, _, step = str(refused.value).partition("\n→ ")
+    assert refused.value.status == 403
+    assert f'is forbidden: User "{ROBOT}" cannot' in message
+    assert step == (
+        "Your account may not do this on that cluster. Ask its owner for the rights, or use the lab: connect()."
+    )
