@@ -153,6 +153,18 @@ def test_a_killed_program_is_started_again_and_answers(lab: Lab) -> None:
     wait_until(lambda: lab.ask() == 200, 30)
 
 
+def test_nothing_of_a_lab_with_a_mesh_listens_beyond_loopback(lab: Lab) -> None:
+    guard = psutil.Process(json.loads((lab.directory / "lab.json").read_text())["guard"])
+    listening = {
+        process.name(): connection.laddr.ip
+        for process in guard.children(recursive=True)
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN and not connection.laddr.ip.startswith("127.")
+    }
+    assert listening == {}
+    assert {"envoy", "prometheus"} <= {process.name() for process in guard.children(recursive=True)}
+
+
 def test_a_new_control_plane_takes_over(lab: Lab) -> None:
     old = lab.pod("istiod", "istio-system").metadata
     lab.client.delete(Pod, old.name, namespace="istio-system")  # type: ignore[union-attr,arg-type]

@@ -4,9 +4,9 @@ Belongs here: what goes over the wire (paths, bodies, patches, tables, watches, 
 object is stored (schemas, defaults, rules). Does not belong here: what happens because an object is there; that is
 for the controllers and the kubelet, which this package knows only as `lab.node.Node`.
 
-A request passes `server` (token, `authorization`, errors), then one room: `discovery`, `openapi`, `reviews`, or `resources`, which
-reads (`reading`, `tables`, `watch`), writes (`writing`, `patches`, `apply`, `validation`, `admission`) or connects
-(`logs`, `streams`, `portforward`, `proxy`).
+A request passes `server` (token, `authorization`, errors), then one room: `discovery`, `openapi`, `reviews`, or
+`resources`, which reads (`reading`, `tables`, `watch`), writes (`writing`, `patches`, `apply`, `validation`,
+`admission`) or connects (`logs`, `streams`, `portforward`, `proxy`).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from canary_tutorial.lab.store import Store
 log = logging.getLogger(__name__)
 
 USER = web.RequestKey("user", User)
-HEALTH = ("/healthz", "/livez", "/readyz")
+HEALTH = ("/healthz/", "/livez/", "/readyz/")
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Api:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; raises only when the client is gone."""
         try:
-            if request.path.startswith(HEALTH):
+            if f"{request.path}/".startswith(HEALTH):
                 return web.Response(text="ok")
             user = request[USER] = self._acting(self._user(request), request)
             if MASTERS not in user.groups:
