@@ -20,7 +20,9 @@ from canary_tutorial.lab.store import Event, Store
 
 Obj = dict[str, Any]
 MASTERS = "system:masters"
+USERS = 1000  # remembered at most: a client may act as anybody
 ACCOUNT = "system:serviceaccount:"
+GIVING = ("rules", "aggregationRule", "roleRef", "subjects")  # what, in a role or binding, gives rights
 KINDS = (ROLES, CLUSTERROLES, ROLEBINDINGS, CLUSTERROLEBINDINGS)
 
 
@@ -73,7 +75,7 @@ class Authorizer:
     """Answers for one store. What each user has is remembered until a role or a binding changes."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
         self._grants: dict[User, list[Grant]] = {}
         for kind in KINDS:
             store.subscribe(self._forget, kind)
@@ -92,11 +94,10 @@ class Authorizer:
     def grants(self, user: User) -> list[Grant]:
         found = self._grants.get(user)
         if found is None:
-            found = self._grants[user] = list(grants_of(self._store, user))
+            if len(self._grants) >= USERS:
+                self._grants.clear()
+            found = self._grants[user] = list(grants_of(self.store, user))
         return found
-
-    def rules_of(self, reference: Obj, namespace: str) -> list[Obj]:
-        return rules_of(self._store, reference, namespace)
 
     def _forget(self, event: Event) -> None:
         self._grants.clear()
@@ -126,11 +127,14 @@ def is_subject(subject: Obj, user: User, namespace: str) -> bool:
 
 
 def rules_of(store: Store, reference: Obj, namespace: str) -> list[Obj]:
-    """The rules of the role that a binding names, with those of roles that it aggregates; none if it is not there."""
+    """The rules of the role that a binding names; none if it is not there."""
     cluster = reference.get("kind") == "ClusterRole"
     role = store.find(CLUSTERROLES if cluster else ROLES, reference.get("name", ""), None if cluster else namespace)
-    if role is None:
-        return []
+    return [] if role is None else all_rules(store, role)
+
+
+def all_rules(store: Store, role: Obj) -> list[Obj]:
+    """A role's own rules, and those of the roles that it aggregates."""
     rules: list[Obj] = list(role.get("rules") or [])
     for selector in (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or []:
         chosen = selectors.label_selector(selector)
@@ -166,14 +170,12 @@ def check_giving(authorizer: Authorizer, user: User, kind: Kind, obj: Obj) -> No
     """
     namespace = obj["metadata"].get("namespace", "")
     if kind in (ROLES, CLUSTERROLES):
-        given, dispensed = (
-            obj.get("rules") or [],
-            Ask("escalate", RBAC, kind.plural, namespace, obj["metadata"]["name"]),
-        )
+        given = all_rules(authorizer.store, obj)
+        dispensed = Ask("escalate", RBAC, kind.plural, namespace, obj["metadata"]["name"])
     else:
         reference = obj["roleRef"]
         of = CLUSTERROLES if reference["kind"] == "ClusterRole" else ROLES
-        given = authorizer.rules_of(reference, namespace)
+        given = rules_of(authorizer.store, reference, namespace)
         dispensed = Ask("bind", RBAC, of.plural, namespace, reference["name"])
     if authorizer.why(user, dispensed) is not None:
         return

@@ -104,7 +104,7 @@ def store_changed(api: Api, request: web.Request, target: Target, old: Obj, obj:
     causes += structural_causes(api, target, obj)
     if causes:
         raise Invalid.of(kind, name, causes)
-    if kind in authorization.KINDS and any(old.get(key) != obj.get(key) for key in ("rules", "roleRef", "subjects")):
+    if kind in authorization.KINDS and any(old.get(key) != obj.get(key) for key in authorization.GIVING):
         authorization.check_giving(api.authorizer, request[USER], kind, obj)
     if not noted:
         note(api, request, target, old, obj)

@@ -170,3 +170,6 @@ def test_nobody_gives_away_what_they_have_not() -> None:
     admin = {"metadata": meta, "roleRef": {"kind": "ClusterRole", "name": "cluster-admin"}}
     with pytest.raises(Forbidden):
         check_giving(authorizer, JANE, ROLEBINDINGS, admin)
+    everything = {"clusterRoleSelectors": [{"matchLabels": bootstrap.LABELS}]}
+    with pytest.raises(Forbidden):
+        check_giving(authorizer, JANE, CLUSTERROLES, {"metadata": {"name": "r"}, "aggregationRule": everything})
