@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+CELL = "text-align:left;padding:.2em .8em .2em 0"  # the same in an output, in a widget and in a report
+
 
 @dataclass(frozen=True)
 class Table:
@@ -49,7 +51,7 @@ class Table:
         if not self.rows:
             return f"<p>{escape(self.title)}: nothing found</p>"
         caption = f"<caption style='text-align:left'>{escape(self.title)}</caption>" if self.title else ""
-        head = "".join(f"<th style='text-align:left'>{escape(str(column))}</th>" for column in self.columns)
+        head = "".join(f"<th scope='col' style='{CELL}'>{escape(str(column))}</th>" for column in self.columns)
         body = "".join(f"<tr>{_cells(row)}</tr>" for row in self.rows)
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -66,4 +68,4 @@ def text(value: Any) -> str:
 
 
 def _cells(row: Sequence[Any]) -> str:
-    return "".join(f"<td style='text-align:left'>{escape(text(cell))}</td>" for cell in row)
+    return "".join(f"<td style='{CELL}'>{escape(text(cell))}</td>" for cell in row)

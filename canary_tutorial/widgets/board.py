@@ -20,7 +20,7 @@ from canary_tutorial.metrics import DURATION, REQUESTS, SUCCESS_RATE
 from canary_tutorial.pictures import bundle, chart_of, live, living, refresh
 from canary_tutorial.release import AFTERMATH, Release
 from canary_tutorial.tables import Table
-from canary_tutorial.widgets.explain_card import limits, what_next, when_next
+from canary_tutorial.widgets.explain_card import last_look, limits, what_next, when_next
 from canary_tutorial.widgets.showing import REFRESH, card
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def board_chart(release: Release) -> Chart:
 
 def check_tracks(release: Release) -> list[Track]:
     """One track for each built-in check of the canary: its values, the requests behind each, and its threshold."""
-    metrics, canary = release.canary.cluster.metrics, release.canary
+    metrics, canary, events = release.canary.cluster.metrics, release.canary, list(release.events)
     counted: dict[str, dict[float, float]] = {}  # by window: when, how many requests it held
     tracks = []
     for metric in release.spec.get("analysis", {}).get("metrics") or []:
@@ -65,8 +65,10 @@ def check_tracks(release: Release) -> list[Track]:
         }
         points = with_gaps(samples)
         line = Line(metric["name"], points, ROLES["shifted"], notes=[beside.get(at, "") for at, _ in points])
-        if samples:
-            title += f": {samples[-1][1]:.4g} {unit} {line.notes[-1]}"
+        judged = [sample for sample in samples if not release.ended or release.began + sample[0] <= last_look(events)]
+        if judged:  # what trickles in after the last look was not asked for
+            at, value = judged[-1]
+            title += f": {value:.4g} {unit} {beside.get(at, '')}"
         bounds = [
             Limit(v, f"{'at least' if i == 0 else 'at most'} {v:g} {unit}")
             for i, v in enumerate(limits(metric))
@@ -119,7 +121,8 @@ class ReleaseBoard:
         spec = self.release.spec
         threshold = max(1, int(spec.get("analysis", {}).get("threshold") or 0))
         took = f"{self.release.seconds:.0f} s, shortest {timeline.ticks(spec) * timeline.interval(spec):.0f} s"
-        return f"{self.release.canary.name}: {point} · {point.failed_checks} of {threshold} checks failed · {took}"
+        failed = max((p.failed_checks for p in self.release.points), default=point.failed_checks)
+        return f"{self.release.canary.name}: {point} · {failed} of {threshold} checks failed · {took}"
 
     def _pods(self) -> Table:
         canary = self.release.canary

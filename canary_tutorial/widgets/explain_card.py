@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from canary_tutorial import explain, manifests, timeline
 from canary_tutorial.errors import TutorialError
 from canary_tutorial.metrics import DURATION, SUCCESS_RATE, Measured
+from canary_tutorial.tables import CELL
 from canary_tutorial.timeline import ENDED, RUNNING, Event, Point
 from canary_tutorial.widgets.showing import Showing, card
 
@@ -177,11 +178,16 @@ class ExplainCard(Showing):
         return f"{said} — {meaning}"
 
     def text(self) -> str:
-        lines = [f"{self.point}, {self.point.failed_checks} of {self.threshold} checks failed"]
+        lines = [self._headline()]
         lines += [f"  {self._when()}:"] if self.judged else []
         lines += [f"  {c.sign:10}  {c.name}: {c.measured}, {c.threshold} over {c.window}" for c in self.checks]
         lines.append(f"  next{self._due()}: {self.next}")
         return "\n".join([*lines, *([f"  last halt: {self.reason}"] if self.reason else [])])
+
+    def _headline(self) -> str:
+        if self.point.phase in ENDED:  # the count has begun anew
+            return str(self.point)
+        return f"{self.point}, {self.point.failed_checks} of {self.threshold} checks failed so far"
 
     def _when(self) -> str:
         return (
@@ -193,18 +199,18 @@ class ExplainCard(Showing):
 
     def html(self) -> str:
         rows = "".join(
-            f"<tr><td style='text-align:left;white-space:nowrap'>{c.sign}</td><td style='text-align:left'>{escape(c.name)}</td>"
-            f"<td style='text-align:left'>{escape(str(c.measured))}</td>"
-            f"<td style='text-align:left'>{escape(c.threshold)}</td><td style='text-align:left'>{escape(c.window)}</td></tr>"
-            f"<tr><td></td><td colspan=4 style='text-align:left'><code style='{QUERY}'>{escape(c.query)}</code></td></tr>"
+            f"<tr><td style='{CELL};white-space:nowrap'>{c.sign}</td>"
+            + "".join(
+                f"<td style='{CELL}'>{escape(cell)}</td>" for cell in (c.name, str(c.measured), c.threshold, c.window)
+            )
+            + f"</tr><tr><td></td><td colspan=4 style='{CELL}'><code style='{QUERY}'>{escape(c.query)}</code></td></tr>"
             for c in self.checks
         )
         head = "".join(
-            f"<th style='text-align:left'>{h}</th>" for h in ("", "check", self._when(), "asked for", "window")
+            f"<th scope='col' style='{CELL}'>{h}</th>" for h in ("", "check", self._when(), "asked for", "window")
         )
         reason = f"<p><b>Last halt:</b> {escape(self.reason)}</p>" if self.reason else ""
-        failed = f"{self.point.failed_checks} of {self.threshold} checks failed so far"
-        title = f"{escape(self.canary.name)}: {escape(str(self.point))}, {failed}"
+        title = escape(f"{self.canary.name}: {self._headline()}")
         return card(
             title, f"<table><tr>{head}</tr>{rows}</table><p><b>Next{self._due()}:</b> {escape(self.next)}</p>{reason}"
         )

@@ -63,7 +63,8 @@ def drawing(found: Sequence[Edge], pods: dict[str, str]) -> str:
     for edge in found:
         offset = shift.setdefault((edge.source, edge.target), 0)
         shift[edge.source, edge.target] += 1
-        parts.append(_edge(edge, places[edge.source], places[edge.target], offset))
+        beside = sum((e.source, e.target) == (edge.source, edge.target) for e in found)
+        parts.append(_edge(edge, places[edge.source], places[edge.target], offset, beside))
     parts += [_node(name, *places[name], pods.get(name, "")) for name in places]
     described = escape("; ".join(f"{e.source} to {e.target}: {e.label}" for e in found) or "no requests")
     return (
@@ -85,13 +86,15 @@ def _node(name: str, x: float, y: float, more: str) -> str:
     )
 
 
-def _edge(edge: Edge, start: tuple[float, float], end: tuple[float, float], offset: int) -> str:
+def _edge(edge: Edge, start: tuple[float, float], end: tuple[float, float], offset: int, beside: int) -> str:
+    """The edge number `offset` of `beside` ones between the same two nodes, with its label where no line passes."""
     style = ROLES[edge.role]
     x1, y1 = start[0] + WIDTH, start[1] + HEIGHT / 2 + offset * 14
     x2, y2 = end[0] - 8, end[1] + HEIGHT / 2 + offset * 14
     dash = " stroke-dasharray='3 5'" if edge.role == "mirrored" else ""
     width = 1.5 + min(edge.rate, 40) / 10
-    middle, label = (x1 + x2) / 2, y2 - 10 + offset * 26
+    middle = (x1 + x2) / 2
+    label = y2 + 14 * (beside - 1) + 18 if y2 > y1 or beside > 1 else y2 - 10
     return (
         f"<path d='M{x1} {y1:.0f}C{middle} {y1:.0f} {middle} {y2:.0f} {x2} {y2:.0f}' fill='none' "
         f"stroke='{style.colour}' stroke-width='{width:.1f}'{dash}/>"

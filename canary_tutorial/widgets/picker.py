@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from html import escape
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from canary_tutorial.errors import TutorialError
@@ -142,8 +143,8 @@ class ImagePicker:
         except TutorialError:
             return  # the cluster is gone
         chosen = self.image.value
-        with self.image.hold_trait_notifications():
-            self.image.options, self.image.value = options, chosen
+        self.image.options = options  # which by itself chooses the first one
+        self.image.value = chosen
         if release.ended:
             self._say("✔" if release.phase == "Succeeded" else "✘", f"{release.phase} after {release.seconds:.0f} s.")
         self._changed()
@@ -153,5 +154,7 @@ class ImagePicker:
 
         if live():
             display(self._box)  # type: ignore[no-untyped-call]
+            # the plot that comes next takes seconds to import, and a release does not wait for it
+            threading.Thread(target=import_module, args=["plotly.graph_objs._figurewidget"], daemon=True).start()
         else:
             display({"text/plain": self.text()}, raw=True)  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
 """What users see: one dot for each answered request, second by second, as Prometheus counted them.
 
-A full dot is an answer that a user got, coloured by the version that gave it; a cross is one that failed; a hollow dot
-is a mirrored copy, whose answer nobody got. `dots` and `picture` are pure.
+A dot is an answer that a user got from the primary, a diamond one from the canary; a cross is one that failed; a hollow
+dot is a mirrored copy, whose answer nobody got. Colours are those of the plot. `dots` and `picture` are pure.
 """
 
 from __future__ import annotations
@@ -98,6 +98,8 @@ def _dot(x: float, y: float, dot: Dots) -> str:
     if dot.failed:
         d = f"M{x - 3:.0f} {y - 3:.1f}l6 6m0-6l-6 6"
         return f"<path d='{d}' stroke='{colour}' stroke-width='2' fill='none'/>"
+    if dot.role == "shifted":
+        return f"<path d='M{x:.0f} {y - 4.5:.1f}l4.5 4.5l-4.5 4.5l-4.5 -4.5z' fill='{colour}'/>"
     fill = "none" if dot.role == "mirrored" else colour
     return f"<circle cx='{x:.0f}' cy='{y:.1f}' r='3' fill='{fill}' stroke='{colour}' stroke-width='1.3'/>"
 

@@ -25,7 +25,7 @@ NAME = "browser"
 QUIET = {"fetchNews": "false", "checkForUpdates": False}  # no pop-up over the first lesson
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
@@ -38,7 +38,7 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of JupyterLab and its kernels: a lab of their own, and no settings of the person who tests."""
     home = tmp_path_factory.mktemp("home")
@@ -59,7 +59,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     subprocess.run([*lab, "down", "--name", NAME], env=found, check=True, capture_output=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def jupyterlab(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a JupyterLab that serves a copy of the notebooks, with `{}` where its page is named."""
     place = tmp_path_factory.mktemp("jupyterlab")

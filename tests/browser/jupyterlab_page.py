@@ -11,8 +11,6 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-IDLE = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-ExecutionIndicator[data-status='idle']"
-
 
 class Notebook:
     """A JupyterLab window with one notebook open."""
@@ -26,9 +24,10 @@ class Notebook:
     def open(self, name: str) -> None:
         """Open a notebook of notebooks/ and wait for its kernel."""
         self.page.goto(self.address.format(f"lab/tree/notebooks/{name}") + "&reset")
-        expect(self.page.locator(IDLE)).to_be_visible(timeout=60_000)
+        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
+        expect(self.page.locator(".jp-CodeCell").first).to_be_visible()
         self.page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
-        self.page.wait_for_timeout(1000)  # JupyterLab is idle a moment before it takes keys
+        expect(self.page.locator("#jp-left-stack")).to_be_hidden()
 
     def cell(self, contains: str) -> Locator:
         """The code cell with this text in its source."""
@@ -56,13 +55,10 @@ class Notebook:
         raised = cell.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr'], .jp-mod-error")
         assert raised.count() == 0, raised.first.inner_text()
 
-    def busy(self) -> bool:
-        return self.page.locator(IDLE).count() == 0
-
     def theme(self, name: str) -> None:
         """JupyterLab Light or JupyterLab Dark."""
         self.page.evaluate(f"window.jupyterapp.commands.execute('apputils:change-theme', {{theme: '{name}'}})")
-        self.page.wait_for_timeout(500)
+        expect(self.page.locator("body")).to_have_attribute("data-jp-theme-name", name)
 
     def picture(self, name: str, of: Locator | None = None) -> None:
         """A screenshot, of the window or of one cell."""
