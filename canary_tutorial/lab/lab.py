@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -21,11 +22,11 @@ from canary_tutorial.lab.api.admission import admit
 from canary_tutorial.lab.controllers.events import Recorder
 from canary_tutorial.lab.controllers.manager import Manager
 from canary_tutorial.lab.images import write_programs
-from canary_tutorial.lab.kinds import NAMESPACES, SERVICES
+from canary_tutorial.lab.kinds import NAMESPACES, SERVICEACCOUNTS, SERVICES
 from canary_tutorial.lab.kubelet.kubelet import Kubelet
 from canary_tutorial.lab.network import NETWORKS, lock_address, service_addresses
 from canary_tutorial.lab.state import Lab, StateError, write
-from canary_tutorial.lab.store import Store
+from canary_tutorial.lab.store import Event, Store
 from canary_tutorial.lab.tls import make_ca_and_server_cert
 from canary_tutorial.lab.tokens import Tokens
 
@@ -83,6 +84,7 @@ async def serve(name: str, directory: Path, port: int = 0) -> None:
         return kubeconfig(server, ca, token, name)
 
     store = Store()
+    store.subscribe(revoking(tokens), SERVICEACCOUNTS)
     recorder = Recorder(store)
     kubelet = Kubelet(store, recorder, directory, network, tokens, (host, port), ca, config)
     Manager(store, recorder, admit, ca, lambda: service_addresses(network))
@@ -109,6 +111,17 @@ async def serve(name: str, directory: Path, port: int = 0) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(kubelet.stop(), 5)
     lock.close()
+
+
+def revoking(tokens: Tokens) -> Callable[[Event], None]:
+    """What takes an account's token away when the account goes."""
+
+    def hear(event: Event) -> None:
+        meta = event.object["metadata"]
+        if event.type == "DELETED":
+            tokens.revoke(meta["namespace"], meta["name"])
+
+    return hear
 
 
 def _api_service(port: int) -> dict[str, object]:

@@ -23,6 +23,10 @@ class Tokens:
             self._add(User(name, groups=groups))
         return self._tokens[name]
 
+    def revoke(self, namespace: str, serviceaccount: str) -> None:
+        """Forget the token of a ServiceAccount that is gone; one of the same name gets another."""
+        self._users.pop(self._tokens.pop(f"system:serviceaccount:{namespace}:{serviceaccount}", ""), None)
+
     def user(self, token: str) -> User | None:
         return self._users.get(token)
 

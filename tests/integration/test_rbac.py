@@ -7,6 +7,7 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from conftest import KUBECONFIG, Kubectl, Served
@@ -163,4 +164,51 @@ def test_the_helper_says_what_an_account_may_not(robots: Cluster, call: Callable
     assert f'is forbidden: User "{ROBOT}" cannot' in message
     assert step == (
         "Your account may not do this on that cluster. Ask its owner for the rights, or use the lab: connect()."
+    )
+
+
+RBAC = "rbac.authorization.k8s.io"
+REFERENCE = {"apiGroup": RBAC, "kind": "Role", "name": "r"}
+BROKEN: dict[str, tuple[str, Any]] = {
+    "a binding to nothing": ("rolebindings", {"roleRef": {}}),
+    "a binding without a role": ("rolebindings", {}),
+    "a binding to another kind": ("rolebindings", {"roleRef": REFERENCE | {"kind": "Pod"}}),
+    "an account without a namespace": (
+        "rolebindings",
+        {"roleRef": REFERENCE, "subjects": [{"kind": "ServiceAccount", "name": "x"}]},
+    ),
+    "a role beyond its namespace": ("roles", {"rules": [{"verbs": ["get"], "nonResourceURLs": ["/metrics"]}]}),
+    "a subject without a name": ("rolebindings", {"roleRef": REFERENCE, "subjects": [{"kind": "User"}]}),
+    "a subject that is none": ("rolebindings", {"roleRef": REFERENCE, "subjects": ["x"]}),
+    "a rule without verbs": ("roles", {"rules": [{"resources": ["pods"]}]}),
+    "a rule that is none": ("roles", {"rules": ["x"]}),
+    "an odd aggregation": ("clusterroles", {"aggregationRule": {"clusterRoleSelectors": ["x"]}}),
+}
+
+
+@pytest.mark.parametrize(("plural", "content"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_role_is_refused_and_locks_nobody_out(server: Served, plural: str, content: dict[str, Any]) -> None:
+    where = "" if plural.startswith("cluster") else "namespaces/test/"
+    path = f"/apis/rbac.authorization.k8s.io/v1/{where}{plural}"
+    made = server.http("POST", path, json.dumps({"metadata": {"name": "r"}} | content).encode())
+    assert made.status_code in (400, 422), made.text
+    server.token = TOKEN
+    assert server.http("GET", "/api/v1/pods").status_code == 403
+
+
+def test_a_broken_binding_is_told_what_is_wrong(kubectl: Kubectl) -> None:
+    meta = {"name": "r", "namespace": "test"}
+    broken = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": meta,
+        "roleRef": REFERENCE | {"kind": "Pod"},
+    }
+    assert kubectl("apply", "-f", "-", stdin=json.dumps(broken), ok=False).stderr == (
+        'The RoleBinding "r" is invalid: roleRef.kind: Unsupported value: "Pod": supported values: "ClusterRole", "Role"\n'
+    )
+    rules = {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": meta, "rules": [{"verbs": ["get"]}]}
+    assert (
+        "rules[0].apiGroups: Required value: resource rules must supply at least one api group"
+        in kubectl("apply", "-f", "-", stdin=json.dumps(rules), ok=False).stderr
     )

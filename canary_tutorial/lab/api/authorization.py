@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from canary_tutorial.lab import selectors
-from canary_tutorial.lab.errors import Forbidden
+from canary_tutorial.lab.errors import Forbidden, NotFound
 from canary_tutorial.lab.kinds import CLUSTERROLEBINDINGS, CLUSTERROLES, RBAC, ROLEBINDINGS, ROLES, Kind
 from canary_tutorial.lab.node import User
 from canary_tutorial.lab.store import Event, Store
@@ -83,13 +83,21 @@ class Authorizer:
     def check(self, user: User, ask: Ask) -> None:
         """Raise `Forbidden`, in Kubernetes' words, unless the user may."""
         if MASTERS not in user.groups and self.why(user, ask) is None:
-            raise forbidden(user, ask)
+            raise forbidden(user, ask, self.why_not(user))
 
     def why(self, user: User, ask: Ask) -> str | None:
         """Which binding allows it, in a few words (none for masters); None if nothing does."""
         if MASTERS in user.groups:
             return ""
         return next((grant.by for grant in self.grants(user) if grant.allows(ask)), None)
+
+    def why_not(self, user: User) -> str:
+        """What to mend, where a binding of the user names a role that is not there; mostly nothing."""
+        missing = []
+        for _, reference, namespace, _ in bindings_of(self.store, user):
+            if role_of(self.store, reference, namespace) is None:
+                missing.append(f'{reference["kind"].lower()}.{RBAC} "{reference["name"]}" not found')
+        return f"RBAC: {missing[0] if len(missing) == 1 else '[' + ', '.join(missing) + ']'}" if missing else ""
 
     def grants(self, user: User) -> list[Grant]:
         found = self._grants.get(user)
@@ -105,17 +113,22 @@ class Authorizer:
 
 def grants_of(store: Store, user: User) -> Iterator[Grant]:
     """Every rule that a user has through the bindings of all namespaces."""
-    for binding in [*store.list(CLUSTERROLEBINDINGS), *store.list(ROLEBINDINGS)]:
-        meta, reference = binding["metadata"], binding.get("roleRef") or {}
-        namespace = meta.get("namespace", "")
-        subject = next((each for each in binding.get("subjects") or () if is_subject(each, user, namespace)), None)
-        if subject is None:
-            continue
-        which = f'RoleBinding "{meta["name"]}/{namespace}"' if namespace else f'ClusterRoleBinding "{meta["name"]}"'
+    for binding, reference, namespace, subject in bindings_of(store, user):
+        name = binding["metadata"]["name"]
+        which = f'RoleBinding "{name}/{namespace}"' if namespace else f'ClusterRoleBinding "{name}"'
         who = subject["name"] + (f"/{subject['namespace']}" if subject.get("namespace") else "")
-        by = f'RBAC: allowed by {which} of {reference.get("kind")} "{reference.get("name")}" to {subject["kind"]} "{who}"'
+        by = f'RBAC: allowed by {which} of {reference["kind"]} "{reference["name"]}" to {subject["kind"]} "{who}"'
         for rule in rules_of(store, reference, namespace):
             yield Grant(rule, namespace, by)
+
+
+def bindings_of(store: Store, user: User) -> Iterator[tuple[Obj, Obj, str, Obj]]:
+    """The bindings that name a user: each with its role's reference, its namespace and the subject that is meant."""
+    for binding in [*store.list(CLUSTERROLEBINDINGS), *store.list(ROLEBINDINGS)]:
+        namespace = binding["metadata"].get("namespace", "")
+        subject = next((each for each in binding.get("subjects") or () if is_subject(each, user, namespace)), None)
+        if subject is not None:
+            yield binding, binding["roleRef"], namespace, subject
 
 
 def is_subject(subject: Obj, user: User, namespace: str) -> bool:
@@ -126,10 +139,15 @@ def is_subject(subject: Obj, user: User, namespace: str) -> bool:
     return name == user.name if kind == "User" else kind == "Group" and name in user.groups
 
 
+def role_of(store: Store, reference: Obj, namespace: str) -> Obj | None:
+    if reference["kind"] == "ClusterRole":
+        return store.find(CLUSTERROLES, reference["name"])
+    return store.find(ROLES, reference["name"], namespace)
+
+
 def rules_of(store: Store, reference: Obj, namespace: str) -> list[Obj]:
     """The rules of the role that a binding names; none if it is not there."""
-    cluster = reference.get("kind") == "ClusterRole"
-    role = store.find(CLUSTERROLES if cluster else ROLES, reference.get("name", ""), None if cluster else namespace)
+    role = role_of(store, reference, namespace)
     return [] if role is None else all_rules(store, role)
 
 
@@ -144,8 +162,8 @@ def all_rules(store: Store, role: Obj) -> list[Obj]:
     return rules
 
 
-def forbidden(user: User, ask: Ask) -> Forbidden:
-    why = f'User "{user.name}" {ask}'
+def forbidden(user: User, ask: Ask, reason: str = "") -> Forbidden:
+    why = f'User "{user.name}" {ask}' + (f": {reason}" if reason else "")
     if ask.path:
         return Forbidden(f"forbidden: {why}", {})
     plural = ask.resource.partition("/")[0]
@@ -179,6 +197,8 @@ def check_giving(authorizer: Authorizer, user: User, kind: Kind, obj: Obj) -> No
         dispensed = Ask("bind", RBAC, of.plural, namespace, reference["name"])
     if authorizer.why(user, dispensed) is not None:
         return
+    if kind not in (ROLES, CLUSTERROLES) and role_of(authorizer.store, obj["roleRef"], namespace) is None:
+        raise NotFound.of(of, obj["roleRef"]["name"])  # nobody knows yet what would be given
     lacking = [rule for rule in given if any(authorizer.why(user, ask) is None for ask in asks_of(rule, namespace))]
     if lacking:
         groups = " ".join(f'"{group}"' for group in user.groups)

@@ -107,7 +107,8 @@ def webhooks(obj: Obj) -> None:
             _fill(rule, scope="*")
 
 
-def subjects(obj: Obj) -> None:
+def binding(obj: Obj) -> None:
+    _fill(obj["roleRef"], apiGroup=kinds.RBAC)
     for subject in obj.get("subjects") or []:
         if subject.get("kind") in ("User", "Group"):
             _fill(subject, apiGroup=kinds.RBAC)
@@ -128,6 +129,6 @@ FOR: dict[tuple[str, str], Callable[[Obj], None]] = {
     kinds.SECRETS.key: secret,
     kinds.MUTATINGWEBHOOKS.key: webhooks,
     kinds.VALIDATINGWEBHOOKS.key: webhooks,
-    kinds.ROLEBINDINGS.key: subjects,
-    kinds.CLUSTERROLEBINDINGS.key: subjects,
+    kinds.ROLEBINDINGS.key: binding,
+    kinds.CLUSTERROLEBINDINGS.key: binding,
 }

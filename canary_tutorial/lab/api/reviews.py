@@ -57,7 +57,8 @@ async def serve(api: Api, request: web.Request, name: str) -> web.StreamResponse
 
 def _access(api: Api, user: User, spec: Obj) -> Obj:
     why = api.authorizer.why(user, _ask(spec))
-    return {"allowed": False} if why is None else {"allowed": True} | ({"reason": why} if why else {})
+    reason = api.authorizer.why_not(user) if why is None else why
+    return {"allowed": why is not None} | ({"reason": reason} if reason else {})
 
 
 def _ask(spec: Obj) -> Ask:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from canary_tutorial.lab import kinds, selectors
-from canary_tutorial.lab.api import crds
+from canary_tutorial.lab.api import crds, role_rules
 from canary_tutorial.lab.api.names import (
     DATA_KEY,
     DNS_LABEL,
@@ -203,6 +203,10 @@ CHECKS: dict[tuple[str, str], Any] = {
     kinds.CONFIGMAPS.key: _data,
     kinds.SECRETS.key: _data,
     kinds.CRDS.key: crds.check,
+    kinds.ROLES.key: role_rules.role,
+    kinds.CLUSTERROLES.key: role_rules.role,
+    kinds.ROLEBINDINGS.key: role_rules.binding,
+    kinds.CLUSTERROLEBINDINGS.key: role_rules.binding,
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from canary_tutorial.lab.api import bootstrap
 from canary_tutorial.lab.api.authorization import Ask, Authorizer, check_giving, user_of
-from canary_tutorial.lab.errors import Forbidden
+from canary_tutorial.lab.errors import Forbidden, NotFound
 from canary_tutorial.lab.kinds import (
     CLUSTERROLEBINDINGS,
     CLUSTERROLES,
@@ -173,3 +173,6 @@ def test_nobody_gives_away_what_they_have_not() -> None:
     everything = {"clusterRoleSelectors": [{"matchLabels": bootstrap.LABELS}]}
     with pytest.raises(Forbidden):
         check_giving(authorizer, JANE, CLUSTERROLES, {"metadata": {"name": "r"}, "aggregationRule": everything})
+    nowhere = {"metadata": meta, "roleRef": {"kind": "Role", "name": "nowhere"}}
+    with pytest.raises(NotFound):
+        check_giving(authorizer, JANE, ROLEBINDINGS, nowhere)
