@@ -266,6 +266,9 @@ def test_the_service_account_reaches_the_api(kubectl: Kubectl) -> None:
     name = json.loads(kubectl(f"--token={token} auth whoami -o json"))["status"]["userInfo"]["username"]
 
     assert name == "system:serviceaccount:test:default"
+    assert "pods is forbidden" in kubectl(f"--token={token} get pods", ok=False)
+    kubectl("create rolebinding viewer --clusterrole=view --serviceaccount=test:default")
+    assert "shell" in kubectl(f"--token={token} get pods")
 
 
 def test_init_containers_run_one_after_the_other(kubectl: Kubectl) -> None:
