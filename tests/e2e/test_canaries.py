@@ -1,8 +1,8 @@
 """Whole canaries on one lab with real traffic: each scenario in a namespace of its own, all side by side.
 
 A scenario stages podinfo, its users and a Canary, does what its name says and returns what was seen; the tests assert on
-that. Intervals are 3 s, and AT_ONCE releases run side by side: more of them would keep a small machine's Envoy busier with
-changes of its configuration than with requests.
+that. AT_ONCE releases run side by side, with intervals of 5 s: more or faster ones would keep a small machine's Envoy busier
+with changes of its configuration than with requests, and a check needs two scrapes within its window.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def play(cluster: Cluster, scenario: Callable[[Cluster], Release]) -> Seen:
 # -- staging
 
 
-def stage(cluster: Cluster, *, users: bool = True, headers: str = "", interval: str = "3s", **analysis: Any) -> Any:
+def stage(cluster: Cluster, *, users: bool = True, headers: str = "", interval: str = "5s", **analysis: Any) -> Any:
     """podinfo, its users and a Canary in the cluster's namespace; returns the Canary, at rest."""
     names = ["test-podinfo.yaml", *(["test-loadtester.yaml"] if users else [])]
     objects = [obj for name in names for obj in manifests.read(manifests.find(name))]
@@ -152,7 +152,7 @@ def unmirrored(cluster: Cluster) -> Release:
 
 
 def errors(cluster: Cluster) -> Release:
-    canary = stage(cluster, interval="5s")  # a hundred requests a look: chance alone must not pass it
+    canary = stage(cluster)  # a hundred requests a look: chance alone must not pass it
     return canary.release("stefanprodan/podinfo:2.1.2", flags=["--random-error=true"]).follow(show=False)
 
 
@@ -352,7 +352,7 @@ def test_blue_green_mirrors_checks_and_switches_everybody(runs: Runs):
 def test_gates_hold_a_release_before_it_starts_and_before_it_is_promoted(runs: Runs):
     seen = runs("gates")
     phases = ["Waiting", "Progressing", "WaitingPromotion", "Promoting", "Finalising", "Succeeded"]
-    assert [p for p in seen.phases if p in phases] == phases
+    assert [p for p in seen.phases if p in phases] == phases, seen.release.messages
     assert "Halt podinfo.gates advancement waiting for approval start" in seen.release.messages
     assert "Confirm-rollout check start passed" in seen.release.messages
     assert "Halt podinfo.gates advancement waiting for promotion approval end" in seen.release.messages
