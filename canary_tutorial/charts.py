@@ -50,6 +50,7 @@ class Limit:
 
     value: float
     text: str
+    least: bool = False  # what passes is above it, and its text below
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,8 @@ def marks(chart: Chart) -> dict[str, list[dict[str, Any]]]:
         for limit in track.limits:
             place = {"xref": "paper", "yref": axis, "x0": 0, "x1": 1, "y0": limit.value, "y1": limit.value}
             shapes.append({"type": "line", **place, "line": {"dash": "dashdot", "color": GREY, "width": 1.5}})
-            place = {"xref": "paper", "yref": axis, "x": 1, "y": limit.value, "xanchor": "right", "yanchor": "bottom"}
+            side = "top" if limit.least else "bottom"
+            place = {"xref": "paper", "yref": axis, "x": 1, "y": limit.value, "xanchor": "right", "yanchor": side}
             texts.append({**place, "text": limit.text, "showarrow": False, "font": {"size": 11}})
     return {"shapes": shapes, "annotations": texts}
 

@@ -84,7 +84,7 @@ def _track(track: Track, x: Scale, top: float, height: float) -> Iterator[str]:
     for limit in track.limits:
         at = y(limit.value)
         yield _tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at, stroke=GREY, stroke_dasharray="10 4 2 4")
-        yield _text(WIDTH - RIGHT, at - 5, limit.text, "end", 11)
+        yield _text(WIDTH - RIGHT, at + (14 if limit.least else -5), limit.text, "end", 11)
     for line in track.lines:
         yield from _line(line, x, y)
 

@@ -70,7 +70,7 @@ def check_tracks(release: Release) -> list[Track]:
             at, value = judged[-1]
             title += f": {value:.4g} {unit} {beside.get(at, '')}"
         bounds = [
-            Limit(v, f"{'at least' if i == 0 else 'at most'} {v:g} {unit}")
+            Limit(v, f"{'at least' if i == 0 else 'at most'} {v:g} {unit}", least=i == 0)
             for i, v in enumerate(limits(metric))
             if v is not None
         ]
