@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from canary_tutorial.lab import kinds
-from canary_tutorial.lab.api import make_app
+from canary_tutorial.lab.api import bootstrap, make_app
 from canary_tutorial.lab.node import User
 from canary_tutorial.lab.store import Store
 
@@ -197,7 +197,13 @@ GOOD: dict[str, Obj] = {
     "secrets": {"stringData": {"a": "b"}, "data": {"c": "ZA=="}},
     "horizontalpodautoscalers": {"spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d"}, "metrics": [METRIC]}},
     "events": {"involvedObject": {"kind": "Pod", "name": "p"}, "message": "m", "reason": "R", "count": 1},
-    "rolebindings": {"subjects": [{"kind": "User", "name": "u"}], "roleRef": {"kind": "Role", "name": "r", "apiGroup": "x"}},
+    "roles": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"], "resourceNames": ["p"]}]},
+    "clusterroles": {"rules": [{"nonResourceURLs": ["/x/*"], "verbs": ["*"]}], "aggregationRule": {
+        "clusterRoleSelectors": [{"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "a", "operator": "Exists"}]}]}},
+    "rolebindings": {"subjects": [{"kind": "User", "name": "admin"}, {"kind": "ServiceAccount", "name": "x", "namespace": "test"}],
+                     "roleRef": {"kind": "Role", "name": "d", "apiGroup": kinds.RBAC}},
+    "clusterrolebindings": {"subjects": [{"kind": "User", "name": "admin"}], "roleRef": {
+        "kind": "ClusterRole", "name": "d", "apiGroup": kinds.RBAC}},
     "endpointslices": {"addressType": "IPv4", "endpoints": [{"addresses": ["127.0.0.1"]}], "ports": [{"port": 80}]},
     "customresourcedefinitions": {"spec": {"group": "x.y", "scope": "Namespaced", "names": {"plural": "as", "kind": "A"}, "versions": [
         {"name": "v1", "served": True, "storage": True, "additionalPrinterColumns": [{"name": "S", "type": "string", "jsonPath": ".s"}],
@@ -264,8 +270,14 @@ def requests(draw: st.DrawFn) -> Obj:
 
 
 async def world() -> tuple[Store, web.Application]:
+    """An API whose user may do everything by a role, so that every request asks the roles, random ones among them."""
     store = Store()
-    app = make_app(store, None, lambda token: User("admin", groups=("system:masters",)))  # type: ignore[arg-type]
+    app = make_app(store, None, lambda token: User("admin"))  # type: ignore[arg-type]
+    bootstrap.create(store)
+    everything = {"kind": "ClusterRole", "name": "cluster-admin", "apiGroup": kinds.RBAC}
+    subjects = [{"kind": "User", "name": "admin", "apiGroup": kinds.RBAC}]
+    binding = {"metadata": {"name": "admin"}, "roleRef": everything, "subjects": subjects}
+    store.create(kinds.CLUSTERROLEBINDINGS, binding)
     for name in ("default", "test"):
         store.create(kinds.NAMESPACES, {"metadata": {"name": name}})
     shape = {
@@ -314,3 +326,12 @@ def test_a_field_name_cannot_break_out_of_the_warning_header(server: Served) -> 
     assert made.status_code == 201
     assert made.headers["Warning"] == '299 - "unknown field \\"a  Set-Cookie: \\"x\\"\\\\\\""'
     assert "Set-Cookie" not in made.headers
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b'"x"', b'{"spec": null, "metadata": "x"}', b'{"metadata": [1]}'])
+def test_a_scale_that_is_none_is_refused(server: Served, body: bytes) -> None:
+    path = "/apis/apps/v1/namespaces/test/deployments"
+    assert server.http("POST", path, json.dumps(deployment()).encode()).status_code == 201
+    for method, media in (("PUT", "application/json"), ("PATCH", "application/merge-patch+json")):
+        refused = server.http(method, f"{path}/d/scale", body, Content_Type=media)
+        assert refused.status_code == 400, (method, refused.text)

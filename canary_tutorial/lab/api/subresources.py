@@ -49,7 +49,9 @@ async def change_scale(api: Api, request: web.Request, target: Target) -> web.St
 
 
 def _replicas(target: Target, scale: Any) -> int:
-    spec = scale.get("spec") if isinstance(scale, dict) else None
+    if not isinstance(scale, dict) or not isinstance(scale.get("metadata"), dict | None):
+        raise BadRequest(f"cannot restore struct from: {bodies.go_type(scale)}")
+    spec = scale.get("spec")
     replicas = (spec or {}).get("replicas", 0) if isinstance(spec, dict | None) else None
     if isinstance(replicas, bool) or not isinstance(replicas, int) or abs(replicas) >= 2**31:
         unreadable = "json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32"
