@@ -56,6 +56,7 @@ class OperatorPanel:
         self._patch({"spec": {"suspend": True}})
 
     def resume(self) -> None:
+        """Flagger looks again, and goes on from where it was."""
         self._patch({"spec": {"suspend": False}})
 
     # -- the end of it
@@ -144,13 +145,15 @@ class OperatorPanel:
         display(self._box)  # type: ignore[no-untyped-call]
 
     def _button(self, widgets: Any, name: str, icon: str, do: Callable[[], None]) -> Any:
-        button = widgets.Button(description=name, icon=icon, tooltip=(do.__doc__ or name).split("\n")[0])
+        meaning = (do.__doc__ or name).split("\n")[0]
+        button = widgets.Button(description=name, icon=icon, tooltip=meaning)
 
         def clicked(_button: Any) -> None:
             try:
                 do()
+                self._said.value = f"<div role='status'>{self._said.value}<br>✔ {escape(meaning)}</div>"
             except TutorialError as error:
-                self._said.value = f"✘ {escape(str(error))}"
+                self._said.value = f"<div role='status'>✘ {escape(str(error))}</div>"
 
         button.on_click(clicked)
         return button

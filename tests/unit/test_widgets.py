@@ -1,0 +1,57 @@
+"""Widgets as objects: what a press does and says, and drawings whose words and lines keep apart."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from canary_tutorial.charts import ROLES
+from canary_tutorial.errors import Unreachable
+from canary_tutorial.widgets import graph, panel, stream
+
+
+def pressed(name: str, patch: object, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(panel, "live", lambda: True)
+    canary = SimpleNamespace(name="podinfo", namespace="test", cluster=SimpleNamespace(patch=patch))
+    shown = panel.OperatorPanel(canary)
+    shown._ipython_display_()
+    next(each for each in shown._box.children[0].children if each.description == name).click()
+    return shown._said.value
+
+
+def test_a_button_says_its_command_and_what_it_means(monkeypatch: pytest.MonkeyPatch):
+    sent = []
+    said = pressed("Pause", lambda *arguments, **options: sent.append(arguments), monkeypatch)
+    assert sent == [("canaries", "podinfo", {"spec": {"suspend": True}}, "test")]
+    assert "kubectl -n test patch canary podinfo --type merge" in said
+    assert "Flagger looks away" in said
+
+
+def test_a_button_that_fails_says_why(monkeypatch: pytest.MonkeyPatch):
+    def patch(*_arguments, **_options):
+        raise Unreachable("the cluster does not answer")
+
+    said = pressed("Pause", patch, monkeypatch)
+    assert "✘ the cluster does not answer" in said
+    assert "Flagger looks away" not in said
+
+
+def test_no_label_of_the_graph_stands_on_a_line_that_ends_beside_it():
+    edges = [graph.Edge("users", target, role, 10, 0) for target, role in
+             (("podinfo-primary", "primary"), ("podinfo", "mirrored"), ("podinfo", "shifted"))]  # fmt: skip
+    drawn = graph.drawing(edges, {})
+    ends = [float(y) for y in re.findall(r" (\d+)' fill='none'", drawn)]
+    labels = [float(y) for y in re.findall(r"y='(\d+)' text-anchor='end'", drawn)]
+    assert len(ends) == len(labels) == 3
+    assert all(not end - 4 < label < end + 14 for end in ends for label in labels)
+    assert min(abs(a - b) for a in labels for b in labels if a != b) >= 12
+
+
+def test_the_users_of_both_versions_differ_in_shape_as_well_as_in_colour():
+    def shape(role: str) -> str:
+        drawn = stream.picture([stream.Dots(0, role, False, 1)], 0, 1, {}).partition("<g transform")[0]
+        marks = re.findall(rf"<(\w+)[^>]*{ROLES[role].colour}", drawn)
+        return marks[0]
+
+    assert shape("primary") == "circle"
+    assert shape("shifted") == "path"
