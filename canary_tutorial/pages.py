@@ -76,12 +76,12 @@ class Link:
     def __repr__(self) -> str:
         namespace, service = place(self.name)
         service, _, port = service.partition(":")
-        return f"kubectl port-forward -n {namespace} svc/{service} {port}   # then http://localhost:{port}/{self.path}"
+        return f"kubectl port-forward -n {namespace} svc/{service} {port}\nhttp://localhost:{port}/{self.path}"
 
     def _repr_html_(self) -> str:
         base = jupyter()
         if not base:
-            return f"<code>{escape(repr(self))}</code>"
+            return f"<pre style='white-space:pre-wrap;overflow-wrap:anywhere'>{escape(repr(self))}</pre>"
         address = f"{base}{self.name}/{self.path}"
         return f'<a href="{escape(address)}" target="_blank">Open {TITLES[self.name]} in a new tab</a>'
 

@@ -44,9 +44,7 @@ def test_a_query_is_a_link_where_jupyter_runs_the_kernel_and_a_command_elsewhere
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("JPY_PARENT_PID", "17")
     link = graph('up{job="x"}')
-    command = (
-        "kubectl port-forward -n istio-system svc/prometheus 9090   # then http://localhost:9090/graph?g0.expr=up%7B"
-    )
+    command = "kubectl port-forward -n istio-system svc/prometheus 9090\nhttp://localhost:9090/graph?g0.expr=up%7B"
     assert jupyter() == ""
     assert repr(link).startswith(command)
     assert "port-forward" in link._repr_html_()
