@@ -8,6 +8,8 @@ makes `deploy`, `deployments` and `Deployment` the same. All I/O with the API se
 from __future__ import annotations
 
 import json
+import os
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -169,16 +171,20 @@ class Api:
 
 def of_kubeconfig(path: str | None, context: str | None) -> Api:
     """An Api for one context of a kubeconfig file (None: the usual files; its current context). Raises BadInput."""
+    import yaml
     from kubernetes import client, config
 
     configuration = client.Configuration()
     try:
         load: Any = config.load_kube_config  # untyped
         load(path, context, client_configuration=configuration, persist_config=False)
-    except config.ConfigException as exc:
+    except (config.ConfigException, yaml.YAMLError, OSError, TypeError, AttributeError) as exc:
+        file = path or os.environ.get("KUBECONFIG") or "~/.kube/config"
+        why = "is not a kubeconfig" if not isinstance(exc, config.ConfigException | OSError) else "will not do"
+        said = " ".join(str(exc).split())
         raise BadInput(
-            f"{path or 'the kubeconfig'}, context {context}: {exc}",
-            "`kubectl config get-contexts` lists what there is.",
+            f"the kubeconfig {file} {why}" + (f" for the context {context}" if context else "") + f": {said}",
+            f"Which contexts it has: kubectl --kubeconfig {file} config get-contexts.",
         ) from exc
     return Api(configuration)
 
@@ -191,4 +197,5 @@ def _parsed(data: str) -> Any:
 
 
 def _unreachable(server: str, exc: Exception) -> Unreachable:
-    return Unreachable(f"{server} does not answer: {exc}", NO_ANSWER)
+    why = re.sub(r"^.*(Connection\w*\(.*?\)|<.*?>): ", "", str(getattr(exc, "reason", None) or exc))
+    return Unreachable(f"{server} does not answer: {why}", NO_ANSWER)

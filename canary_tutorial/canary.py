@@ -15,10 +15,11 @@ from canary_tutorial import timeline
 from canary_tutorial.api import STRATEGIC, Obj
 from canary_tutorial.errors import BadInput, Missing, TookTooLong
 from canary_tutorial.explain import why_nothing_happens
+from canary_tutorial.hearing import Memory
 from canary_tutorial.pods import main_container
-from canary_tutorial.release import Release
+from canary_tutorial.release import BACK, Release
 from canary_tutorial.tables import Table
-from canary_tutorial.timeline import Event, Point
+from canary_tutorial.timeline import RUNNING, Event, Point
 from canary_tutorial.waiting import until
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Canary:
 
     def __init__(self, cluster: Cluster, name: str, namespace: str) -> None:
         self.cluster, self.name, self.namespace = cluster, name, namespace
+        self._heard = Memory(cluster, name, namespace)
 
     def __repr__(self) -> str:
         obj = self.cluster.find("canaries", self.name, self.namespace)
@@ -94,15 +96,25 @@ class Canary:
         return str(self._container(self.deployment(primary))["image"])
 
     def deployment(self, primary: bool = False) -> Obj:
-        return self.cluster.get("deployments", self.target + "-primary" * primary, self.namespace)
+        """The target, or its primary. Raises Missing."""
+        name = self.target + "-primary" * primary
+        found = self.cluster.find("deployments", name, self.namespace)
+        if found is None:
+            step = "Flagger makes it: canary.why() says what it waits for." if primary else BACK
+            raise Missing(f"there is no Deployment {name} in the namespace {self.namespace}", step, 404)
+        return found
 
     def events(self, since: float = 0) -> list[Event]:
-        """Flagger's events about this canary from `since` (seconds since the epoch) on, oldest first."""
-        found = [read_event(e) for e in self.cluster.events(self.name, self.namespace, "Canary")]
-        return [event for event in found if event.time >= int(since)]
+        """What Flagger said about this canary from `since` (seconds since the epoch) on, oldest first: by its log, and
+        before that (or where the log may not be read) by its events."""
+        said = [read_event(e) for e in self.cluster.events(self.name, self.namespace, "Canary")]
+        heard = self._heard.events()
+        if heard:
+            said = [event for event in said if event.time < int(heard[0].time)]
+        return [event for event in (*said, *heard) if event.time >= int(since)]
 
     def history(self, since: float = 0) -> Table:
-        """The events as a table."""
+        """What Flagger said, as a table."""
         rows = [[datetime.fromtimestamp(e.time).strftime("%H:%M:%S"), e.type, e.message] for e in self.events(since)]
         return Table(["time", "type", "message"], rows)
 
@@ -138,6 +150,8 @@ class Canary:
                 f"{self.target} is already set to {image}: Kubernetes sees no change, and Flagger no new revision",
                 "Choose another tag.",
             )
+        if show and self.phase in RUNNING:
+            print("A release is under way. Flagger gives it up, and begins anew with this version.")
         release = Release(self, image, self.image(primary=True), list(flags or []))
         if watch:
             release.start()
@@ -156,9 +170,12 @@ class Canary:
 
     def why(self) -> str:
         """Why nothing happens, or what this canary waits for: one sentence, with the next step."""
+        target = self.cluster.find("deployments", self.target, self.namespace)
+        if target is None:
+            return f"Its target is gone: there is no Deployment {self.target}. {BACK}"
         flagger = [d for d in self.cluster.list("deployments", "*") if d["metadata"]["name"] == "flagger"]
         pods = self.cluster.list("pods", self.namespace, f"app={self.target}")
-        return why_nothing_happens(self.obj, self.deployment(), flagger, pods, self.events())
+        return why_nothing_happens(self.obj, target, flagger, pods, self.events())
 
     def _container(self, deployment: Obj) -> Obj:
         template = deployment["spec"]["template"]

@@ -61,6 +61,7 @@ def lab(*words: str) -> int:
 
 for command, text in {
     "up": "Start a lab in the background; returns when it is ready.",
+    "check": "Tell which programs the lab finds on this machine, and how to get those that it does not.",
     "status": "Tell whether a lab runs, where, and what it takes.",
     "logs": "Print the log of a part of the lab.",
     "down": "End a lab and every process of it.",

@@ -75,18 +75,25 @@ def refused(status: int, body: dict[str, Any]) -> Refused:
     return kind(message, NEXT_STEP.get(status, ""), status=status, reason=reason)
 
 
+OUT_OF_ORDER = "A cell above makes it: Run → Run All Above Selected Cell. After a restart of the kernel, every cell is needed anew."
+
+
 def show_plainly(shell: Any) -> None:
-    """Make an IPython `shell` print a TutorialError as its message alone. The cell fails all the same.
+    """Make an IPython `shell` print a TutorialError as its message alone, and likewise a name that is not there, which
+    in a lesson means that a cell above has not run. The cell fails all the same.
 
     `_showtraceback` is what IPython itself calls with the finished lines: in a kernel it sends them to the notebook
     (so that papermill and nbval see an error), in a terminal it prints them.
     """
 
     def handler(
-        shell: Any, etype: type[TutorialError], value: TutorialError, _tb: TracebackType, tb_offset: int | None = None
+        shell: Any, etype: type[Exception], value: Exception, _tb: TracebackType, tb_offset: int | None = None
     ) -> list[str]:
-        lines = [f"\x1b[1;31m{value.message}\x1b[0m", *([f"→ {value.next_step}"] if value.next_step else [])]
+        message, next_step = (
+            (value.message, value.next_step) if isinstance(value, TutorialError) else (str(value), OUT_OF_ORDER)
+        )
+        lines = [f"\x1b[1;31m{message}\x1b[0m", *([f"→ {next_step}"] if next_step else [])]
         shell._showtraceback(etype, value, lines)
         return lines
 
-    shell.set_custom_exc((TutorialError,), handler)
+    shell.set_custom_exc((TutorialError, NameError), handler)

@@ -5,12 +5,15 @@ Each lesson runs alone, so each begins by asking for what it needs; what is ther
 
 from __future__ import annotations
 
+import copy
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from canary_tutorial import manifests
 from canary_tutorial.api import MERGE
-from canary_tutorial.errors import TutorialError
+from canary_tutorial.cluster import is_ours
+from canary_tutorial.errors import Refused, TutorialError
 from canary_tutorial.pictures import live
 from canary_tutorial.timeline import RUNNING
 from canary_tutorial.waiting import until
@@ -57,16 +60,19 @@ def ready(
                 cluster.apply_object(quick(obj))
         else:
             cluster.apply(name, **({"min_ready_seconds": min_ready_seconds} if name == "test-podinfo.yaml" else {}))
+    wake(cluster)
     for namespace, names in (("istio-system", ("prometheus", "flagger")), (None, ("podinfo", "flagger-loadtester"))):
         here = [f"deployment/{name}" for name in names if cluster.find("deployments", name, namespace)]
         cluster.wait_for_rollout(*here, namespace=namespace)
     found = cluster.canary("podinfo") if canary else None
     if found:
         put_back(cluster)
-        cluster.apply("canary-podinfo.yaml", interval=interval, window=window)
+        applied = cluster.apply("canary-podinfo.yaml", interval=interval, window=window)
+        if any(row["result"] != "unchanged" for row in applied):
+            time.sleep(1.5)  # a little over CONTROL_LOOP: until then Flagger looks at the old interval
         at_rest(found)
-    applied = f"applied {', '.join(missing)}; " if missing else ""
-    print(f"Ready: {applied}{found or 'no canary yet'}")
+    brought = f"applied {', '.join(missing)}; " if missing else ""
+    print(f"Ready: {brought}{found or 'no canary yet'}")
     return found
 
 
@@ -81,8 +87,24 @@ def quick(obj: dict[str, Any]) -> dict[str, Any]:
     return obj
 
 
+def wake(cluster: Cluster) -> None:
+    """What of ours is asleep: a load tester or a Prometheus at 0 pods, as a broken-off experiment may leave them, and
+    Flagger as its manifest has it, which lesson 1 applies."""
+    for name, namespace in (("prometheus", "istio-system"), ("flagger", "istio-system"), ("flagger-loadtester", None)):
+        found = cluster.find("deployments", name, namespace)
+        if found and is_ours(found) and not found["spec"].get("replicas"):
+            cluster.scale(f"deployment/{name}", 1, namespace)
+        if found and is_ours(found) and name == "flagger" and quick(copy.deepcopy(found)) != found:
+            for obj in manifests.read(manifests.find("flagger-deployment.yaml")):
+                cluster.apply_object(quick(obj))
+
+
 def put_back(cluster: Cluster) -> None:
-    """Take away what an earlier lesson added to the Canary: gates, pauses, another strategy."""
+    """Take away what an earlier lesson added to the Canary: gates, pauses, another strategy; and an abort's signal."""
+    if cluster.find("services", "gates"):
+        body = {"name": "podinfo", "namespace": cluster.namespace}
+        with suppress(Refused):  # no pod of it is there to be told
+            cluster.api.request("POST", cluster.page("gates:80", "rollback/close"), body, accept="*/*", parse=False)
     (wanted,) = manifests.read(manifests.find("canary-podinfo.yaml"))
     current = cluster.find("canaries", wanted["metadata"]["name"])
     if current is None:
@@ -101,7 +123,8 @@ def at_rest(canary: Canary, timeout: float = 180) -> None:
 
     def resting() -> tuple[bool, str]:
         phase = canary.phase
-        return bool(phase) and phase != "Initializing" and phase not in RUNNING, phase or "not yet seen by Flagger"
+        under_way = f"a release is under way ({phase})" if phase in RUNNING else phase
+        return bool(phase) and phase != "Initializing" and phase not in RUNNING, under_way or "not yet seen by Flagger"
 
     until(resting, "the canary to be at rest", timeout, next_step="canary.why() says what it waits for.")
     primary = f"deployment/{canary.target}-primary"
@@ -111,9 +134,8 @@ def at_rest(canary: Canary, timeout: float = 180) -> None:
         time.sleep(0.2)
 
 
-def check(question: str, answer: bool, hint: str = "") -> bool:
+def check(question: str, answer: bool, hint: str = "") -> None:
     """Say whether an exercise is solved, with a hint where it is not. Headless, an unsolved one raises NotYet."""
     print(f"✔ {question}" if answer else f"✘ {question}" + (f"\n  Hint: {hint}" if hint else ""))
     if not answer and not live():
         raise NotYet(f"not solved: {question}", hint)
-    return bool(answer)

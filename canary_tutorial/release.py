@@ -11,11 +11,10 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from canary_tutorial import timeline, voice
+from canary_tutorial import hearing, timeline, voice
 from canary_tutorial.api import Obj
 from canary_tutorial.errors import Missing, TookTooLong, TutorialError, Unreachable
 from canary_tutorial.series import Series, rate, role
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 LEAD = 10.0  # seconds before the release that its plot shows
 AFTERMATH = 4.0  # seconds that the plot goes on after the end
 MOST = 300  # samples of one line in its picture
+BACK = "Bring it back: ready(cluster), or the lesson's first cells."
 PATIENCE = 15.0  # seconds for a cluster that does not answer, and beyond two intervals for Flagger to notice
 
 
@@ -44,6 +44,7 @@ class Release:
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._news: queue.Queue[Point | Event | None] = queue.Queue()
         self._problem: TutorialError | None = None
+        self._revision = ""  # of the target's template, as Flagger names it
 
     def __repr__(self) -> str:
         state = self.points[-1] if self.points else "not yet watched"
@@ -90,15 +91,15 @@ class Release:
         return self.canary.cluster.metrics.users(self.began, self.ended + 1 if self.ended else None, self.canary.target)
 
     def series(self) -> list[Series]:
-        """The webinar's plot of this release."""
+        """The webinar's plot of this release: its own two workloads, whatever else runs in the namespace."""
         metrics = self.canary.cluster.metrics
-        return metrics.request_rate(self.began - LEAD, self.seen_until, self.window, self.step)
+        return self._own(metrics.request_rate(self.began - LEAD, self.seen_until, self.window, self.step))
 
     def levels(self, load: float = 20, settle: float = 0.5) -> Table:
         """For each step and series: requests per second counted in its steady part (from `settle` seconds after its
         beginning to its end), and what the weights ask for of a `load` in requests per second."""
         end = self.ended or time.time()
-        counters = self.canary.cluster.metrics.counters(self.began, end)
+        counters = self._own(self.canary.cluster.metrics.counters(self.began, end))
         rows: list[list[Any]] = []
         for step in timeline.steps(self.points, end):
             wanted = {"primary": step.primary, "shifted": step.canary, "mirrored": 100 * step.mirror}
@@ -111,6 +112,10 @@ class Release:
                     off = round(100 * (found / asked - 1), 1)
                     rows.append([step.phase, name, f"{weight} %", round(asked, 1), round(found, 1), off])
         return Table(["phase", "series", "weight", "asked for", "measured", "off by %"], rows, "requests per second")
+
+    def _own(self, found: list[Series]) -> list[Series]:
+        target = self.spec["targetRef"]["name"]
+        return [s for s in found if s.labels.get("destination_workload") in (target, f"{target}-primary")]
 
     # -- watching -----------------------------------------------------------------------------------------------
 
@@ -184,8 +189,10 @@ class Release:
         failing = 0.0
         while not self._stop.is_set():
             try:
-                for _, obj in self.canary.cluster.watch(kind, self.canary.namespace, name, self._stop):
+                for what, obj in self.canary.cluster.watch(kind, self.canary.namespace, name, self._stop):
                     failing = 0.0
+                    if (what, kind) == ("DELETED", "canaries"):
+                        raise Missing(f"the Canary {name} was deleted during its release", BACK, 404)
                     self._take(kind, obj)
             except Unreachable as exc:
                 failing = failing or time.time()
@@ -203,7 +210,7 @@ class Release:
         heard: set[str] = set()
         while not self._stop.is_set():
             try:
-                for line in self._log():
+                for line in hearing.log(self.canary.cluster, self.began, follow=True):
                     event = voice.heard(line, self.canary.name, self.canary.namespace, time.time(), self.began)
                     if event and line not in heard and not self._stop.is_set():
                         heard.add(line)
@@ -215,17 +222,6 @@ class Release:
                 return self._watch("events", "")
         return None
 
-    def _log(self) -> Iterator[str]:
-        """Flagger's log from the beginning of this release on, for as long as its pod lives. Raises Missing, Refused."""
-        cluster = self.canary.cluster
-        homes = [d["metadata"] for d in cluster.list("deployments", "*") if d["metadata"]["name"] == "flagger"]
-        if not homes:
-            raise Missing("Flagger is not installed", 'cluster.apply("flagger-deployment.yaml")', 404)
-        pod = cluster.pod("deployment/flagger", homes[0]["namespace"])["metadata"]
-        path = f"/api/v1/namespaces/{pod['namespace']}/pods/{pod['name']}/log"
-        since = datetime.fromtimestamp(self.began, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        yield from cluster.api.lines(path, {"follow": "true", "sinceTime": since})
-
     def _take(self, kind: str, obj: Obj) -> None:
         with self._lock:
             if self._stop.is_set():
@@ -235,6 +231,15 @@ class Release:
                 return
             self._objects[kind] = obj
             point = timeline.observe(self._objects["canaries"], self._objects.get("virtualservices"), time.time())
+            if point.phase in RUNNING:
+                revision = self._objects["canaries"]["status"].get("lastAppliedSpec", "")
+                self._revision = self._revision or revision
+                if revision != self._revision:
+                    raise TutorialError(
+                        f"the release of {self.image} has no end of its own: {self.canary.target} was changed meanwhile, "
+                        "and Flagger began anew with that",
+                        "Follow the release that came after it.",
+                    )
             if not self.points or not self.points[-1].same(point):
                 self.points.append(point)
                 self._news.put(point)

@@ -77,9 +77,11 @@ def told(data: dict[str, Any]) -> str:
     if data["mirrored"]:
         lines.append(f"  mirrored  {data['mirrored_requests']} copies, {data['mirrored_failed']} failed")
     if data["phase"] == "Succeeded":
-        share = data["seconds"] / ideal if ideal else 0
+        noticed = next((at for name, at in data["phases"] if name in timeline.RUNNING), 0.0)
+        rest = data["seconds"] - noticed
         lines.append(
-            f"  time      {data['seconds']:.1f} s; the sum of its intervals is {ideal:.0f} s ({share:.2f} times)"
+            f"  time      {data['seconds']:.1f} s: noticed after {noticed:.1f} s, then {rest:.1f} s; "
+            f"the sum of its intervals is {ideal:.0f} s" + (f" ({rest / ideal:.2f} times)" if ideal else "")
         )
     else:
         lines.append(f"  time      {data['seconds']:.1f} s")

@@ -24,9 +24,9 @@ WARNINGS = re.compile(
 )
 
 
-def heard(line: str, canary: str, namespace: str, time: float, since: float = 0.0) -> Event | None:
-    """The event that a log line tells of this canary, heard at `time`; None for others, and for what was said before
-    `since` (both in seconds since the epoch)."""
+def heard(line: str, canary: str, namespace: str, time: float | None = None, since: float = 0.0) -> Event | None:
+    """The event that a log line tells of this canary, heard at `time` (None: when it was said); None for others, and
+    for what was said before `since` (both in seconds since the epoch)."""
     try:
         said = json.loads(line)
     except ValueError:
@@ -34,9 +34,10 @@ def heard(line: str, canary: str, namespace: str, time: float, since: float = 0.
     if not isinstance(said, dict) or said.get("canary") != f"{canary}.{namespace}":
         return None
     message = str(said.get("msg", ""))
-    if datetime.fromisoformat(str(said["ts"]).replace("Z", "+00:00")).timestamp() < since:
+    at = datetime.fromisoformat(str(said["ts"]).replace("Z", "+00:00")).timestamp()
+    if at < since:
         return None
     if ONLY_LOGGED.match(message):
         return None
     warning = said.get("level") == "error" or WARNINGS.match(message)
-    return Event(time, "Warning" if warning else "Normal", message)
+    return Event(at if time is None else time, "Warning" if warning else "Normal", message)

