@@ -75,7 +75,7 @@ def refused(status: int, body: dict[str, Any]) -> Refused:
     return kind(message, NEXT_STEP.get(status, ""), status=status, reason=reason)
 
 
-OUT_OF_ORDER = "A cell above makes it: Run → Run All Above Selected Cell. After a restart of the kernel, every cell is needed anew."
+OUT_OF_ORDER = "A cell above makes it: Run → Run All Above Selected Cell. A restarted kernel needs every cell anew."
 
 
 def show_plainly(shell: Any) -> None:
