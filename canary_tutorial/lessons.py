@@ -102,7 +102,7 @@ def wake(cluster: Cluster) -> None:
 def put_back(cluster: Cluster) -> None:
     """Take away what an earlier lesson added to the Canary: gates, pauses, another strategy; and an abort's signal."""
     if cluster.find("services", "gates"):
-        body = {"name": "podinfo", "namespace": cluster.namespace}
+        body: dict[str, Any] = {"name": "podinfo", "namespace": cluster.namespace}
         with suppress(Refused):  # no pod of it is there to be told
             cluster.api.request("POST", cluster.page("gates:80", "rollback/close"), body, accept="*/*", parse=False)
     (wanted,) = manifests.read(manifests.find("canary-podinfo.yaml"))

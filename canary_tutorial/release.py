@@ -231,7 +231,7 @@ class Release:
                 return
             self._objects[kind] = obj
             point = timeline.observe(self._objects["canaries"], self._objects.get("virtualservices"), time.time())
-            if point.phase in RUNNING:
+            if point.phase in RUNNING and point.phase != "Waiting":  # at a gate, Flagger has not taken it up yet
                 revision = self._objects["canaries"]["status"].get("lastAppliedSpec", "")
                 self._revision = self._revision or revision
                 if revision != self._revision:
