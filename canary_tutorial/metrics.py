@@ -110,7 +110,7 @@ class Metrics:
 
     def _ask(self, how: str, promql: str, **options: Any) -> Any:
         from prometheus_api_client.exceptions import PrometheusApiClientException
-        from requests import RequestException
+        from requests.exceptions import RequestException, RetryError
 
         try:
             return getattr(self.prometheus, how)(promql, **options)
@@ -118,15 +118,20 @@ class Metrics:
             text = str(exc)
             if "parse error" in text or "bad_data" in text:
                 raise NoData(f"Prometheus does not understand {promql!r}: {text}") from exc
-            raise Unreachable(
-                f"no Prometheus answers at the service {self.where}: {text}",
-                'Apply "prometheus.yaml" and wait for its rollout: lesson 1 does. '
-                f"If your cluster has one elsewhere, name it: {SERVICE}=namespace/service:port.",
-            ) from exc
+            raise self._silent(text) from exc
+        except RetryError as exc:  # the API server's proxy has found no pod behind the service, again and again
+            raise self._silent("it has no pod that is ready") from exc
         except RequestException as exc:
             raise Unreachable(
                 f"the cluster does not answer: {exc}", "Is it still running? `canary-tutorial status` tells."
             ) from exc
+
+    def _silent(self, text: str) -> Unreachable:
+        return Unreachable(
+            f"no Prometheus answers at the service {self.where}: {text}",
+            'Apply "prometheus.yaml" and wait for its rollout: lesson 1 does. '
+            f"If your cluster has one elsewhere, name it: {SERVICE}=namespace/service:port.",
+        )
 
     # -- the tutorial's questions -------------------------------------------------------------------------------
 
