@@ -44,7 +44,7 @@ class Release:
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._news: queue.Queue[Point | Event | None] = queue.Queue()
         self._problem: TutorialError | None = None
-        self._revision = ""  # of the target's template, as Flagger names it
+        self._earlier = self._revision = ""  # of the target's template, as Flagger names it: before, and this one's
 
     def __repr__(self) -> str:
         state = self.points[-1] if self.points else "not yet watched"
@@ -124,6 +124,7 @@ class Release:
         canary = self.canary
         obj = canary.obj
         self._objects: dict[str, Obj] = {"canaries": obj}
+        self._earlier = obj.get("status", {}).get("lastAppliedSpec", "")
         self._seen: set[tuple[str, int]] = {_version(e) for e in canary.cluster.events(canary.name, canary.namespace)}
         for kind, name in (("canaries", canary.name), ("virtualservices", timeline.names(obj)[0])):
             threading.Thread(target=self._watch, args=(kind, name), daemon=True).start()
@@ -231,8 +232,8 @@ class Release:
                 return
             self._objects[kind] = obj
             point = timeline.observe(self._objects["canaries"], self._objects.get("virtualservices"), time.time())
-            if point.phase in RUNNING and point.phase != "Waiting":  # at a gate, Flagger has not taken it up yet
-                revision = self._objects["canaries"]["status"].get("lastAppliedSpec", "")
+            revision = self._objects["canaries"].get("status", {}).get("lastAppliedSpec", "")
+            if point.phase in RUNNING and revision != self._earlier:
                 self._revision = self._revision or revision
                 if revision != self._revision:
                     raise TutorialError(

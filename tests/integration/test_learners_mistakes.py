@@ -157,33 +157,28 @@ def test_in_a_notebook_errors_are_sentences_without_a_traceback(home: Path):
     assert "Traceback" in third, "a mistake in Python is shown as Python shows it"
 
 
-def test_a_wrong_tag_is_named_and_set_right_while_it_runs(
-    cluster: Cluster, canary: Canary, capsys: pytest.CaptureFixture[str]
+def test_a_wrong_tag_is_named_and_set_right_while_it_runs_and_a_new_kernel_waits_for_the_end(
+    cluster: Cluster, canary: Canary, capfd: pytest.CaptureFixture[str]
 ):
     wrong = canary.release(f"{PODINFO}:9.9.9")
     until(lambda: ("does not start" in canary.why(), canary.why()), "the wrong tag to be noticed", 30)
     assert "9.9.9" in canary.why()
     with pytest.raises(BadInput, match=r"already set to .*9\.9\.9.*\n→ Choose another tag"):
         canary.release(f"{PODINFO}:9.9.9")
-    capsys.readouterr()
+    capfd.readouterr()
 
     right = canary.release(f"{PODINFO}:2.1.0")
 
-    assert "A release is under way. Flagger gives it up" in capsys.readouterr().out
+    assert "A release is under way. Flagger gives it up" in capfd.readouterr().out
     with pytest.raises(TutorialError, match=r"9\.9\.9 has no end of its own.*\n→ Follow the release"):
         wrong.follow(show=False)
-    assert not right.ended
-
-
-def test_a_new_kernel_waits_for_the_release_that_is_under_way(
-    cluster: Cluster, canary: Canary, capfd: pytest.CaptureFixture[str]
-):
-    again = ready(connect(show=False), **QUICK)
+    again = ready(connect(show=False), **QUICK)  # as a new kernel would
     assert again is not None
     said = capfd.readouterr()
     assert "a release is under way (Progressing)" in said.err
     assert "Ready: <Canary podinfo Succeeded" in said.out
     assert again.image(primary=True) == f"{PODINFO}:2.1.0"
+    assert right.follow(show=False).phase == "Succeeded"
 
 
 # -- what was taken away
