@@ -120,6 +120,12 @@ def last_look(events: Sequence[Event]) -> float:
     return next((e.time for e in reversed(events) if e.message.startswith(("Halt ", "Advance "))), 0.0)
 
 
+def of_last_release(events: Sequence[Event]) -> Sequence[Event]:
+    """Those since Flagger last found a new revision."""
+    began = [i for i, event in enumerate(events) if event.message.startswith("New revision detected")]
+    return events[began[-1] :] if began else events
+
+
 class ExplainCard(Showing):
     """Why a canary goes on or does not."""
 
@@ -137,7 +143,7 @@ class ExplainCard(Showing):
         spec = obj["spec"]
         self.point = self.canary.observe(obj)
         self.threshold = max(1, int(spec.get("analysis", {}).get("threshold") or 0))
-        events = self.canary.events()
+        events = of_last_release(self.canary.events())
         self.judged = last_look(events) if self.point.phase in ENDED else 0.0
         self.checks = [self._check(metric) for metric in spec.get("analysis", {}).get("metrics") or []]
         self.next, self.due = what_next(obj, self.point), when_next(obj, time.time())

@@ -7,7 +7,8 @@ import pytest
 
 from canary_tutorial.charts import ROLES
 from canary_tutorial.errors import Unreachable
-from canary_tutorial.widgets import graph, panel, stream
+from canary_tutorial.timeline import Event
+from canary_tutorial.widgets import explain_card, graph, panel, stream
 
 
 def pressed(name: str, patch: object, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -55,3 +56,16 @@ def test_the_users_of_both_versions_differ_in_shape_as_well_as_in_colour():
 
     assert shape("primary") == "circle"
     assert shape("shifted") == "path"
+
+
+def test_what_was_said_of_an_earlier_release_is_left_out():
+    words = (
+        "New revision detected! Scaling up",
+        "Halt",
+        "Canary failed!",
+        "New revision detected! Restarting",
+        "Advance",
+    )
+    events = [Event(i, "Normal", text) for i, text in enumerate(words)]
+    assert [event.time for event in explain_card.of_last_release(events)] == [3, 4]
+    assert explain_card.of_last_release(events[1:3]) == events[1:3]
