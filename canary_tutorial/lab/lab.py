@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import logging
 import os
 import signal
@@ -21,6 +20,7 @@ from canary_tutorial.lab.api import bootstrap, make_app
 from canary_tutorial.lab.api.admission import admit
 from canary_tutorial.lab.controllers.events import Recorder
 from canary_tutorial.lab.controllers.manager import Manager
+from canary_tutorial.lab.guard import end_all_descendants
 from canary_tutorial.lab.images import write_programs
 from canary_tutorial.lab.kinds import NAMESPACES, SERVICEACCOUNTS, SERVICES
 from canary_tutorial.lab.kubelet.kubelet import Kubelet
@@ -65,7 +65,7 @@ def kubeconfig(server: str, ca: str, token: str, name: str) -> str:
 
 
 async def serve(name: str, directory: Path, port: int = 0) -> None:
-    """Run the lab until a signal ends it."""
+    """Run the lab until a signal ends it, and this process with it."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     ending = asyncio.Event()
@@ -108,9 +108,12 @@ async def serve(name: str, directory: Path, port: int = 0) -> None:
     logging.info("lab %s is ready at %s, network 127.%s.0.0/16", name, server, network)
     await ending.wait()
     logging.info("ending")
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(kubelet.stop(), 5)
+    await asyncio.wait([asyncio.create_task(kubelet.stop())], timeout=5)
+    # At once, whoever still watches or follows a log: their tasks and threads may not keep a lab alive, least of all
+    # where the guard is gone, which would end what is left.
+    end_all_descendants()
     lock.close()
+    os._exit(0)
 
 
 def revoking(tokens: Tokens) -> Callable[[Event], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -93,6 +94,17 @@ class Lab:
         verify = ssl.create_default_context(cafile=str(self.directory / "ca.crt"))
         with httpx.Client(verify=verify, trust_env=False, headers={"Authorization": f"Bearer {token}"}) as client:
             return client.request(method, self.told["server"] + path, json=body, timeout=10)
+
+    @contextlib.contextmanager
+    def listening(self, path: str) -> Iterator[Iterator[str]]:
+        """An answer that goes on; the lines of it."""
+        verify = ssl.create_default_context(cafile=str(self.directory / "ca.crt"))
+        headers = {"Authorization": f"Bearer {self.token}"}
+        with (
+            httpx.Client(verify=verify, trust_env=False, headers=headers, timeout=60) as client,
+            client.stream("GET", self.told["server"] + path) as answer,
+        ):
+            yield answer.iter_lines()
 
     def family(self) -> list[psutil.Process]:
         guard = psutil.Process(self.told["guard"])
@@ -271,6 +283,17 @@ def test_when_a_lab_is_killed_nothing_of_it_stays(home: Home, who: str) -> None:
 
     wait_for(lambda: all_gone(processes))
     wait_for(lambda: home.processes() == [])
+
+
+def test_who_still_listens_does_not_keep_a_killed_lab_alive(home: Home) -> None:
+    lab = home.up()
+    processes = lab.start_a_stubborn_pod()
+    log = "/api/v1/namespaces/default/pods/stubborn/log?follow=true"
+    with contextlib.ExitStack() as stack:
+        for path in ("/api/v1/pods?watch=1", log, log):
+            stack.enter_context(lab.listening(path))
+        os.kill(lab.told["guard"], signal.SIGKILL)
+        wait_for(lambda: all_gone(processes))
 
 
 def test_a_restarted_lab_has_forgotten_and_says_so_to_who_comes_back(home: Home) -> None:
