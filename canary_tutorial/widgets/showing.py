@@ -7,6 +7,7 @@ front end one HTML widget is fed by a thread and gives way to the plain HTML at 
 from __future__ import annotations
 
 import threading
+from html import escape
 from typing import Any
 
 from canary_tutorial.errors import TutorialError
@@ -42,17 +43,16 @@ class Showing:
 
     def safe_look(self) -> bool:
         """`look`, with what went wrong told in place rather than raised: a view must not break a lesson."""
+        self.problem = ""
         try:
-            going_on = self.look()
+            return self.look()
         except TutorialError as error:
             self.problem = str(error)
             return True
-        self.problem = ""
-        return going_on
 
     def bundle(self) -> dict[str, Any]:
         """What stays in a notebook."""
-        problem = f"<p>{self.problem}</p>" if self.problem else ""
+        problem = f"<p>{escape(self.problem)}</p>" if self.problem else ""
         return {"text/html": problem + self.html(), "text/plain": self.problem or self.text()}
 
     def _ipython_display_(self) -> None:

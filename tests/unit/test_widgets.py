@@ -8,7 +8,7 @@ import pytest
 from canary_tutorial.charts import ROLES
 from canary_tutorial.errors import Unreachable
 from canary_tutorial.timeline import Event
-from canary_tutorial.widgets import explain_card, graph, panel, stream
+from canary_tutorial.widgets import explain_card, graph, panel, showing, stream
 
 
 def pressed(name: str, patch: object, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -69,3 +69,22 @@ def test_what_was_said_of_an_earlier_release_is_left_out():
     events = [Event(i, "Normal", text) for i, text in enumerate(words)]
     assert [event.time for event in explain_card.of_last_release(events)] == [3, 4]
     assert explain_card.of_last_release(events[1:3]) == events[1:3]
+
+
+class Half(showing.Showing):
+    """A view whose look finds a part of what it asks for."""
+
+    def look(self) -> bool:
+        self.problem = "no Prometheus <answers>"
+        return False
+
+    def html(self) -> str:
+        return "the rest"
+
+    text = html
+
+
+def test_what_a_look_could_not_find_is_told_beside_the_rest():
+    half = Half()
+    assert half.safe_look() is False
+    assert half.bundle()["text/html"] == "<p>no Prometheus &lt;answers&gt;</p>the rest"
