@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 from jupyterlab_page import Notebook
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "reports" / "browser"
 PREFIX = "/user/someone/"
 NAME = "browser"
+expect.set_options(timeout=60_000)  # what a release brings takes its intervals, and the machine may be busy
 QUIET = {"fetchNews": "false", "checkForUpdates": False}  # no pop-up over the first lesson
 
 

@@ -19,12 +19,12 @@ class Notebook:
         self.page, self.address, self.pictures = page, address, pictures
         self.complaints: list[str] = []  # what the browser's console calls an error
         page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
 
     def open(self, name: str) -> None:
         """Open a notebook of notebooks/ and wait for its kernel."""
         self.page.goto(self.address.format(f"lab/tree/notebooks/{name}") + "&reset")
-        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
+        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible()
         expect(self.page.locator(".jp-CodeCell").first).to_be_visible()
         self.page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
         expect(self.page.locator("#jp-left-stack")).to_be_hidden()

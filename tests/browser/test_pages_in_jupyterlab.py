@@ -37,7 +37,7 @@ def test_the_launcher_opens_both(notebook: Notebook):
     notebook.page.goto(notebook.address.format("lab") + "&reset")
     for name in ("Prometheus", "podinfo"):
         card = notebook.page.locator(".jp-LauncherCard", has_text=name)
-        expect(card.locator("img")).to_be_visible(timeout=60_000)
+        expect(card.locator("img")).to_be_visible()
     notebook.picture("launcher")
     with notebook.page.context.expect_page() as opened:
         notebook.page.locator(".jp-LauncherCard", has_text="podinfo").click()
