@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from conftest import Served
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from served_api import Served
 
 from canary_tutorial.lab import kinds
 from canary_tutorial.lab.api import bootstrap, make_app

@@ -15,7 +15,6 @@ from typing import Any
 import kubernetes
 import lightkube
 import pytest
-from conftest import Served
 from lightkube.codecs import from_dict
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.core.exceptions import ApiError
@@ -25,6 +24,7 @@ from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Pod
 from lightkube.types import PatchType
+from served_api import Served
 
 from canary_tutorial.lab import kinds
 

@@ -6,7 +6,7 @@ import json
 import subprocess
 from typing import Any
 
-from conftest import Kubectl, Served
+from served_api import Kubectl, Served
 
 from canary_tutorial.lab import kinds
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from conftest import TOKEN, Served
+from served_api import TOKEN, Served
 from test_clients import CRD
 
 from canary_tutorial.lab import kinds

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import KUBECONFIG, Kubectl, Served
+from served_api import KUBECONFIG, Kubectl, Served
 from test_clients import CRD
 
 from canary_tutorial import connect

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from conftest import Served
+from served_api import Served
 
 from canary_tutorial.lab import kinds
 

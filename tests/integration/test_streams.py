@@ -13,8 +13,8 @@ from pathlib import Path
 
 import kubernetes
 import pytest
-from conftest import Kubectl, Served
 from kubernetes.stream import portforward, stream
+from served_api import Kubectl, Served
 
 from canary_tutorial.lab import kinds
 
