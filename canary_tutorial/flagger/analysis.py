@@ -27,6 +27,8 @@ from canary_tutorial.flagger.queries import (
     check_provider,
     custom_verdict,
     duration_verdict,
+    is_url,
+    not_a_url,
     render,
     success_rate_verdict,
     threshold_text,
@@ -145,6 +147,10 @@ def run(c: Canary, settings: Settings) -> Rules:
         if error is not None:
             yield Emit(c.obj, "Warning", texts.hook_failed(c, "external", hook["name"], error))
             return False
+    server = str(c.spec.get("metricsServer") or "")
+    if server and not is_url(server):
+        yield Emit(c.obj, "Warning", texts.no_client(server, not_a_url("prometheus", server)), level="error")
+        return False
     metrics = c.analysis.get("metrics") or []
     for metric in metrics:
         if metric["name"] in BUILT_IN and not (yield from _built_in(c, metric, settings)):
@@ -264,8 +270,11 @@ def check_providers(c: Canary, settings: Settings) -> Rules:
     try:
         for metric in c.analysis.get("metrics") or []:
             if metric["name"] in BUILT_IN:
+                server = c.spec.get("metricsServer") or None
+                if server and not is_url(server):
+                    raise Refused(texts.no_client(server, not_a_url("prometheus", server)))
                 with Explained("prometheus not avaiable"):  # Flagger's spelling
-                    yield from _online(Query(c.spec.get("metricsServer") or None, ONLINE, metric["name"]))
+                    yield from _online(Query(server, ONLINE, metric["name"]))
             elif metric.get("templateRef"):
                 with Explained(f"metric template {_where(c, metric)}", " "):
                     template, secret = yield from _load_template(c, metric)

@@ -145,7 +145,11 @@ class LoadTester:
             payload = json.loads(body)
             if not isinstance(payload, dict):
                 raise ValueError("it is no object")
-        except ValueError as error:
+            metadata = payload.get("metadata") or {}
+            texts = [payload.get("name", ""), payload.get("namespace", ""), *dict(metadata).values()]
+            if not all(isinstance(text, str) for text in texts):
+                raise ValueError("a text is none")
+        except (TypeError, ValueError) as error:
             log("error", f"decoding the request body failed: {error}")
             raise Refusal(400, "") from None
         if self._namespaces and not self._namespaces.search(str(payload.get("namespace", ""))):

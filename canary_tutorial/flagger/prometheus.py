@@ -19,7 +19,7 @@ async def query(http: httpx2.AsyncClient, address: str, promql: str, template: O
     headers = _headers(template, secret)
     try:
         answer = await http.get(url, headers=headers, timeout=TIMEOUT)
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         return Value(error=f'request failed: Get "{url}": {_why(error, url)}')
     if answer.status_code >= 400:
         return Value(error=f"error response: Status {answer.status_code} {answer.reason_phrase}: {answer.text}")

@@ -123,13 +123,29 @@ OTHER_PROVIDERS = frozenset(
 )
 
 
+def is_url(address: str) -> bool:
+    """Whether Go's url.Parse takes it: `prometheus:9090` is one with an odd scheme, `127.0.0.1:9090` is none."""
+    if not address or re.search(r"[\x00-\x1f\x7f]|%(?![0-9A-Fa-f]{2})", address):
+        return False
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", address)
+    rest = address[scheme.end() :] if scheme else address
+    if rest.startswith("//"):
+        authority = re.split("[/?#]", rest[2:], maxsplit=1)[0].rpartition("@")[2]
+        return bool(re.fullmatch(r"(\[[^\[\]]+\]|[^\s\[\]:<>\"\\^`{|}]*)(:\d*)?", authority))
+    return bool(scheme) or ":" not in rest.split("/")[0]
+
+
+def not_a_url(kind: str, address: str) -> str:
+    return f"{kind} address {address} is not a valid URL"
+
+
 def check_provider(provider: Obj, secret: Obj | None) -> None:
     """Refused if a MetricTemplate's provider cannot be asked: not Prometheus, no address, no password."""
     kind, address = provider.get("type"), str(provider.get("address") or "")
     if kind in OTHER_PROVIDERS:
         raise Refused(texts.not_built_in("provider", str(kind), "prometheus"))
-    if not address:
-        raise Refused(f"{kind} address {address} is not a valid URL")
+    if not is_url(address):
+        raise Refused(not_a_url(str(kind), address))
     data = (secret or {}).get("data") or {}
     if secret is not None and "token" not in data:
         for key in ("username", "password"):

@@ -11,13 +11,14 @@ Obj = dict[str, Any]
 AB, BLUE_GREEN, CANARY = "ab-testing", "blue-green", "canary"
 LEAST_INTERVAL = 10.0  # seconds; Flagger raises shorter ones
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+DURATION = r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|ms|s|m|h)"
 
 
 def go_duration(text: str) -> float | None:
     """Go's duration text in seconds; None if it is none."""
-    if not re.fullmatch(r"([0-9.]+(ns|us|µs|ms|s|m|h))+", text or ""):
+    if not re.fullmatch(f"({DURATION})+", text or ""):
         return None
-    return sum(float(n) * UNITS[unit] for n, unit in re.findall(r"([0-9.]+)(ns|us|µs|ms|s|m|h)", text))
+    return sum(float(n) * UNITS[unit] for n, unit in re.findall(DURATION, text))
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ class Canary:
         steps = self.step_weights
         if steps:
             return min(100, steps[-1])
-        return int(self.analysis.get("maxWeight") or 0) or 100
+        most = int(self.analysis.get("maxWeight") or 0)
+        return most if most > 0 else 100
 
     @property
     def step_weights(self) -> list[int]:

@@ -89,9 +89,8 @@ def fields_of_sync(
         "failedChecks": failed,
         "iterations": iterations,
         "lastAppliedSpec": applied,
+        "trackedConfigs": configs,
     }
-    if configs is not None:
-        fields["trackedConfigs"] = configs
     if phase == INITIALIZED:
         fields["lastPromotedSpec"] = applied
     return fields

@@ -16,10 +16,10 @@ def weighted(c: Canary, now: Routes, label: Label, settings: Settings) -> Rules:
         yield from promote(c, label, settings)
         return
     step = c.next_step_weight(now.canary)
-    primary, canary, mirrored = now.primary, now.canary, False
+    primary, canary, mirrored = now.primary, now.canary, now.mirrored
     if c.mirror and canary == 0:
         if now.mirrored:
-            primary, canary = max(0, 100 - step), min(100, step)
+            primary, canary, mirrored = max(0, 100 - step), min(100, step), False
         else:
             primary, canary, mirrored = 100, 0, True
         yield Log("info", f"Running mirror step {primary}/{canary}/{'true' if mirrored else 'false'}")

@@ -138,6 +138,10 @@ def halt(c: Canary, what: str) -> str:
     return f"Halt {_canary(c)} advancement {what}"
 
 
+def no_client(server: str, why: str) -> str:
+    return f"Error building Prometheus client for {server} {why}"
+
+
 def no_traffic(c: Canary, provider: str, metric: str, suffix: str = "") -> str:
     text = f"Halt advancement no values found for {provider} metric {metric}"
     return f"{text} probably {_target(c)} is not receiving traffic{suffix}"

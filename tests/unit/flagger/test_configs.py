@@ -114,6 +114,14 @@ def test_without_config_tracking_nothing_is_copied():
     assert found.tick() == []
 
 
+def test_turning_config_tracking_off_forgets_what_was_tracked():
+    found = world(COLOURS).initialized()
+    found.settings = Settings(config_tracking=False)
+    found.set_image("podinfo:2")
+    found.until("Progressing")
+    assert "trackedConfigs" not in found.status
+
+
 def test_checksums_are_those_of_gos_json():
     data = '{"a":"\\u003cb\\u003e \\u0026 ü","b":"2"}'
     expected = hashlib.sha256(data.encode()).hexdigest()[:16]

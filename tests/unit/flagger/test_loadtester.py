@@ -81,6 +81,9 @@ def test_each_canary_has_a_gate_of_its_own(ask: Ask):
 @pytest.mark.parametrize("path", ["/gate/check", "/rollback/open", "/"])
 def test_bad_json_is_refused(ask: Ask, path: str):
     assert ask(path, body=b"{")[0] == 400
+    assert ask(path, body=b'{"name": 1}')[0] == 400
+    assert ask(path, metadata={"cmd": 1})[0] == 400
+    assert ask(path, metadata="cmd")[0] == 400
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from flagger_world import World, canary, podinfo
 
 from canary_tutorial.flagger.effects import Value
-from canary_tutorial.flagger.queries import BUILT_IN, TemplateError, go_fixed, go_float, go_milliseconds, render
+from canary_tutorial.flagger.queries import BUILT_IN, TemplateError, go_fixed, go_float, go_milliseconds, is_url, render
 
 SUCCESS, DURATION = "request-success-rate", "request-duration"
 NO_TRAFFIC = "! Halt advancement no values found for istio metric {} probably podinfo.test is not receiving traffic"
@@ -155,6 +155,20 @@ def test_a_canarys_own_metrics_server_is_asked():
     assert {query.server for query in world.queries} == {"http://other:9090"}
 
 
+@pytest.mark.parametrize("server", ["127.0.0.1:9090", "://prometheus", "http://[::1", "http://prometheus:port"])
+def test_a_metrics_server_that_is_no_address_is_a_failed_check(server: str):
+    why = f"rror building Prometheus client for {server} prometheus address {server} is not a valid URL"
+    world, said = run({"name": SUCCESS}, Value(100.0), metricsServer=server)
+    assert said == [f"! E{why}"]
+    assert world.status["failedChecks"] == 1
+    assert world.queries == []
+
+
+@pytest.mark.parametrize("address", ["prometheus:9090", "http://[::1]:9090/a?b", "https://me@host", "/path:9090"])
+def test_what_go_takes_for_an_address_is_one(address: str):
+    assert is_url(address)
+
+
 # -- templates
 
 
@@ -226,6 +240,13 @@ SECRET = {"kind": "Secret", "metadata": {"name": "login", "namespace": "test"}, 
             [metric_template(secretRef={"name": "login"}), SECRET],
             "Metric template errors.test provider prometheus error: prometheus credentials does not contain a password",
             id="half-a-secret",
+        ),
+        pytest.param(
+            CUSTOM,
+            NOTHING,
+            [metric_template(address="10.0.0.1:9090")],
+            "Metric template errors.test provider prometheus error: prometheus address 10.0.0.1:9090 is not a valid URL",
+            id="no-address",
         ),
         pytest.param(
             CUSTOM,

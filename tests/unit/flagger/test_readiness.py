@@ -59,6 +59,12 @@ def deployment(asked: int | None = 2, generation: int = 1, **status: Any) -> dic
         pytest.param(deployment(availableReplicas=1), 50, None, id="threshold-50"),
         pytest.param(deployment(availableReplicas=1), 99, None, id="threshold-is-rounded-down"),
         pytest.param(deployment(availableReplicas=0), 0, None, id="threshold-0"),
+        pytest.param(
+            deployment(100, replicas=100, updatedReplicas=100, availableReplicas=52),
+            53,
+            None,
+            id="threshold-is-counted-in-32-bits",
+        ),
     ],
 )
 def test_the_tests_of_readiness(found: dict[str, Any], threshold: int, expected: NotReady | None):

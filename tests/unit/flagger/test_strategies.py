@@ -124,6 +124,16 @@ def test_blue_green_with_steps_of_promotion_goes_back_in_steps():
     ]
 
 
+def test_a_mirror_stays_until_the_promotion_where_a_weighted_run_no_longer_asks_for_it():
+    world = World(podinfo(), canary({"mirror": True})).released()
+    world.tick()
+    world.change("Canary/podinfo", analysis__mirror=False)
+    assert world.tick()[-1] == "Advance podinfo.test canary weight 20"
+    assert world.weights == (80, 20, True)
+    world.until("Finalising")
+    assert world.weights == (100, 0, False)
+
+
 def test_skipping_the_analysis_initializes_at_once():
     world = World(podinfo(), canary(skipAnalysis=True))
     assert world.tick() == ["Initialization done! podinfo.test"]

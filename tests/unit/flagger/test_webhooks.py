@@ -139,7 +139,8 @@ def test_a_slow_hook_is_given_up_after_its_timeout(receiver: Receiver):
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("", 10.0), ("5", 10.0), ("5s", 5.0), ("1m30s", 90.0), ("200ms", 0.2), ("soon", None)]
+    ("text", "seconds"),
+    [("", 10.0), ("5", 10.0), ("5s", 5.0), ("1m30s", 90.0), ("200ms", 0.2), ("soon", None), ("1..s", None)],
 )
 def test_timeouts(text: str, seconds: float | None):
     assert webhooks.timeout_of({"timeout": text}) == seconds
