@@ -55,6 +55,7 @@ async def run(flags: Flags) -> int:
     """Everything that Flagger says and does when it starts, then the loops; returns the exit code."""
     from lightkube.core.exceptions import ConfigError
 
+    from canary_tutorial.flagger.analysis import ONLINE, offline
     from canary_tutorial.flagger.controller import Controller
     from canary_tutorial.flagger.effects import Obj, Query, Refused
     from canary_tutorial.flagger.kube import Kube, connection
@@ -96,13 +97,11 @@ async def run(flags: Flags) -> int:
         notifier=notifier(flags),
         cluster_name=flags.text("cluster-name"),
     )
-    answer = await performer.perform(Query(None, "vector(1)", "availability"), "", "", None)
-    if answer.error:
-        logger.log(
-            "error", f"Metrics server {flags.text('metrics-server')} unreachable running query failed: {answer.error}"
-        )
+    server = flags.text("metrics-server")
+    if why := offline(await performer.perform(Query(None, ONLINE, "availability"), "", "", None)):
+        logger.log("error", f"Metrics server {server} unreachable {why}")
     else:
-        logger.log("info", f"Connected to metrics server {flags.text('metrics-server')}")
+        logger.log("info", f"Connected to metrics server {server}")
     try:
         serve(recorder, os.environ.get("LISTEN_ADDRESS", "127.0.0.1"), flags.number("port"))
     except OSError as error:

@@ -288,8 +288,13 @@ def check_providers(c: Canary, settings: Settings) -> Rules:
 
 
 def _online(question: Query) -> Rules:
-    answer = yield question
+    why = offline((yield question))
+    if why:
+        raise Refused(why)
+
+
+def offline(answer: Value) -> str:
+    """Why what answered `ONLINE` is no Prometheus that works; "" if it is one."""
     if answer.missing or answer.error:
-        raise Refused(f"running query failed: {answer.error or 'no values found'}")
-    if answer.value != 1:
-        raise Refused(f"value is not 1 for query: {ONLINE}")
+        return f"running query failed: {answer.error or 'no values found'}"
+    return "" if answer.value == 1 else f"value is not 1 for query: {ONLINE}"

@@ -117,7 +117,7 @@ def _destination(c: Canary, host: str, weight: int) -> Obj:
     destination: Obj = {"host": host}
     gateways = c.service.get("gateways") or ["mesh"]
     if c.service.get("portDiscovery") and (gateways[0] != "mesh" or c.service.get("delegation")):
-        destination["port"] = {"number": int(c.service["port"])}
+        destination["port"] = {"number": int(c.service.get("port") or 0)}
     return {"destination": destination, "weight": weight}
 
 

@@ -231,7 +231,7 @@ def config_copy(c: Canary, obj: Obj, prefixes: Sequence[str]) -> Obj:
 
 def ports(c: Canary, target: Obj) -> list[Obj]:
     service = c.service
-    port = int(service["port"])
+    port = int(service.get("port") or 0)
     main: Obj = {
         "name": service.get("portName") or "http",
         "protocol": "TCP",

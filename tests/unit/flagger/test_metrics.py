@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flagger_world import World, canary, podinfo
 
+from canary_tutorial.flagger.analysis import offline
 from canary_tutorial.flagger.effects import Value
 from canary_tutorial.flagger.queries import BUILT_IN, TemplateError, go_fixed, go_float, go_milliseconds, is_url, render
 
@@ -302,6 +303,18 @@ def test_metric_providers_out_of_reach_are_told_and_stop_nothing(
         world.values[metric["name"]] = BROKEN
     assert world.tick()[0] == f"! Error checking metric providers: {text}"
     assert world.tick()[-1] == "Initialization done! podinfo.test"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Value(1.0), ""),
+        (NOTHING, "running query failed: no values found"),
+        (Value(2.0), "value is not 1 for query: vector(1)"),
+    ],
+)
+def test_a_server_that_cannot_say_one_is_offline(answer: Value, why: str):
+    assert offline(answer) == why
 
 
 def test_without_metrics_nobody_is_asked():

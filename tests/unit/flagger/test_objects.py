@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flagger_world import World, canary, podinfo
 
+from canary_tutorial.flagger.effects import Create
 from canary_tutorial.flagger.spec import Settings
 
 TOOLKIT = {
@@ -54,6 +55,12 @@ def test_a_service_of_another_name_and_port():
     assert spec["ports"] == [port]
     assert found["VirtualService/shop"]["spec"]["hosts"] == ["shop"]
     assert found["DestinationRule/shop-primary"]["spec"] == {"host": "shop-primary"}
+
+
+def test_a_canary_without_a_port_hears_what_the_api_says():
+    found = World(podinfo(), canary(service={"port": None}))
+    found.refuse = lambda effect: "port: 0" if isinstance(effect, Create) else None
+    assert found.tick() == ["! reconcileService failed: service podinfo-canary.test create error: port: 0"]
 
 
 def test_headless_services_and_traffic_distribution():
