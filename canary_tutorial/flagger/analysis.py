@@ -149,7 +149,8 @@ def run(c: Canary, settings: Settings) -> Rules:
             return False
     server = str(c.spec.get("metricsServer") or "")
     if server and not is_url(server):
-        yield Emit(c.obj, "Warning", texts.no_client(server, not_a_url("prometheus", server)), level="error")
+        why = texts.no_client(server, not_a_url("prometheus", server))
+        yield Emit(c.obj, "Warning", f"Error {why}", level="error")
         return False
     metrics = c.analysis.get("metrics") or []
     for metric in metrics:
@@ -272,7 +273,7 @@ def check_providers(c: Canary, settings: Settings) -> Rules:
             if metric["name"] in BUILT_IN:
                 server = c.spec.get("metricsServer") or None
                 if server and not is_url(server):
-                    raise Refused(texts.no_client(server, not_a_url("prometheus", server)))
+                    raise Refused(f"error {texts.no_client(server, not_a_url('prometheus', server))}")
                 with Explained("prometheus not avaiable"):  # Flagger's spelling
                     yield from _online(Query(server, ONLINE, metric["name"]))
             elif metric.get("templateRef"):

@@ -139,7 +139,8 @@ def halt(c: Canary, what: str) -> str:
 
 
 def no_client(server: str, why: str) -> str:
-    return f"Error building Prometheus client for {server} {why}"
+    """What follows on "Error" in an analysis, on "error" while a Canary initializes."""
+    return f"building Prometheus client for {server} {why}"
 
 
 def no_traffic(c: Canary, provider: str, metric: str, suffix: str = "") -> str:

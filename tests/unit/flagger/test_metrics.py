@@ -158,11 +158,18 @@ def test_a_canarys_own_metrics_server_is_asked():
 
 @pytest.mark.parametrize("server", ["127.0.0.1:9090", "://prometheus", "http://[::1", "http://prometheus:port"])
 def test_a_metrics_server_that_is_no_address_is_a_failed_check(server: str):
-    why = f"rror building Prometheus client for {server} prometheus address {server} is not a valid URL"
+    why = f"Error building Prometheus client for {server} prometheus address {server} is not a valid URL"
     world, said = run({"name": SUCCESS}, Value(100.0), metricsServer=server)
-    assert said == [f"! E{why}"]
+    assert said == [f"! {why}"]
     assert world.status["failedChecks"] == 1
     assert world.queries == []
+
+
+def test_a_metrics_server_that_is_no_address_stops_no_initialization():
+    world = World(podinfo(), canary({"metrics": [{"name": SUCCESS}]}, metricsServer="10.0.0.1:9090"))
+    why = "error building Prometheus client for 10.0.0.1:9090 prometheus address 10.0.0.1:9090 is not a valid URL"
+    assert world.tick()[0] == f"! Error checking metric providers: {why}"
+    assert world.tick()[-1] == "Initialization done! podinfo.test"
 
 
 @pytest.mark.parametrize("address", ["prometheus:9090", "http://[::1]:9090/a?b", "https://me@host", "/path:9090"])
