@@ -194,8 +194,10 @@ def is_true(text: str | None) -> bool:
 
 
 def log(level: str, message: str, **more: str) -> None:
+    """One write a line: tasks on threads of their own tell of themselves at the same time."""
     ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    print(json.dumps({"level": level, "ts": ts, "msg": message, **more}), file=sys.stderr, flush=True)
+    sys.stderr.write(json.dumps({"level": level, "ts": ts, "msg": message, **more}) + "\n")
+    sys.stderr.flush()
 
 
 def handler(tester: LoadTester) -> type[BaseHTTPRequestHandler]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from canary_tutorial.flagger.loadtester import LoadTester, handler
+from canary_tutorial.flagger.loadtester import LoadTester, handler, log
 
 Ask = Any
 
@@ -141,6 +143,14 @@ def test_output_is_logged_if_asked_for(ask: Ask, capfd: pytest.CaptureFixture[st
 )
 def test_bash_runs_to_its_end(ask: Ask, metadata: dict[str, str], expected: tuple[int, str]):
     assert ask("/", metadata) == expected
+
+
+def test_lines_of_the_log_do_not_mix(monkeypatch: pytest.MonkeyPatch):
+    written: list[str] = []
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=written.append, flush=lambda: None))
+    log("info", "a line")
+    assert [json.loads(line)["msg"] for line in written] == ["a line"]
+    assert written[0].endswith("\n")
 
 
 def test_a_task_that_takes_too_long_is_killed_with_all_its_children(ask: Ask, tmp_path: Path):
