@@ -120,12 +120,15 @@ def _advance(c: Canary, settings: Settings) -> Rules:
 
 
 def refuse_what_is_not_built_in(c: Canary, settings: Settings) -> None:
-    """Flagger knows more meshes, and more kinds of targets; to treat them as these two would do harm."""
+    """Flagger knows more meshes, and more kinds of targets and autoscalers; to treat them as these would do harm."""
     provider = c.spec.get("provider") or settings.provider
     if provider != "istio":
         raise Refused(texts.not_built_in("provider", provider, "istio"))
     if c.kind in ("DaemonSet", "Service"):
         raise Refused(texts.not_built_in("target kind", c.kind, "Deployment"))
+    autoscaler = (c.spec.get("autoscalerRef") or {}).get("kind")
+    if autoscaler == "ScaledObject":
+        raise Refused(texts.not_built_in("autoscaler kind", autoscaler, "HorizontalPodAutoscaler"))
 
 
 def keep_right(c: Canary, target: Obj, label: Label, settings: Settings) -> Rules:

@@ -197,6 +197,10 @@ def test_the_least_number_of_ticks(iterations: int, match: list[Any], more: int)
             {"targetRef": {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "podinfo"}},
             "the target kind DaemonSet is not built in here, only Deployment is",
         ),
+        (
+            {"autoscalerRef": {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "podinfo"}},
+            "the autoscaler kind ScaledObject is not built in here, only HorizontalPodAutoscaler is",
+        ),
     ],
 )
 def test_what_is_not_built_in_is_refused_and_nothing_is_touched(spec: dict[str, Any], text: str):
