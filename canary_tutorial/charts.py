@@ -7,8 +7,10 @@ chart, one to move about in, one that stays in a file. Lines differ in colour, d
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from canary_tutorial.series import Series, role
@@ -17,7 +19,9 @@ from canary_tutorial.timeline import Point, Step, steps
 GREY = "#777777"  # text and axes: readable on white and on black
 FONT = "system-ui, sans-serif"
 XY = tuple[float, float | None]
-UNIT, GAP, ABOVE, BELOW = 95, 34, 76, 100  # pixels: a share of 1, between tracks, above the first, below the last
+LETTER, LINE = 6.4, 14  # pixels: about a letter's width at size 11, and how far two lines of names are apart
+NARROW = 560  # pixels: the plot in a window as narrow as they come
+UNIT, GAP, ABOVE, BELOW = 95, 34, 62, 100  # pixels: a share of 1, between tracks, above the first, below the last
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,8 @@ def plotly_figure(chart: Chart) -> Any:
 
     shares = [track.share for track in chart.tracks]
     plot = sum(shares) * UNIT + GAP * (len(shares) - 1)
+    title = textwrap.wrap(chart.title, 72)
+    above = ABOVE + LINE * 2 + 19 * max(0, len(title) - 1)  # of the names, up to three lines
     figure = make_subplots(len(shares), 1, shared_xaxes=True, vertical_spacing=GAP / plot, row_heights=shares)
     for row, track in enumerate(chart.tracks, 1):
         for line in track.lines:  # the first track's legend serves all: the same look means the same role
@@ -170,10 +176,10 @@ def plotly_figure(chart: Chart) -> Any:
     for axes in (figure.update_xaxes, figure.update_yaxes):
         axes(gridcolor="rgba(128,128,128,.25)", zeroline=False)
     figure.update_layout(
-        title={"text": chart.title, "x": 0, "xanchor": "left", "font": {"size": 14}},
+        title={"text": "<br>".join(map(escape, title)), "x": 0, "xanchor": "left", "font": {"size": 14}},
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"color": GREY, "family": FONT},
-        legend={"orientation": "h", "yanchor": "top", "y": -48 / plot, "x": 0}, height=ABOVE + plot + BELOW,
-        margin={"l": 44, "r": 20, "t": ABOVE, "b": BELOW}, hovermode="x unified", **marks(chart),
+        legend={"orientation": "h", "yanchor": "top", "y": -48 / plot, "x": 0}, height=above + plot + BELOW,
+        margin={"l": 44, "r": 20, "t": above, "b": BELOW}, hovermode="x unified", **marks(chart),
     )  # fmt: skip
     return figure
 
@@ -199,12 +205,15 @@ def marks(chart: Chart) -> dict[str, list[dict[str, Any]]]:
     each track's title at its upper left, and each limit with its text."""
     shapes: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] = []
-    for i, (band, lift) in enumerate(zip(chart.bands, lifts(chart), strict=True)):
+    start, end = chart.span
+    for i, (band, name) in enumerate(zip(chart.bands, band_names(chart, NARROW), strict=True)):
         ground = f"rgba(128,128,128,{0.16 if i % 2 else 0.05})"
         place = {"xref": "x", "yref": "paper", "x0": band.start, "x1": band.end, "y0": 0, "y1": 1}
         shapes.append({"type": "rect", **place, "layer": "below", "line": {"width": 0}, "fillcolor": ground})
-        place = {"xref": "x", "yref": "paper", "x": (band.start + band.end) / 2, "y": 1.0, "yanchor": "bottom"}
-        texts.append({**place, "yshift": 16 + 14 * lift, "text": band.text, "showarrow": False, "font": {"size": 11}})
+        place = {"xref": "x", "yref": "paper", "x": start + name.at * (end - start), "y": 1.0, "yanchor": "bottom"}
+        texts.append(
+            {**place, "yshift": 16 + LINE * name.line, "text": band.text, "showarrow": False, "font": {"size": 11}}
+        )
     for row, track in enumerate(chart.tracks, 1):
         axis = f"y{row if row > 1 else ''}"
         place = {"xref": "paper", "yref": f"{axis} domain", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
@@ -218,14 +227,24 @@ def marks(chart: Chart) -> dict[str, list[dict[str, Any]]]:
     return {"shapes": shapes, "annotations": texts}
 
 
-def lifts(chart: Chart) -> list[int]:
-    """For each band 1 if its name has to stand a line higher, because the one before it is too near."""
+@dataclass(frozen=True)
+class Name:
+    """Where a band's name stands: its middle as a share of the plot's width, and how many lines higher than the lowest."""
+
+    at: float
+    line: int
+
+
+def band_names(chart: Chart, width: float) -> list[Name]:
+    """A place for each band's name in a plot of `width` pixels: over its band, inside the plot, beside no other."""
     start, end = chart.span
-    found: list[int] = []
-    last = float("-inf")
+    taken: list[float] = []  # for each line, where its last name ends
+    found: list[Name] = []
     for band in chart.bands:
-        middle = (band.start + band.end) / 2
-        near = middle - last < 0.08 * (end - start)
-        found.append(int(near and not (found and found[-1])))
-        last = middle
+        half = min(LETTER * len(band.text) / 2 / width, 0.5)
+        middle = ((band.start + band.end) / 2 - start) / ((end - start) or 1)
+        at = min(max(middle, half), 1 - half)
+        line = next((n for n, last in enumerate(taken) if at - half > last), len(taken))
+        taken[line:] = [at + half, *taken[line + 1 :]]
+        found.append(Name(at, line))
     return found

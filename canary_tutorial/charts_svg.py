@@ -6,14 +6,15 @@ and markers, in a few kilobytes that every browser shows without a server.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from itertools import pairwise
 from math import ceil, floor, log10
 
-from canary_tutorial.charts import FONT, GREY, Chart, Line, Style, Track, lifts
+from canary_tutorial.charts import FONT, GREY, LINE, Chart, Line, Name, Style, Track, band_names
 
-WIDTH, LEFT, RIGHT, TOP, GAP = 900, 40, 16, 64, 30
+WIDTH, LEFT, RIGHT, ABOVE, GAP = 900, 40, 16, 50, 30
 UNIT = 120  # pixels of height for a share of 1
 GRID = {"stroke": "#808080", "stroke_opacity": ".25"}
 DASHES = {"solid": "none", "dash": "9 5", "dot": "2 4"}
@@ -28,17 +29,19 @@ def svg(chart: Chart) -> str:
     def x(value: float) -> float:
         return LEFT + plot * (value - x0) / ((x1 - x0) or 1)
 
-    bottom = TOP + sum(track.share * UNIT for track in chart.tracks) + GAP * (len(chart.tracks) - 1)
-    parts = [*_bands(chart, x, bottom)]
-    top = float(TOP)
+    title = textwrap.wrap(chart.title, 110)
+    names = band_names(chart, plot)
+    top = ABOVE + 18.0 * max(0, len(title) - 1) + LINE * max((name.line for name in names), default=0)
+    upper, bottom = top, top + sum(track.share * UNIT for track in chart.tracks) + GAP * (len(chart.tracks) - 1)
+    parts = [*_bands(chart, names, x, top, bottom)]
     for track in chart.tracks:
         parts += _track(track, x, top, track.share * UNIT)
         top += track.share * UNIT + GAP
     for value in ticks(x0, x1, 10):
         parts.append(_text(x(value), bottom + 16, f"{value:g}", "middle"))
-        parts.append(_tag("line", x1=x(value), x2=x(value), y1=TOP, y2=bottom, **GRID))
+        parts.append(_tag("line", x1=x(value), x2=x(value), y1=upper, y2=bottom, **GRID))
     parts.append(_text(LEFT + plot / 2, bottom + 36, chart.x_title, "middle"))
-    parts.append(_text(LEFT, 14, chart.title, "start", 14))
+    parts += [_text(LEFT, 14 + 18 * i, line, "start", 14) for i, line in enumerate(title)]
     lines: Sequence[Line] = chart.tracks[0].lines if chart.tracks else ()
     parts += _legend(lines, bottom + 58)
     described = "; ".join(f"{track.title}: {', '.join(line.name for line in track.lines)}" for track in chart.tracks)
@@ -59,15 +62,14 @@ def ticks(low: float, high: float, about: int) -> list[float]:
     return [round(step * n, 10) for n in range(ceil(low / step), floor(high / step) + 1)]
 
 
-def _bands(chart: Chart, x: Scale, bottom: float) -> Iterator[str]:
-    for i, (band, lift) in enumerate(zip(chart.bands, lifts(chart), strict=True)):
+def _bands(chart: Chart, names: Sequence[Name], x: Scale, top: float, bottom: float) -> Iterator[str]:
+    for i, (band, name) in enumerate(zip(chart.bands, names, strict=True)):
         left, right = x(band.start), x(band.end)
         opacity = 0.16 if i % 2 else 0.05
         yield _tag(
-            "rect", x=left, y=TOP, width=max(0, right - left), height=bottom - TOP, fill="#808080", fill_opacity=opacity
+            "rect", x=left, y=top, width=max(0, right - left), height=bottom - top, fill="#808080", fill_opacity=opacity
         )
-        half = 3.2 * len(band.text)  # about half of the name's width: it stays inside the picture
-        yield _text(min((left + right) / 2, WIDTH - half), TOP - 20 - 14 * lift, band.text, "middle", 11)
+        yield _text(LEFT + name.at * (WIDTH - LEFT - RIGHT), top - 20 - LINE * name.line, band.text, "middle", 11)
 
 
 def _track(track: Track, x: Scale, top: float, height: float) -> Iterator[str]:

@@ -48,7 +48,10 @@ def halt(message: str, *, requests: float, window: float, scrape: float = 1, cou
         if window < 2 * scrape:
             return f"A window of {window:g} s holds fewer than two scrapes ({scrape:g} s apart), too few for a rate."
         if not counted:
-            return "Prometheus has never seen this metric of the canary: is its name right, and has its pod a sidecar?"
+            return (
+                "Prometheus has never seen this metric of the canary: has its pod a sidecar (READY 2/2), does the load "
+                "test run, and is the metric's name right?"
+            )
         if not requests:
             return "The canary got no requests in the window. Is the load test running, and aimed at the service?"
         if "success-rate" in message:

@@ -167,6 +167,11 @@ class Metrics:
         raw = self.query(f"istio_requests_total{{{of}}}[{seconds(window) + LOOKBACK:.0f}s]", now)
         return sum(found.count for found in requests(raw, now - seconds(window), now))
 
+    def known(self, workload: str) -> bool:
+        """Whether Prometheus has counted any request of this workload in the last hour."""
+        of = _OF.format(namespace=self.namespace, workload=workload)
+        return bool(self.query(f"count(last_over_time(istio_requests_total{{{of}}}[1h]))"))
+
     def requests(self, start: float, end: float | None = None, reporter: str = "destination") -> list[Requests]:
         """How many requests each workload got in a span, by host and code: differences of counters, no estimates."""
         end = end or time.time()

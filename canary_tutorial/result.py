@@ -64,13 +64,15 @@ def recorded(notebook: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def told(data: dict[str, Any]) -> str:
     """A release's result in a few lines."""
-    weights = ", ".join(str(weight) for weight in data["weights"]) or "none"
+    weights = ", ".join(str(weight) for weight in data["weights"])
+    if data["mirrored"]:
+        weights = f"{weights} after mirroring" if weights else "none: it was mirrored, and no user sent to it"
     phases = ", ".join(f"{name} {at:.0f} s" for name, at in data["phases"] if name)
     ideal = data["intervals_seconds"]
     before, image = (data[key].rpartition("/")[2] for key in ("from", "image"))
     lines = [
         f"{before} → {image} {' '.join(data['flags'])}".rstrip() + f": {data['phase']}",
-        f"  weights   {weights}{' after mirroring' if data['mirrored'] else ''}",
+        f"  weights   {weights or 'none'}",
         f"  phases    {phases}",
         f"  users     {data['requests']} requests served, {data['failed']} failed",
     ]

@@ -50,10 +50,10 @@ class Table:
     def _repr_html_(self) -> str:
         if not self.rows:
             return f"<p>{escape(self.title)}: nothing found</p>"
-        caption = f"<caption style='text-align:left'>{escape(self.title)}</caption>" if self.title else ""
+        caption = f"<div>{escape(self.title)}</div>" if self.title else ""  # a <caption> is as narrow as its table
         head = "".join(f"<th scope='col' style='{CELL}'>{escape(str(column))}</th>" for column in self.columns)
         body = "".join(f"<tr>{_cells(row)}</tr>" for row in self.rows)
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f"{caption}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def text(value: Any) -> str:

@@ -178,9 +178,12 @@ class ExplainCard(Showing):
         first = self.checks[0]
         window = manifests.seconds(first.window)
         said = last.message.removeprefix("(combined from similar events): ")
-        meaning = explain.halt(
-            said, requests=first.measured.samples, window=window, counted=bool(first.measured.samples)
-        )
+        requests = first.measured.samples
+        try:
+            counted = bool(requests) or self.canary.cluster.metrics.known(self.canary.target)
+        except TutorialError:
+            counted = True  # Prometheus does not answer: nothing can be said of what it has seen
+        meaning = explain.halt(said, requests=requests, window=window, counted=counted)
         return f"{said} — {meaning}"
 
     def text(self) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from canary_tutorial.api import MERGE, STRATEGIC
 from canary_tutorial.errors import BadInput, TutorialError
 from canary_tutorial.pictures import live
-from canary_tutorial.timeline import ENDED
+from canary_tutorial.timeline import ENDED, RUNNING
 
 if TYPE_CHECKING:
     from canary_tutorial.canary import Canary
@@ -29,6 +29,7 @@ class OperatorPanel:
         self.canary = canary
         self._box: Any = None
         self._said: Any = None
+        self._pressed = False  # whether what is done was asked for by a button
 
     # -- gates
 
@@ -63,6 +64,7 @@ class OperatorPanel:
 
     def abort(self) -> None:
         """Roll back on the next look, by Flagger's rollback hook; the hook is added to the Canary if it has none."""
+        self._must_run()
         analysis = self.canary.spec.get("analysis", {})
         hooks = analysis.get("webhooks") or []
         if not any(hook.get("type") == "rollback" for hook in hooks):
@@ -73,6 +75,7 @@ class OperatorPanel:
 
     def promote(self) -> None:
         """Promote on the next look without further checks (spec.skipAnalysis), and check again after that release."""
+        self._must_run()
         self._patch({"spec": {"skipAnalysis": True}})
         self._afterwards(lambda: self._patch({"spec": {"skipAnalysis": False}}))
 
@@ -86,6 +89,14 @@ class OperatorPanel:
 
     # -- inside
 
+    def _must_run(self) -> None:
+        phase = self.canary.phase
+        if phase not in RUNNING:
+            raise BadInput(
+                f"there is no release to end: the canary is {phase or 'new'}",
+                "Set an image first. Flagger notices it on its next look; then this can be done.",
+            )
+
     def _patch(self, body: dict[str, Any]) -> None:
         name, namespace = self.canary.name, self.canary.namespace
         self._say(f"kubectl -n {namespace} patch canary {name} --type merge -p {shlex.quote(json.dumps(body))}")
@@ -94,21 +105,27 @@ class OperatorPanel:
     def _afterwards(self, put_back: Callable[[], None]) -> None:
         """Put a switch back once the release has ended: it was meant for this one only."""
 
+        pressed = self._pressed
+
         def wait() -> None:
             try:
                 while self.canary.phase not in ENDED:
                     time.sleep(0.5)
+                self._pressed = pressed
                 put_back()
             except TutorialError:
                 return  # the cluster is gone, and its switches with it
+            finally:
+                self._pressed = False
 
         threading.Thread(target=wait, daemon=True).start()
 
     def _say(self, command: str) -> None:
-        if self._said is None:
-            print(command)
-        else:
+        """Into the panel where a button was pressed; else into the cell that called."""
+        if self._pressed:
             self._said.value = f"<code>{escape(command)}</code>"
+        else:
+            print(command)
 
     def text(self) -> str:
         return "open_gate, close_gate, pause, resume, abort, promote, retry: each prints the command that it stands for"
@@ -149,11 +166,14 @@ class OperatorPanel:
         button = widgets.Button(description=name, icon=icon, tooltip=meaning)
 
         def clicked(_button: Any) -> None:
+            self._pressed = True
             try:
                 do()
                 self._said.value = f"<div role='status'>{self._said.value}<br>✔ {escape(meaning)}</div>"
             except TutorialError as error:
                 self._said.value = f"<div role='status'>✘ {escape(str(error))}</div>"
+            finally:
+                self._pressed = False
 
         button.on_click(clicked)
         return button

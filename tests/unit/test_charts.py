@@ -2,10 +2,22 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 
 import pytest
 
-from canary_tutorial.charts import ROLES, Band, Chart, Limit, Line, Track, plotly_figure, release_chart, with_gaps
+from canary_tutorial.charts import (
+    ROLES,
+    Band,
+    Chart,
+    Limit,
+    Line,
+    Track,
+    band_names,
+    plotly_figure,
+    release_chart,
+    with_gaps,
+)
 from canary_tutorial.charts_svg import svg, ticks
 from canary_tutorial.pictures import refresh
 from canary_tutorial.series import Series
@@ -86,6 +98,34 @@ def test_svg_is_well_formed_scales_and_stays_small():
     assert root.attrib["role"] == "img"
     assert root[0].text == "podinfo:2.0.0 → 2.1.3"
     assert len(picture) < 20_000
+
+
+def test_names_of_short_phases_stand_inside_the_plot_and_beside_no_other():
+    ends = {"Initialized": 3, "Progressing": 90, "Promoting": 94, "Finalising": 97, "Succeeded": 100}
+    starts = dict(zip(ends, [0, *ends.values()], strict=False))
+    drawn = Chart("", "seconds", [], [Band(starts[text], end, text) for text, end in ends.items()])
+    for width in (560, 844):
+        places = []
+        for name, text in zip(band_names(drawn, width), ends, strict=True):
+            half = 3 * len(text)  # pixels, at least
+            assert half <= name.at * width <= width - half
+            places.append((name.line, name.at * width - half, name.at * width + half))
+        places.sort()
+        for (line, _, end), (next_line, start, _) in pairwise(places):
+            assert line != next_line or end < start
+        assert max(line for line, _, _ in places) <= 2
+
+
+def test_a_long_title_is_broken_into_lines():
+    title = "podinfo: podinfo:2.0.0 → podinfo:2.1.3, --random-delay=true --random-delay-min=600 --random-delay-max=900 "
+    title += "--random-delay-unit=ms"
+    drawn = Chart(title, "seconds", [Track("a", [])])
+    words = [each.text for each in ElementTree.fromstring(svg(drawn)).iter() if each.tag.endswith("}text")]
+    assert title not in words
+    assert title in " ".join(words)
+    lines = plotly_figure(drawn).layout.title.text.split("<br>")
+    assert len(lines) > 1
+    assert " ".join(lines) == title
 
 
 def test_svg_escapes_what_people_write():

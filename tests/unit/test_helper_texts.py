@@ -147,7 +147,7 @@ def test_a_halt_is_explained_by_the_cause_that_applies(message: str, requests: f
 
 
 def test_a_metric_that_was_never_seen_is_probably_misspelt():
-    assert "is its name right" in explain.halt(nothing("x"), requests=0, window=9, counted=False)
+    assert "is the metric's name right" in explain.halt(nothing("x"), requests=0, window=9, counted=False)
 
 
 def test_fault_switches_are_replaced_and_the_rest_of_the_command_stays():

@@ -7,6 +7,7 @@ import pytest
 
 from canary_tutorial.charts import ROLES
 from canary_tutorial.errors import Unreachable
+from canary_tutorial.metrics import Measured
 from canary_tutorial.timeline import Event
 from canary_tutorial.widgets import explain_card, graph, panel, showing, stream
 
@@ -37,6 +38,30 @@ def test_a_button_that_fails_says_why(monkeypatch: pytest.MonkeyPatch):
     assert "Flagger looks away" not in said
 
 
+@pytest.mark.parametrize("name", ["Abort", "Promote now"])
+def test_where_nothing_runs_there_is_nothing_to_end(name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(panel, "live", lambda: True)
+    sent: list[object] = []
+    cluster = SimpleNamespace(patch=lambda *arguments, **_: sent.append(arguments))
+    canary = SimpleNamespace(name="podinfo", namespace="test", cluster=cluster, phase="Succeeded")
+    shown = panel.OperatorPanel(canary)
+    shown._ipython_display_()
+    next(each for each in shown._box.children[0].children if each.description == name).click()
+    assert "no release to end: the canary is Succeeded" in shown._said.value
+    assert sent == []
+
+
+def test_a_method_called_in_a_cell_is_told_in_that_cell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(panel, "live", lambda: True)
+    cluster = SimpleNamespace(patch=lambda *_arguments, **_options: None)
+    shown = panel.OperatorPanel(SimpleNamespace(name="podinfo", namespace="test", cluster=cluster))
+    shown._ipython_display_()
+    shown.pause()
+    assert "kubectl -n test patch canary podinfo --type merge" in capsys.readouterr().out
+
+
 def test_no_label_of_the_graph_stands_on_a_line_that_ends_beside_it():
     edges = [graph.Edge("users", target, role, 10, 0) for target, role in
              (("podinfo-primary", "primary"), ("podinfo", "mirrored"), ("podinfo", "shifted"))]  # fmt: skip
@@ -56,6 +81,23 @@ def test_the_users_of_both_versions_differ_in_shape_as_well_as_in_colour():
 
     assert shape("primary") == "circle"
     assert shape("shifted") == "path"
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [pytest.param(True, "got no requests", id="no traffic"), pytest.param(False, "never seen", id="no sidecar")],
+)
+def test_a_canary_without_requests_is_told_from_one_that_was_never_counted(known: bool, said: str):
+    metrics = SimpleNamespace(known=lambda workload: known)
+    canary = SimpleNamespace(target="podinfo", cluster=SimpleNamespace(metrics=metrics))
+    card = explain_card.ExplainCard(canary)
+    card.checks = [
+        explain_card.Check("request-success-rate", "", "4s", "at least 99 %", Measured(None, 0, "%"), passes=None)
+    ]
+    halt = "Halt advancement no values found for istio metric request-success-rate probably podinfo.test is not "
+    assert said in card._reason(
+        [Event(0, "Warning", halt + "receiving traffic: running query failed: no values found")]
+    )
 
 
 def test_what_was_said_of_an_earlier_release_is_left_out():
