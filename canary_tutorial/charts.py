@@ -162,7 +162,7 @@ def plotly_figure(chart: Chart) -> Any:
 
     shares = [track.share for track in chart.tracks]
     plot = sum(shares) * UNIT + GAP * (len(shares) - 1)
-    title = textwrap.wrap(chart.title, 72)
+    title = textwrap.wrap(chart.title, 72, break_on_hyphens=False)
     above = ABOVE + LINE * 2 + 19 * max(0, len(title) - 1)  # of the names, up to three lines
     figure = make_subplots(len(shares), 1, shared_xaxes=True, vertical_spacing=GAP / plot, row_heights=shares)
     for row, track in enumerate(chart.tracks, 1):

@@ -29,7 +29,7 @@ def svg(chart: Chart) -> str:
     def x(value: float) -> float:
         return LEFT + plot * (value - x0) / ((x1 - x0) or 1)
 
-    title = textwrap.wrap(chart.title, 110)
+    title = textwrap.wrap(chart.title, 110, break_on_hyphens=False)
     names = band_names(chart, plot)
     top = ABOVE + 18.0 * max(0, len(title) - 1) + LINE * max((name.line for name in names), default=0)
     upper, bottom = top, top + sum(track.share * UNIT for track in chart.tracks) + GAP * (len(chart.tracks) - 1)
