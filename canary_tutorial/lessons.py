@@ -118,13 +118,17 @@ def put_back(cluster: Cluster) -> None:
         cluster.patch("canaries", wanted["metadata"]["name"], body, how=MERGE)
 
 
-def at_rest(canary: Canary, timeout: float = 180) -> None:
-    """Wait until no run is under way and the canary has been taken up."""
+def at_rest(canary: Canary, timeout: float = 180, *, promoted: bool = False) -> None:
+    """Wait until no run is under way and the canary has been taken up; with `promoted`, also until users get the very
+    image that its target is set to. Raises TookTooLong."""
 
     def resting() -> tuple[bool, str]:
         phase = canary.phase
         under_way = f"a release is under way ({phase})" if phase in RUNNING else phase
-        return bool(phase) and phase != "Initializing" and phase not in RUNNING, under_way or "not yet seen by Flagger"
+        if not phase or phase == "Initializing" or phase in RUNNING:
+            return False, under_way or "not yet seen by Flagger"
+        missed = promoted and canary.image() != canary.image(primary=True)
+        return not missed, f"{phase}; users do not get {canary.image().rpartition('/')[2]} yet" if missed else phase
 
     until(resting, "the canary to be at rest", timeout, next_step="canary.why() says what it waits for.")
     primary = f"deployment/{canary.target}-primary"
