@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from canary_tutorial import timeline
 from canary_tutorial.api import STRATEGIC, Obj
-from canary_tutorial.errors import BadInput, Missing, TookTooLong
+from canary_tutorial.errors import BadInput, Missing, TookTooLong, TutorialError
 from canary_tutorial.explain import why_nothing_happens
 from canary_tutorial.hearing import Memory
 from canary_tutorial.pods import main_container
@@ -36,10 +36,14 @@ class Canary:
         self._heard = Memory(cluster, name, namespace)
 
     def __repr__(self) -> str:
-        obj = self.cluster.find("canaries", self.name, self.namespace)
-        if obj is None:
-            return f"<Canary {self.name}: not there>"
-        point, threshold = self.observe(obj), obj["spec"].get("analysis", {}).get("threshold", 1)
+        try:
+            obj = self.cluster.find("canaries", self.name, self.namespace)
+            if obj is None:
+                return f"<Canary {self.name}: not there>"
+            point = self.observe(obj)
+        except TutorialError as error:  # raised here, it would come with a traceback
+            return f"<Canary {self.name}: {error}>"
+        threshold = obj["spec"].get("analysis", {}).get("threshold", 1)
         return f"<Canary {self.name} {point}, {point.failed_checks} of {threshold} checks failed>"
 
     # -- reading ------------------------------------------------------------------------------------------------

@@ -123,7 +123,8 @@ class Metrics:
             raise self._silent("it has no pod that is ready") from exc
         except RequestException as exc:
             raise Unreachable(
-                f"the cluster does not answer: {exc}", "Is it still running? `canary-tutorial status` tells."
+                f"the cluster does not answer the questions for {self.where}",
+                "Is it still running? `canary-tutorial status` tells.",
             ) from exc
 
     def _silent(self, text: str) -> Unreachable:

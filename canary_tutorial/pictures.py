@@ -49,7 +49,9 @@ def chart_of(release: Release) -> Chart:
     except TutorialError:
         series = []
     before, after = (image.rpartition("/")[2] for image in (release.before, release.image))
-    title = f"{release.canary.name}: {before} → {after}" + (f", {' '.join(release.flags)}" if release.flags else "")
+    title = f"{release.canary.name}: {before} → {after or 'the next'}" + (
+        f", {' '.join(release.flags)}" if release.flags else ""
+    )
     return release_chart(series, release.points, release.began, release.seen_until, title)
 
 

@@ -33,7 +33,10 @@ PATIENCE = 15.0  # seconds for a cluster that does not answer, and beyond two in
 
 
 class Release:
-    """One run of `canary`. `points` and `events` grow while it is watched; times in seconds since the epoch."""
+    """One run of `canary`: of `image`, or of whichever comes next if that is "".
+
+    `points` and `events` grow while it is watched; times in seconds since the epoch.
+    """
 
     def __init__(self, canary: Canary, image: str, before: str, flags: list[str]) -> None:
         self.canary, self.image, self.before, self.flags = canary, image, before, flags
@@ -49,7 +52,9 @@ class Release:
     def __repr__(self) -> str:
         state = self.points[-1] if self.points else "not yet watched"
         took = f" after {self.seconds:.0f} s" if self.ended else ""
-        return f"<Release {self.before.rpartition('/')[2]} → {self.image.rpartition('/')[2]}: {state}{took}>"
+        return (
+            f"<Release {self.before.rpartition('/')[2]} → {self.image.rpartition('/')[2] or 'the next'}: {state}{took}>"
+        )
 
     # -- what came of it ----------------------------------------------------------------------------------------
 
@@ -234,8 +239,12 @@ class Release:
             point = timeline.observe(self._objects["canaries"], self._objects.get("virtualservices"), time.time())
             revision = self._objects["canaries"].get("status", {}).get("lastAppliedSpec", "")
             if point.phase in RUNNING and revision != self._earlier:
-                self._revision = self._revision or revision
-                if revision != self._revision:
+                if not self._revision:
+                    self._revision = revision
+                    replaced = self._is_another(self.canary.image())
+                else:
+                    replaced = revision != self._revision
+                if replaced:
                     raise TutorialError(
                         f"the release of {self.image} has no end of its own: {self.canary.target} was changed meanwhile, "
                         "and Flagger began anew with that",
@@ -247,6 +256,11 @@ class Release:
             if point.phase in ENDED and any(p.phase in RUNNING for p in self.points):
                 self.ended = self.ended or point.time
                 threading.Timer(0.7, self.stop).start()  # the last event comes just after the last status
+
+    def _is_another(self, image: str) -> bool:
+        """Whether Flagger has noticed another version than this release's; one that waits for any takes this one."""
+        self.image = self.image or image
+        return image != self.image
 
     def _take_event(self, obj: Obj) -> None:
         from canary_tutorial.canary import read_event

@@ -86,7 +86,7 @@ class ReleaseBoard:
             self.release = canary_or_release
         else:
             canary = canary_or_release
-            self.release = Release(canary, canary.image(), canary.image(primary=True), []).start()
+            self.release = Release(canary, "", canary.image(primary=True), []).start()
         self._stop = threading.Event()
         self._figure: Any = None
         self._page: Any = None
@@ -167,6 +167,15 @@ class ReleaseBoard:
     # -- on the screen
 
     def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        try:
+            self._display()
+        except TutorialError as error:  # raised here, it would come with a traceback
+            told = {"text/html": card("The board cannot see the cluster", escape(str(error))), "text/plain": str(error)}
+            display(told, raw=True)  # type: ignore[no-untyped-call]
+
+    def _display(self) -> None:
         from IPython.display import display
 
         if not live() or self.release.ended:

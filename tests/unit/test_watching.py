@@ -1,0 +1,40 @@
+"""A release being watched, from the objects that its watches bring; and what is shown where there is no cluster."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from canary_tutorial.canary import Canary
+from canary_tutorial.errors import TutorialError, Unreachable
+from canary_tutorial.release import Release
+
+
+def watched(image: str, runs: str) -> Release:
+    """A release of `image` where Flagger notices `runs`, as the Canary's watch tells it."""
+    canary: Any = SimpleNamespace(name="podinfo", target="podinfo", spec={}, window="3s", image=lambda: runs)
+    release = Release(canary, image, "podinfo:2.0.0", [])
+    release._objects = {}
+    status = {"phase": "Progressing", "lastAppliedSpec": "one"}
+    release._take("canaries", {"spec": {"targetRef": {"name": "podinfo"}}, "status": status})
+    return release
+
+
+def test_a_release_is_told_that_flagger_only_noticed_the_one_that_came_after_it():
+    with pytest.raises(
+        TutorialError, match=r"podinfo:2.1.1 has no end of its own[^→]*→ Follow the release that came after"
+    ):
+        watched("podinfo:2.1.1", runs="podinfo:2.1.2")
+    assert watched("podinfo:2.1.1", runs="podinfo:2.1.1").phase == "Progressing"
+
+
+def test_a_board_that_waits_for_the_next_release_learns_its_version():
+    assert repr(watched("", runs="stefanprodan/podinfo:2.1.2")).startswith("<Release podinfo:2.0.0 → podinfo:2.1.2: ")
+
+
+def test_a_canary_that_cannot_be_asked_is_shown_with_the_reason():
+    def find(*_words: object) -> None:
+        raise Unreachable("https://127.0.0.1:1 does not answer", "Is it still running?")
+
+    shown = repr(Canary(SimpleNamespace(find=find), "podinfo", "test"))
+    assert shown == "<Canary podinfo: https://127.0.0.1:1 does not answer\n→ Is it still running?>"
