@@ -50,7 +50,7 @@ def built_in(name: str, namespace: str, target: str, interval: str) -> str:
 
 
 def render(template: str, values: Mapping[str, str], variables: Mapping[str, str]) -> str:
-    """Go's text/template as far as queries use it: `{{ target }}`, `{{ variables.reporter }}`."""
+    """Go's text/template as far as queries use it: `{{ target }}`, `{{ variables.reporter }}`. Errors are in its words."""
 
     def replace(match: re.Match[str]) -> str:
         word = match[1].strip()
@@ -59,9 +59,13 @@ def render(template: str, values: Mapping[str, str], variables: Mapping[str, str
         key = word.removeprefix("variables.")
         if word.startswith("variables.") and key in variables:
             return variables[key]
+        before = template[: match.start(1)]
+        line = before.count("\n") + 1
         if word.startswith("variables."):
-            raise TemplateError(f'map has no entry for key "{key}"')
-        raise TemplateError(f'template: : function "{word}" not defined')
+            column = len((before[before.rfind("\n") + 1 :] + "variables").encode())
+            where = f'template: tmpl:{line}:{column}: executing "tmpl" at <{word}>'
+            raise TemplateError(f'template excution failed: {where}: map has no entry for key "{key}"')  # its spelling
+        raise TemplateError(f'template parsing failed: template: tmpl:{line}: function "{word}" not defined')
 
     return collapse(re.sub(r"\{\{-?\s*([^{}]*?)\s*-?\}\}", replace, template))
 
