@@ -215,31 +215,40 @@ class Performer:
         more = alerts.fields(alert.canary, self._cluster_name) if alert.metadata else []
         who = f"{meta['name']}.{meta['namespace']}"
         if not analysis.get("alerts"):
-            if self._notifier and (error := await self._post(self._notifier, None, alert, more)):
-                self.logger.log("error", f"alert can't be sent: {error}", canary=who)
+            if self._notifier:
+                url, token = alerts.address(self._notifier, None)
+                if error := await self._post(self._notifier, url, token, alert, more):
+                    self.logger.log("error", f"alert can't be sent: {error}", canary=who)
             return
         for wanted in analysis["alerts"]:
             if not alerts.wanted(wanted, alert.severity):
                 continue
             reference = wanted["providerRef"]
-            where = f"{reference['name']}.{reference.get('namespace') or meta['namespace']}"
+            name, namespace = reference["name"], reference.get("namespace") or meta["namespace"]
             try:
-                provider, secret = await self._alert_provider(*where.rsplit(".", 1))
+                provider, secret = await self._alert_provider(name, namespace)
+                url, token = alerts.address(provider, secret)
             except Refused as refused:
-                self.logger.log("error", f"alert provider {where} error: {refused.message}", canary=who)
+                self.logger.log("error", f"alert provider {name}.{namespace} {refused.message}", canary=who)
                 continue
-            if error := await self._post(provider, secret, alert, more):
-                self.logger.log("error", f"alert provider {where} send error: {error}", canary=who)
+            if error := await self._post(provider, url, token, alert, more):
+                self.logger.log("error", f"alert provider {name}.{namespace} send error: {error}", canary=who)
 
     async def _alert_provider(self, name: str, namespace: str) -> tuple[Obj, Obj | None]:
-        provider = await self.kube.get("AlertProvider", name, namespace)
-        reference = provider["spec"].get("secretRef")
-        return provider, await self.kube.get("Secret", reference["name"], namespace) if reference else None
-
-    async def _post(self, provider: Obj, secret: Obj | None, alert: Alert, more: list[Obj]) -> str | None:
-        body = alerts.body(provider, alert.canary, alert.message, alert.severity, more)
+        """The AlertProvider and its Secret, if it has one; refused in the words that follow its name."""
         try:
-            url, token = alerts.address(provider, secret)
+            provider = await self.kube.get("AlertProvider", name, namespace)
         except Refused as refused:
-            return refused.message
+            why = f'alertprovider.flagger.app "{name}" not found' if refused.missing else refused.message
+            raise Refused(f"error: {why}") from refused
+        reference = provider["spec"].get("secretRef")
+        if not reference:
+            return provider, None
+        try:
+            return provider, await self.kube.get("Secret", reference["name"], namespace)
+        except Refused as refused:
+            raise Refused(f"secretRef error: {refused.message}") from refused
+
+    async def _post(self, provider: Obj, url: str, token: str, alert: Alert, more: list[Obj]) -> str | None:
+        body = alerts.body(provider, alert.canary, alert.message, alert.severity, more)
         return await alerts.post(self._hooks.checked, url, body, token) if url else None
