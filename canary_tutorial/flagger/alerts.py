@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 
@@ -132,7 +133,8 @@ def address(provider: Obj, secret: Obj | None) -> tuple[str, str]:
         else:
             raise Refused("secret does not contain an address or API token")
     if spec.get("type") == "discord" and url and not url.endswith("/slack"):
-        url = f"{url.rstrip('/')}/slack"  # Discord reads Slack's payloads there
+        parts = urlsplit(url)
+        url = urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/slack"))  # Discord reads Slack's payloads there
     return url, token
 
 

@@ -269,6 +269,8 @@ def test_addresses_and_tokens():
     assert alerts.address(provider("slack"), secret(address="http://secret/")) == ("http://secret/", "")
     assert alerts.address(provider("slack"), secret(apiToken="t")) == ("http://chat/hook", "t")
     assert alerts.address(provider("discord"), None) == ("http://chat/hook/slack", "")
+    threaded = provider("discord", address="http://chat/hook?thread_id=1")
+    assert alerts.address(threaded, None) == ("http://chat/hook/slack?thread_id=1", "")
     with pytest.raises(Refused, match="does not contain an address or API token"):
         alerts.address(provider("slack"), secret(other="x"))
 
