@@ -133,7 +133,10 @@ def address(provider: Obj, secret: Obj | None) -> tuple[str, str]:
         else:
             raise Refused("secret does not contain an address or API token")
     if spec.get("type") == "discord" and url and not url.endswith("/slack"):
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise Refused(f"error: invalid Discord hook URL {url}") from error
         url = urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/slack"))  # Discord reads Slack's payloads there
     return url, token
 

@@ -271,6 +271,8 @@ def test_addresses_and_tokens():
     assert alerts.address(provider("discord"), None) == ("http://chat/hook/slack", "")
     threaded = provider("discord", address="http://chat/hook?thread_id=1")
     assert alerts.address(threaded, None) == ("http://chat/hook/slack?thread_id=1", "")
+    with pytest.raises(Refused, match="error: invalid Discord hook URL"):
+        alerts.address(provider("discord", address="http://[::1"), None)
     with pytest.raises(Refused, match="does not contain an address or API token"):
         alerts.address(provider("slack"), secret(other="x"))
 
