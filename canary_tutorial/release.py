@@ -285,4 +285,5 @@ def told(news: Point | Event, began: float) -> str:
     if isinstance(news, Event):
         return f"{when}  {'!' if news.type == 'Warning' else ' '} {news.message}"
     failed = f", {news.failed_checks} failed checks" if news.failed_checks else ""
-    return f"{when}{news}{failed}"
+    looks = f", iteration {news.iterations}" if news.iterations else ""
+    return f"{when}{news}{looks}{failed}"

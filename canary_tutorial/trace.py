@@ -82,6 +82,7 @@ def text(number: int, tick: Tick) -> str:
     return "\n".join([state.rstrip(), *(f"{'':16}{line}" for line in (*_checks(tick), *_said(tick)))])
 
 
+UNITS = {"request-success-rate": " %", "request-duration": " ms"}  # of Flagger's own metrics
 HEAD = "TICK  TIME      PHASE             WEIGHTS  MIRROR  FAILED CHECKS"
 
 
@@ -96,11 +97,12 @@ def _state(number: int, tick: Tick) -> list[str]:
 def _checks(tick: Tick) -> list[str]:
     lines = []
     for check in tick["checks"]:
-        value = "no value" if check["value"] is None else f"{check['value']:.4g}"
+        unit = UNITS.get(check["metric"], "")
+        value = "no value" if check["value"] is None else f"{check['value']:.4g}{unit}"
         counted = f", {check['samples']:.0f} requests" if "samples" in check else ""
         verdict = "passed" if check["verdict"] == "passed" else "FAILED"
         lines.append(
-            f"{check['metric']}: {value} (asked for {check['threshold']} over {check['interval']}{counted}) {verdict}"
+            f"{check['metric']}: {value} (asked for {check['threshold']}{unit} over {check['interval']}{counted}) {verdict}"
         )
     return lines + [f"gate {hook['name']}: {hook['error'] or 'passed'}" for hook in tick["hooks"]]
 

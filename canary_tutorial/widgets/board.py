@@ -20,6 +20,7 @@ from canary_tutorial.metrics import DURATION, REQUESTS, SUCCESS_RATE
 from canary_tutorial.pictures import bundle, chart_of, live, living, refresh
 from canary_tutorial.release import AFTERMATH, Release
 from canary_tutorial.tables import Table
+from canary_tutorial.timeline import RUNNING
 from canary_tutorial.widgets.explain_card import last_look, limits, what_next, when_next
 from canary_tutorial.widgets.showing import REFRESH, card
 
@@ -43,6 +44,9 @@ def board_chart(release: Release) -> Chart:
 def check_tracks(release: Release) -> list[Track]:
     """One track for each built-in check of the canary: its values, the requests behind each, and its threshold."""
     metrics, canary, events = release.canary.cluster.metrics, release.canary, list(release.events)
+    noticed = next(
+        (p.time for p in release.points if p.phase in RUNNING), release.began
+    )  # before, it was another version
     counted: dict[str, dict[float, float]] = {}  # by window: when, how many requests it held
     tracks = []
     for metric in release.spec.get("analysis", {}).get("metrics") or []:
@@ -58,7 +62,7 @@ def check_tracks(release: Release) -> list[Track]:
             found = metrics.query_range(query.format(**names), release.began, release.seen_until, release.step)
         except TutorialError:
             found = []
-        samples = [(at - release.began, value) for series in found for at, value in series.samples]
+        samples = [(at - release.began, value) for series in found for at, value in series.samples if at >= noticed]
         beside = {
             at - release.began: f"of about {n * seconds(window):.0f} requests"
             for at, n in counted.get(window, {}).items()

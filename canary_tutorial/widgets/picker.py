@@ -115,8 +115,16 @@ class ImagePicker:
     def _running(self) -> tuple[str, str]:
         return tuple(self.canary.image(primary).rpartition(":")[2] for primary in (True, False))  # type: ignore[return-value]
 
+    def _mark(self) -> None:
+        """Mark in the list what runs now; what is chosen stays chosen. Raises TutorialError."""
+        options, chosen = tuple(choices(self.tags, *self._running())), self.image.value
+        if options != tuple(self.image.options):
+            self.image.options = options  # which by itself chooses the first one
+            self.image.value = chosen if chosen in dict(options).values() else options[0][1]
+
     def _changed(self, _change: Any = None) -> None:
         try:
+            self._mark()
             warning = self.warning
             note = f"<div>⚠ {escape(warning)}</div>" if warning else ""
             self._shown.value = f"<code>{escape(self.command)}</code>{note}"
@@ -137,14 +145,10 @@ class ImagePicker:
 
     def _afterwards(self, release: Release) -> None:
         """Once the release has ended, say so, and mark anew what users get."""
-        release.wait()
         try:
-            options = choices(self.tags, *self._running())
-        except TutorialError:
-            return  # the cluster is gone
-        chosen = self.image.value
-        self.image.options = options  # which by itself chooses the first one
-        self.image.value = chosen
+            release.wait()
+        except TutorialError as error:
+            self._say("✘", str(error))
         if release.ended:
             self._say("✔" if release.phase == "Succeeded" else "✘", f"{release.phase} after {release.seconds:.0f} s.")
         self._changed()

@@ -233,7 +233,7 @@ def test_ticks_are_read_from_flaggers_log_and_told():
     assert found == [TICK]
     said = trace.text(1, found[0])
     assert "Progressing       100/0    yes     1" in said
-    assert "request-success-rate: 91.67 (asked for >= 99 over 4s, 80 requests) FAILED" in said
+    assert "request-success-rate: 91.67 % (asked for >= 99 % over 4s, 80 requests) FAILED" in said
     assert "gate gate: passed" in said
     assert "! Halt podinfo.test" in said
     assert len(trace.table(found)) == 1

@@ -9,7 +9,7 @@ from canary_tutorial.charts import ROLES
 from canary_tutorial.errors import Unreachable
 from canary_tutorial.metrics import Measured
 from canary_tutorial.timeline import Event
-from canary_tutorial.widgets import explain_card, graph, panel, showing, stream
+from canary_tutorial.widgets import explain_card, graph, panel, picker, showing, stream
 
 
 def pressed(name: str, patch: object, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -36,6 +36,22 @@ def test_a_button_that_fails_says_why(monkeypatch: pytest.MonkeyPatch):
     said = pressed("Pause", patch, monkeypatch)
     assert "✘ the cluster does not answer" in said
     assert "Flagger looks away" not in said
+
+
+def test_the_picker_marks_anew_what_users_get_whoever_released_it():
+    tags = {True: "2.0.0", False: "2.0.0"}
+    container = {"name": "podinfod", "command": ["./podinfo"]}
+    canary = SimpleNamespace(
+        name="podinfo", namespace="test", target="podinfo", phase="Succeeded", deployment=lambda: {},
+        image=lambda primary=False: f"stefanprodan/podinfo:{tags[primary]}", _container=lambda _: container,
+    )  # fmt: skip
+    shown = picker.ImagePicker(canary)
+    shown.image.value = "2.1.2"
+    tags.update({True: "2.1.1", False: "2.1.1"})  # by another cell
+    shown.image.value = "2.1.1"
+    assert shown.image.label == "2.1.1  (users get this one)"
+    assert shown.button.disabled
+    assert "2.0.0" in dict(shown.image.options), "nobody gets it any more"
 
 
 @pytest.mark.parametrize("name", ["Abort", "Promote now"])
