@@ -145,11 +145,10 @@ class ImagePicker:
 
     def _afterwards(self, release: Release) -> None:
         """Once the release has ended, say so, and mark anew what users get."""
-        try:
-            release.wait()
-        except TutorialError as error:
-            self._say("✘", str(error))
-        if release.ended:
+        release.wait()
+        if release._problem:
+            self._say("✘", str(release._problem))
+        elif release.ended:
             self._say("✔" if release.phase == "Succeeded" else "✘", f"{release.phase} after {release.seconds:.0f} s.")
         self._changed()
 
