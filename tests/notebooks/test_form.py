@@ -50,12 +50,15 @@ def test_parameters_are_literals_that_papermill_understands(path: Path):
     assert len(parameters) == len(cell.source.splitlines()), "papermill knows each of them: no = in a comment"
 
 
-@pytest.mark.parametrize("path", LESSONS[1:], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_exercises_have_a_folded_solution_and_a_check(path: Path):
     cells = read(path).cells
     solutions = [cell for cell in cells if "solution" in tags(cell)]
     assert len(solutions) >= 2
     assert all(cell.metadata["jupyter"]["source_hidden"] for cell in solutions)
+    assert all(cell.source.startswith("# Solution") for cell in solutions), (
+        "JupyterLab shows a folded cell's first line"
+    )
     checks = sum(len(re.findall(r"^check\(", cell.source, re.M)) for cell in cells)
     assert checks >= len(solutions)
 
