@@ -28,9 +28,9 @@ def test_the_seven_lessons_the_walkthrough_and_the_report_are_there():
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 def test_outputs_are_stripped_but_for_those_that_are_compared(path: Path):
     for cell in read(path).cells:
-        if cell.cell_type == "code":
-            assert not cell.outputs or "nbval-check-output" in tags(cell), cell.source
-            assert cell.execution_count is None, "nothing looks as if it had been run"
+        if cell.cell_type == "code" and "nbval-check-output" not in tags(cell):
+            assert not cell.outputs, cell.source
+            assert cell.execution_count is None
 
 
 @pytest.mark.parametrize("path", [p for p in ALL if p.stem != "report"], ids=lambda path: path.stem)
