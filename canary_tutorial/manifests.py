@@ -50,7 +50,7 @@ def read(path: Path) -> list[Obj]:
     import yaml
 
     try:
-        objects = [obj for obj in yaml.safe_load_all(path.read_text()) if obj]
+        objects = [obj for obj in yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader) if obj]  # ten times as quick
     except yaml.YAMLError as exc:
         raise BadInput(f"{path} is not valid YAML: {exc}") from exc
     for obj in objects:
