@@ -14,17 +14,29 @@ if TYPE_CHECKING:
     from canary_tutorial.cluster import Cluster
     from canary_tutorial.connection import connect
     from canary_tutorial.errors import TutorialError
-    from canary_tutorial.lessons import check, ready
+    from canary_tutorial.lessons import check, near, ready
     from canary_tutorial.metrics import Metrics
     from canary_tutorial.release import Release
     from canary_tutorial.result import record
     from canary_tutorial.tables import Table
 
-__all__ = ["Canary", "Cluster", "Metrics", "Release", "Table", "TutorialError", "check", "connect", "ready", "record"]
+__all__ = [
+    "Canary",
+    "Cluster",
+    "Metrics",
+    "Release",
+    "Table",
+    "TutorialError",
+    "check",
+    "connect",
+    "near",
+    "ready",
+    "record",
+]
 
 _HOMES = {
     "Canary": "canary", "Cluster": "cluster", "Metrics": "metrics", "Release": "release", "Table": "tables",
-    "TutorialError": "errors", "check": "lessons", "connect": "connection", "ready": "lessons", "record": "result",
+    "TutorialError": "errors", "check": "lessons", "connect": "connection", "near": "lessons", "ready": "lessons", "record": "result",
 }  # fmt: skip
 
 

@@ -147,7 +147,7 @@ def _by_phase(stretches: Sequence[Step]) -> list[Step]:
 
 def _label(series: Series) -> str:
     if not series.labels:
-        return "none yet"
+        return "no requests"
     return f"{series.labels.get('destination_workload', '')}, {series.labels.get('request_host', 'no request_host')}"
 
 

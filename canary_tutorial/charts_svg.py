@@ -79,7 +79,7 @@ def _track(track: Track, x: Scale, top: float, height: float) -> Iterator[str]:
     def y(value: float) -> float:
         return top + height * (1 - value / highest)
 
-    for value in ticks(0, highest, max(2, int(height / 45))):
+    for value in ticks(0, highest, max(3, int(height / 45))):
         yield _tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y(value), y2=y(value), **GRID)
         yield _text(LEFT - 8, y(value) + 4, f"{value:g}", "end")
     yield _text(LEFT, top - 6, track.title, "start")

@@ -143,3 +143,8 @@ def check(question: str, answer: bool, hint: str = "") -> None:
     print(f"✔ {question}" if answer else f"✘ {question}" + (f"\n  Hint: {hint}" if hint else ""))
     if not answer and not live():
         raise NotYet(f"not solved: {question}", hint)
+
+
+def near(answer: Any, wanted: float, within: float) -> bool:
+    """Whether an exercise's answer is a number no further than `within` from what is wanted; any other answer is not."""
+    return isinstance(answer, int | float) and abs(answer - wanted) <= within

@@ -70,7 +70,7 @@ def test_time_is_counted_from_the_change_and_phases_are_bands():
 
 def test_a_series_that_is_not_there_yet_keeps_its_place():
     drawn = release_chart([series("podinfo-primary", HOST, 20)], [], 1000.0, 1001.0)
-    assert [line.name for line in drawn.tracks[0].lines][1:] == ["shifted: none yet", "mirrored: none yet"]
+    assert [line.name for line in drawn.tracks[0].lines][1:] == ["shifted: no requests", "mirrored: no requests"]
 
 
 def test_no_line_is_drawn_across_missing_samples():

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from canary_tutorial import errors, explain, result, rollouts, summary, trace
+from canary_tutorial import errors, explain, near, result, rollouts, summary, trace
 from canary_tutorial.canary import read_event, with_flags
 from canary_tutorial.pods import main_container
 from canary_tutorial.report import Run
@@ -254,3 +254,9 @@ def test_without_ticks_the_events_of_the_log_make_the_rows():
 def test_a_tick_at_which_nothing_happened_is_left_out():
     quiet = {**TICK, "checks": [], "hooks": [], "events": []}
     assert [number for number, _ in trace.worth_telling([TICK, quiet, quiet, TICK])] == [1, 4]
+
+
+@pytest.mark.parametrize("answer", [None, "", "20", [20], 29, -20], ids=repr)
+def test_an_answer_that_is_no_number_is_as_wrong_as_a_wrong_number(answer: object):
+    assert not near(answer, 20, 8)
+    assert near(27.5, 20, 8)
