@@ -36,7 +36,8 @@ __all__ = [
 
 _HOMES = {
     "Canary": "canary", "Cluster": "cluster", "Metrics": "metrics", "Release": "release", "Table": "tables",
-    "TutorialError": "errors", "check": "lessons", "connect": "connection", "near": "lessons", "ready": "lessons", "record": "result",
+    "TutorialError": "errors", "check": "lessons", "connect": "connection", "near": "lessons",
+    "ready": "lessons", "record": "result",
 }  # fmt: skip
 
 
