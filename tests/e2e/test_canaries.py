@@ -152,7 +152,7 @@ def unmirrored(cluster: Cluster) -> Release:
 
 
 def errors(cluster: Cluster) -> Release:
-    canary = stage(cluster)  # a hundred requests a look: chance alone must not pass it
+    canary = stage(cluster, interval="6s")  # 120 requests a look: chance alone must not pass it
     return canary.release("stefanprodan/podinfo:2.1.2", flags=["--random-error=true"]).follow(show=False)
 
 

@@ -70,16 +70,15 @@ def test_a_failed_cell_ends_in_one_line_and_exit_code_1(lab: dict[str, str], tmp
 
 def report(lab: dict[str, str], output: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in lab.items() if key != "CANARY_TUTORIAL_LAB"}
-    command = [sys.executable, "-m", "canary_tutorial", "report", "--output", str(output), "-p", "interval", "5s"]
-    return run([*command, "-p", "window", "5s", *words], environment)
+    command = [sys.executable, "-m", "canary_tutorial", "report", "--output", str(output)]
+    return run([*command, "-p", "interval", "6s", "-p", "window", "6s", *words], environment)
 
 
 def test_a_report_of_a_broken_version_says_why_and_ends_with_1(lab: dict[str, str], tmp_path: Path):
     done = report(lab, tmp_path, "--faults=--random-error=true", "--name", "bad")
     assert done.returncode == 1, done.stdout + done.stderr
     found = json.loads((tmp_path / "report.json").read_text())
-    assert found["verdict"] == "rolled back"
-    assert found["weights"] or found["failed"] == 0  # by luck, a bad version may pass the check of its copies
+    assert (found["verdict"], found["failed"]) == ("rolled back", 0)
     assert found["mirrored_failed"] > 0
     assert "success rate" in found["why"]
     page = (tmp_path / "report.html").read_text()
