@@ -146,5 +146,5 @@ def check(question: str, answer: bool, hint: str = "") -> None:
 
 
 def near(answer: Any, wanted: float, within: float) -> bool:
-    """Whether an exercise's answer is a number no further than `within` from what is wanted; any other answer is not."""
-    return isinstance(answer, int | float) and abs(answer - wanted) <= within
+    """Whether an exercise's answer is a number nearer than `within` to what is wanted; any other answer is not."""
+    return isinstance(answer, int | float) and abs(answer - wanted) < within

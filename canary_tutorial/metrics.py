@@ -30,7 +30,8 @@ REQUEST_RATE = (
     "sum by(destination_workload, request_host) (rate(istio_requests_total{{"
     'reporter="destination", destination_workload_namespace="{namespace}", response_code!~"5.*"}}[{window}]))'
 )
-# Flagger's two built-in checks, as it asks them.
+# Flagger's two built-in checks, as it asks them, and what they are measured in.
+UNITS = {"request-success-rate": "%", "request-duration": "ms"}
 _OF = 'reporter="destination", destination_workload_namespace="{namespace}", destination_workload=~"{workload}"'
 SUCCESS_RATE = (
     f'sum(rate(istio_requests_total{{{{{_OF}, response_code!~"5.*"}}}}[{{window}}])) / '
@@ -148,11 +149,11 @@ class Metrics:
 
     def success_rate(self, workload: str, window: str, at: float | None = None) -> Measured:
         """Percent of a workload's requests that were not answered with 5xx, as Flagger asks it; now, or at a time."""
-        return self._measured(SUCCESS_RATE, "%", workload, window, at)
+        return self._measured(SUCCESS_RATE, UNITS["request-success-rate"], workload, window, at)
 
     def duration(self, workload: str, window: str, quantile: float = 0.99, at: float | None = None) -> Measured:
         """Milliseconds below which `quantile` of a workload's requests were answered, as Flagger asks it."""
-        return self._measured(DURATION, "ms", workload, window, at, quantile=quantile)
+        return self._measured(DURATION, UNITS["request-duration"], workload, window, at, quantile=quantile)
 
     def _measured(self, query: str, unit: str, workload: str, window: str, at: float | None, **more: Any) -> Measured:
         found = self.query(query.format(namespace=self.namespace, workload=workload, window=window, **more), at)

@@ -46,7 +46,7 @@ class Release:
         self.spec, self.window = canary.spec, canary.window
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._news: queue.Queue[Point | Event | None] = queue.Queue()
-        self._problem: TutorialError | None = None
+        self.problem: TutorialError | None = None  # why it is no longer watched
         self._earlier = self._revision = ""  # of the target's template, as Flagger names it: before, and this one's
 
     def __repr__(self) -> str:
@@ -181,8 +181,8 @@ class Release:
         return self
 
     def _check(self) -> None:
-        if self._problem:
-            raise self._problem
+        if self.problem:
+            raise self.problem
         limit = 2 * timeline.interval(self.spec) + PATIENCE
         if not self.ended and not self.running and self.seconds > limit and not self._stop.is_set():
             self.stop()
@@ -203,11 +203,11 @@ class Release:
             except Unreachable as exc:
                 failing = failing or time.time()
                 if time.time() - failing > PATIENCE:
-                    self._problem = exc
+                    self.problem = exc
                     return self.stop()
                 self._stop.wait(1)
             except TutorialError as exc:
-                self._problem = exc
+                self.problem = exc
                 return self.stop()
         return None
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from canary_tutorial.errors import Missing, TutorialError
+from canary_tutorial.metrics import UNITS
 from canary_tutorial.tables import Table
 
 if TYPE_CHECKING:
@@ -82,7 +83,6 @@ def text(number: int, tick: Tick) -> str:
     return "\n".join([state.rstrip(), *(f"{'':16}{line}" for line in (*_checks(tick), *_said(tick)))])
 
 
-UNITS = {"request-success-rate": " %", "request-duration": " ms"}  # of Flagger's own metrics
 HEAD = "TICK  TIME      PHASE             WEIGHTS  MIRROR  FAILED CHECKS"
 
 
@@ -97,7 +97,7 @@ def _state(number: int, tick: Tick) -> list[str]:
 def _checks(tick: Tick) -> list[str]:
     lines = []
     for check in tick["checks"]:
-        unit = UNITS.get(check["metric"], "")
+        unit = f" {UNITS[check['metric']]}" if check["metric"] in UNITS else ""
         value = "no value" if check["value"] is None else f"{check['value']:.4g}{unit}"
         counted = f", {check['samples']:.0f} requests" if "samples" in check else ""
         verdict = "passed" if check["verdict"] == "passed" else "FAILED"

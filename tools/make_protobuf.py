@@ -1,7 +1,6 @@
 """Make `canary_tutorial/lab/schemas/protobuf.json.gz`: how kubectl's binary bodies are to be read.
 
-    uv venv /tmp/protobuf && uv pip install --python /tmp/protobuf/bin/python k8s-proto==0.0.3 setuptools
-    /tmp/protobuf/bin/python tools/make_protobuf.py
+    uv run --no-project --with k8s-proto==0.0.3 --with setuptools python tools/make_protobuf.py
 
 `kubectl create` sends protobuf for built-in kinds, and nothing makes it send JSON. A message is a table from field
 number to name and type; numbers never change their meaning. Those of the core group and of metadata come from

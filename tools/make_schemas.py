@@ -1,7 +1,6 @@
 """Make `canary_tutorial/lab/schemas/kinds.json.gz`: the published schemas of the kinds that the lab serves.
 
-    uv venv /tmp/schemas && uv pip install --python /tmp/schemas/bin/python kubernetes-validate==1.37.0
-    /tmp/schemas/bin/python tools/make_schemas.py
+    uv run --no-project --with kubernetes-validate==1.37.0 python tools/make_schemas.py
 
 `kubernetes-validate` (Apache-2.0) weighs 117 MB, which is too much to depend on; what the lab needs of it is the
 shape of some hundred types: field names, types, required fields, merge keys. Those are kept, the prose is not.

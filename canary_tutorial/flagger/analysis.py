@@ -147,9 +147,7 @@ def run(c: Canary, settings: Settings) -> Rules:
         if error is not None:
             yield Emit(c.obj, "Warning", texts.hook_failed(c, "external", hook["name"], error))
             return False
-    server = str(c.spec.get("metricsServer") or "")
-    if server and not is_url(server):
-        why = texts.no_client(server, not_a_url("prometheus", server))
+    if why := no_client(c):
         yield Emit(c.obj, "Warning", f"Error {why}", level="error")
         return False
     metrics = c.analysis.get("metrics") or []
@@ -271,21 +269,26 @@ def check_providers(c: Canary, settings: Settings) -> Rules:
     try:
         for metric in c.analysis.get("metrics") or []:
             if metric["name"] in BUILT_IN:
-                server = c.spec.get("metricsServer") or None
-                if server and not is_url(server):
-                    raise Refused(f"error {texts.no_client(server, not_a_url('prometheus', server))}")
+                if why := no_client(c):
+                    raise Refused(f"error {why}")
                 with Explained("prometheus not avaiable"):  # Flagger's spelling
-                    yield from _online(Query(server, ONLINE, metric["name"]))
+                    yield from _online(Query(c.spec.get("metricsServer") or None, ONLINE, metric["name"]))
             elif metric.get("templateRef"):
                 with Explained(f"metric template {_where(c, metric)}", " "):
                     template, secret = yield from _load_template(c, metric)
                 provider = template["spec"]["provider"]
                 with Explained(f"{provider.get('type')} in metric template {_where(c, metric)} not avaiable"):
                     yield from _online(Query(provider.get("address"), ONLINE, metric["name"], template, secret))
-    except (TickEnds, Refused) as why:
-        yield Emit(c.obj, "Warning", texts.providers_unavailable(str(why)), level="error")
+    except (TickEnds, Refused) as refused:
+        yield Emit(c.obj, "Warning", texts.providers_unavailable(str(refused)), level="error")
     else:
         yield Emit(c.obj, "Normal", texts.PROVIDERS_AVAILABLE)
+
+
+def no_client(c: Canary) -> str:
+    """Why a Canary's own metricsServer cannot be asked at all; "" if it can, or if there is none."""
+    server = str(c.spec.get("metricsServer") or "")
+    return texts.no_client(server, not_a_url("prometheus", server)) if server and not is_url(server) else ""
 
 
 def _online(question: Query) -> Rules:

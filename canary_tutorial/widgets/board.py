@@ -16,7 +16,7 @@ from canary_tutorial import timeline
 from canary_tutorial.charts import ROLES, Chart, Limit, Line, Track, with_gaps
 from canary_tutorial.errors import TutorialError
 from canary_tutorial.manifests import seconds
-from canary_tutorial.metrics import DURATION, REQUESTS, SUCCESS_RATE
+from canary_tutorial.metrics import DURATION, REQUESTS, SUCCESS_RATE, UNITS
 from canary_tutorial.pictures import bundle, chart_of, live, living, refresh
 from canary_tutorial.release import AFTERMATH, Release
 from canary_tutorial.tables import Table
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 EVENTS = 12  # the last ones; a release that goes well has nine
 BUILT_IN = {
-    "request-success-rate": ("success rate of the canary", "%", SUCCESS_RATE),
-    "request-duration": ("99 of 100 answers of the canary within", "ms", DURATION),
+    "request-success-rate": ("success rate of the canary", SUCCESS_RATE),
+    "request-duration": ("99 of 100 answers of the canary within", DURATION),
 }
 INK = {"primary": "#fff", "shifted": "#000"}  # what reads on that role's colour
 
@@ -44,15 +44,14 @@ def board_chart(release: Release) -> Chart:
 def check_tracks(release: Release) -> list[Track]:
     """One track for each built-in check of the canary: its values, the requests behind each, and its threshold."""
     metrics, canary, events = release.canary.cluster.metrics, release.canary, list(release.events)
-    noticed = next(
-        (p.time for p in release.points if p.phase in RUNNING), release.began
-    )  # before, it was another version
+    # Before Flagger noticed, the canary was another version.
+    noticed = next((point.time for point in release.points if point.phase in RUNNING), release.began)
     counted: dict[str, dict[float, float]] = {}  # by window: when, how many requests it held
     tracks = []
     for metric in release.spec.get("analysis", {}).get("metrics") or []:
-        title, unit, query = BUILT_IN.get(metric["name"], ("", "", ""))
-        if not query:
+        if metric["name"] not in BUILT_IN:
             continue
+        (title, query), unit = BUILT_IN[metric["name"]], UNITS[metric["name"]]
         window = metric.get("interval") or "1m"
         names = {"namespace": canary.namespace, "workload": canary.target, "window": window, "quantile": 0.99}
         try:

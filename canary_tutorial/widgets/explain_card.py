@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from canary_tutorial import explain, manifests, timeline
 from canary_tutorial.errors import TutorialError
-from canary_tutorial.metrics import DURATION, SUCCESS_RATE, Measured
+from canary_tutorial.metrics import DURATION, SUCCESS_RATE, UNITS, Measured
 from canary_tutorial.tables import CELL
 from canary_tutorial.timeline import ENDED, RUNNING, Event, Point
 from canary_tutorial.widgets.showing import Showing, card
@@ -153,14 +153,15 @@ class ExplainCard(Showing):
     def _check(self, metric: Obj) -> Check:
         window = metric.get("interval") or "1m"
         workload, metrics = self.canary.target, self.canary.cluster.metrics
-        unit, query = "", metric.get("query") or f"MetricTemplate {(metric.get('templateRef') or {}).get('name', '')}"
+        unit = UNITS.get(metric["name"], "")
+        query = metric.get("query") or f"MetricTemplate {(metric.get('templateRef') or {}).get('name', '')}"
         measured = Measured(None, 0, "")
         try:
             if metric["name"] == "request-success-rate":
-                unit, query = "%", SUCCESS_RATE
+                query = SUCCESS_RATE
                 measured = metrics.success_rate(workload, window, at=self.judged or None)
             elif metric["name"] == "request-duration":
-                unit, query = "ms", DURATION
+                query = DURATION
                 measured = metrics.duration(workload, window, at=self.judged or None)
         except TutorialError as error:
             self.problem = str(error)

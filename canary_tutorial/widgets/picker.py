@@ -146,8 +146,8 @@ class ImagePicker:
     def _afterwards(self, release: Release) -> None:
         """Once the release has ended, say so, and mark anew what users get."""
         release.wait()
-        if release._problem:
-            self._say("✘", str(release._problem))
+        if release.problem:
+            self._say("✘", str(release.problem))
         elif release.ended:
             self._say("✔" if release.phase == "Succeeded" else "✘", f"{release.phase} after {release.seconds:.0f} s.")
         self._changed()

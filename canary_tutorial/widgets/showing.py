@@ -7,6 +7,7 @@ front end one HTML widget is fed by a thread and gives way to the plain HTML at 
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from html import escape
 from typing import Any
 
@@ -16,7 +17,7 @@ from canary_tutorial.pictures import live
 REFRESH = 1.0  # seconds
 
 
-class Showing:
+class Showing(ABC):
     """A view of the cluster."""
 
     def __init__(self) -> None:
@@ -26,15 +27,15 @@ class Showing:
         self._page: Any = None
         self.problem = ""
 
+    @abstractmethod
     def look(self) -> bool:
         """Ask the cluster; False when nothing more will change."""
-        raise NotImplementedError
 
-    def html(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def html(self) -> str: ...
 
-    def text(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def text(self) -> str: ...
 
     def __repr__(self) -> str:
         if self._thread is None:
