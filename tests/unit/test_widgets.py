@@ -8,8 +8,9 @@ import pytest
 from canary_tutorial.charts import ROLES
 from canary_tutorial.errors import Unreachable
 from canary_tutorial.metrics import Measured
-from canary_tutorial.timeline import Event
-from canary_tutorial.widgets import explain_card, graph, panel, picker, showing, stream
+from canary_tutorial.series import Series
+from canary_tutorial.timeline import Event, Point
+from canary_tutorial.widgets import board, explain_card, graph, panel, picker, showing, stream
 
 
 def pressed(name: str, patch: object, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -127,6 +128,19 @@ def test_what_was_said_of_an_earlier_release_is_left_out():
     events = [Event(i, "Normal", text) for i, text in enumerate(words)]
     assert [event.time for event in explain_card.of_last_release(events)] == [3, 4]
     assert explain_card.of_last_release(events[1:3]) == events[1:3]
+
+
+def test_the_boards_checks_begin_with_what_flagger_noticed():
+    found = [Series({}, [(101, 40), (106, 100)])]  # of the version before, and of this one
+    metrics = SimpleNamespace(query_range=lambda *_: found)
+    canary = SimpleNamespace(namespace="test", target="podinfo", cluster=SimpleNamespace(metrics=metrics))
+    metric = {"name": "request-success-rate", "interval": "4s", "thresholdRange": {"min": 99}}
+    release = SimpleNamespace(
+        canary=canary, spec={"analysis": {"metrics": [metric]}}, events=[], began=100, ended=0, seen_until=107, step=1,
+        points=[Point(100, "Succeeded", 100, 0, False, 0), Point(104, "Progressing", 100, 0, False, 0)],
+    )  # fmt: skip
+    (track,) = board.check_tracks(release)
+    assert [value for _, value in track.lines[0].points if value is not None] == [100]
 
 
 class Half(showing.Showing):

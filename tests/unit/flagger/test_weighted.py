@@ -80,6 +80,7 @@ def test_a_release_without_mirror_is_a_tick_shorter():
     ("analysis", "weights"),
     [
         pytest.param({"stepWeight": 50, "maxWeight": 0}, [50, 100], id="maxWeight-defaults-to-100"),
+        pytest.param({"stepWeight": 50, "maxWeight": -1}, [50, 100], id="maxWeight-below-0-is-none"),
         pytest.param({"stepWeight": 30, "maxWeight": 100}, [30, 60, 90, 100], id="weights-end-at-100"),
         pytest.param({"stepWeight": 100}, [100], id="all-at-once"),
         pytest.param({"stepWeights": [1, 5, 20]}, [1, 5, 20], id="stepWeights"),
