@@ -198,6 +198,22 @@ def test_server_side_apply_finds_conflicts(kubectl: Kubectl) -> None:
     assert "ports" not in read(kubectl, "deploy/podinfo")["spec"]["template"]["spec"]["containers"][0]
 
 
+def test_server_side_apply_takes_a_part_of_what_is_there_and_no_less_than_a_whole_of_what_is_not(
+    kubectl: Kubectl,
+) -> None:
+    part = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: podinfo, labels: {team: a}}\nspec: {replicas: 2}\n"
+    refused = kubectl("apply", "--server-side", "-f", "-", stdin=part, ok=False).stderr
+    assert "* spec.selector: Required value\n* spec.template: Required value" in refused
+    kubectl("create", "deployment", "podinfo", "--image=stefanprodan/podinfo:2.0.0", "--replicas=2")
+    kubectl("apply", "--server-side", "-f", "-", stdin=part)
+    shown = kubectl("get", "deployment", "podinfo", "-o", "json", "--show-managed-fields")
+    found = json.loads(shown.stdout)
+    mine = next(each for each in found["metadata"]["managedFields"] if each["operation"] == "Apply")
+    assert mine["fieldsV1"] == {"f:metadata": {"f:labels": {"f:team": {}}}, "f:spec": {"f:replicas": {}}}
+    wrong = kubectl("apply", "--server-side", "-f", "-", stdin=part.replace(": 2}", ": two}"), ok=False).stderr
+    assert "replicas" in wrong
+
+
 def test_commands_that_speak_protobuf_are_understood(kubectl: Kubectl) -> None:
     kubectl("create", "namespace", "other")
     kubectl("create", "configmap", "c", "-n", "other", "--from-literal=a=b")

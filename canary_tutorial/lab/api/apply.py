@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from canary_tutorial.lab import schema
-from canary_tutorial.lab.api import bodies, crds, managed, writing
+from canary_tutorial.lab.api import bodies, crds, managed, validation, writing
 from canary_tutorial.lab.api.managed import Path
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import Api
@@ -35,13 +35,15 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
     if isinstance(meta, dict) and meta.get("managedFields"):
         raise BadRequest("metadata.managedFields must be nil")
     warnings: list[str] = []
-    config = writing.typed(api, request, target, config, warnings)
+    config = writing.typed(api, request, target, config, warnings, partial=True)
     config["metadata"].setdefault("name", target.name)
     live = api.store.find(target.kind, target.name or "", target.namespace)
     shape = crds.stored_schema(api.store, target.kind, target.version)
     force = request.query.get("force") in ("true", "1")
     now = timestamp(api.store.now())
     new = applied(live, config, shape, manager, target.api_version, target.subresource, now, force)
+    if not target.kind.custom:
+        validation.check_types(new, target.kind.api_version, target.kind)
     if live is None:
         if config["metadata"]["name"] != target.name:
             raise BadRequest(f"the name of the object does not match the name on the URL ({target.name})")

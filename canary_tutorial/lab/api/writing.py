@@ -139,15 +139,17 @@ async def patch(api: Api, request: web.Request, target: Target) -> web.StreamRes
 
 
 def typed(
-    api: Api, request: web.Request, target: Target, obj: Any, warnings: list[str], *, patched: bool = False
-) -> Obj:
-    """The body as an object of the target's kind: right apiVersion and kind, known fields, right types."""
+    api: Api, request: web.Request, target: Target, obj: Any, warnings: list[str], *, patched: bool = False,
+    partial: bool = False,
+) -> Obj:  # fmt: skip
+    """The body as an object of the target's kind: right apiVersion and kind, known fields, right types; if not
+    `partial`, with all that is required."""
     kind = target.kind
     if not isinstance(obj, dict):
         raise BadRequest(f"cannot restore struct from: {bodies.go_type(obj)}")
     _same_kind(target, obj)
     shape = crds.schema_of(api.store, kind, target.version, target.group)
-    known, unknown = validation.decode(obj, shape, kind)
+    known, unknown = validation.decode(obj, shape, kind, partial=partial)
     mode = request.query.get("fieldValidation") or "Warn"
     if mode not in ("Strict", "Warn", "Ignore"):
         causes = [Cause.unsupported("fieldValidation", mode, ["", "Ignore", "Strict", "Warn"])]
@@ -163,7 +165,7 @@ def typed(
     if kind.custom:
         structural.check_metadata(known)
     else:
-        validation.check_types(known, target.api_version, kind)
+        validation.check_types(known, target.api_version, kind, partial=partial)
     return {"metadata": {}} | conversion.to_stored(target.api_version, kind.kind, known)
 
 
