@@ -1,8 +1,9 @@
-"""Bodies in Kubernetes' protobuf, which kubectl sends for `create`, `autoscale`, `auth can-i` and a few more.
+"""Bodies in Kubernetes' protobuf, which Go's clients send for built-in kinds: kubectl for some commands, client-go always.
 
 Only read, never written: clients that send protobuf also take JSON. The tables of fields are in
-`schemas/protobuf.json.gz` (made by `tools/make_protobuf.py`, which explains them). A field that they do not have is
-refused rather than dropped. Go writes its zero values too; JSON leaves them out, and so does this.
+`schemas/protobuf.json.gz` (made by `tools/make_protobuf.py`, which explains them). A field that they do not have is of a
+newer Kubernetes and is left out, as an older server does. Go writes its zero values too; JSON leaves them out where they
+say nothing, and so does this.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -22,11 +23,7 @@ Obj = dict[str, Any]
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\x00"
 MAX_DEPTH = 64
-# Fields for which zero says something, and messages for which being empty does.
-KEEP_ZERO = {"replicas", "minReplicas", "revisionHistoryLimit", "terminationGracePeriodSeconds", "gracePeriodSeconds",
-             "runAsUser", "runAsGroup", "fsGroup", "leaseTransitions", "automountServiceAccountToken",
-             "enableServiceLinks", "allowPrivilegeEscalation", "controller", "blockOwnerDeletion"}  # fmt: skip
-KEEP_EMPTY = {"emptyDir", "selector", "preconditions"}
+UNSET: tuple[Any, ...] = (0, False, "", {})
 
 
 @cache
@@ -45,7 +42,7 @@ def decode(body: bytes) -> Obj:
         envelope = dict(_fields(body[len(MAGIC) :]))
         names = {number: value.decode() for number, value in _fields(envelope.get(1, b""))}
         api_version, kind = names.get(1, ""), names.get(2, "")
-        message = f"{api_version}/{kind}" if f"{api_version}/{kind}" in tables() else kind
+        message = _name_of(api_version, kind)
         if message not in tables():
             raise UnsupportedMediaType(f"{kind} ({api_version}) is not read as protobuf here: send application/json")
         return {"apiVersion": api_version, "kind": kind, **_message(envelope.get(2, b""), message, 0)}
@@ -53,36 +50,36 @@ def decode(body: bytes) -> Obj:
         raise BadRequest(f"couldn't decode the protobuf body: {exc}") from None
 
 
+def _name_of(api_version: str, kind: str) -> str:
+    """The message of a kind: `rbac.authorization.k8s.io/v1` and `Role` make `rbac/v1/Role`."""
+    if kind == "DeleteOptions":  # goes by the version of what is deleted
+        return "meta/v1/DeleteOptions"
+    group, _, version = api_version.rpartition("/")
+    return f"{group.partition('.')[0] or 'core'}/{version}/{kind}"
+
+
 def _message(data: bytes, name: str, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise ValueError("nested too deeply")
-    if name in SPECIAL:
-        return SPECIAL[name](dict(_fields(data)))
+    special = SPECIAL.get(name.rpartition("/")[2])
+    if special:
+        return special(data)
     fields = tables()[name]
     made: Obj = {}
     for number, raw in _fields(data):
-        if str(number) not in fields:
-            raise UnsupportedMediaType(f"field {number} of {name} is not read as protobuf here: send application/json")
-        field, type_ = fields[str(number)]
+        field, type_ = fields.get(str(number), ("", ""))
         if type_.startswith("{}"):
             key, value = _entry(raw, type_[2:], depth)
             made.setdefault(field, {})[key] = value
         elif type_.startswith("[]"):
             made.setdefault(field, []).append(_value(raw, type_[2:], depth))
-        else:
-            value = _value(raw, type_, depth)
+        elif type_:
+            value = _value(raw, type_.lstrip("?"), depth)
             if not field:
                 made |= value
-            elif not _is_zero(field, value):
+            elif value is not None and (type_[0] == "?" or value not in UNSET):
                 made[field] = value
     return made
-
-
-def _is_zero(field: str, value: Any) -> bool:
-    """Whether a value is what Go writes for "not set"."""
-    if value in ("", {}, None):
-        return field not in KEEP_EMPTY
-    return value in (0, False) and field not in KEEP_ZERO
 
 
 def _entry(raw: Any, type_: str, depth: int) -> tuple[str, Any]:
@@ -135,28 +132,39 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             raise ValueError("integer overflow")
 
 
-def _time(parts: dict[int, Any]) -> str | None:
-    if not parts.get(1):
-        return None
-    return datetime.fromtimestamp(parts[1], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _time(data: bytes) -> str | None:
+    parts = dict(_fields(data))
+    return datetime.fromtimestamp(parts[1], UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if parts.get(1) else None
 
 
-def _micro_time(parts: dict[int, Any]) -> str | None:
+def _micro_time(data: bytes) -> str | None:
+    parts = dict(_fields(data))
     if not parts.get(1):
         return None
     whole = datetime.fromtimestamp(parts[1], UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{whole}.{parts.get(2, 0) // 1000:06}Z"
 
 
-def _int_or_string(parts: dict[int, Any]) -> int | str:
-    return parts.get(3, b"").decode() if parts.get(0, parts.get(1, 0)) == 1 else int(parts.get(2, 0))
+def _int_or_string(data: bytes) -> int | str:
+    parts = dict(_fields(data))
+    return str(parts.get(3, b""), "utf-8") if parts.get(1, 0) == 1 else int(_value(parts.get(2, 0), "i", 0))
 
 
-SPECIAL: dict[str, Any] = {
+def _quantity(data: bytes) -> str:
+    return str(dict(_fields(data)).get(1, b""), "utf-8")
+
+
+def _embedded(data: bytes) -> Any:
+    """JSON within protobuf."""
+    return json.loads(dict(_fields(data)).get(1, b"") or b"{}")
+
+
+SPECIAL: dict[str, Callable[[bytes], Any]] = {
     "Time": _time,
     "MicroTime": _micro_time,
-    "Quantity": lambda parts: parts.get(1, b"").decode(),
+    "Quantity": _quantity,
     "IntOrString": _int_or_string,
-    "FieldsV1": lambda parts: json.loads(parts.get(1, b"{}") or b"{}"),
-    "Ignored": lambda parts: {},
+    "FieldsV1": _embedded,
+    "RawExtension": _embedded,
+    "ExtraValue": lambda data: [value.decode() for _, value in _fields(data)],
 }

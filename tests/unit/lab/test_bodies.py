@@ -60,10 +60,14 @@ def test_good_bodies_are_read(body: bytes, content_type: str, expected: Any) -> 
     assert bodies.parse_object(body, content_type) == expected
 
 
+def varint(number: int) -> bytes:
+    return bytes([number]) if number < 128 else bytes([number & 127 | 128, number >> 7])
+
+
 def field(number: int, value: bytes | int) -> bytes:
     if isinstance(value, int):
-        return bytes([number << 3, value])
-    return bytes([number << 3 | 2, len(value)]) + value
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def test_a_protobuf_body_is_the_same_object() -> None:
@@ -77,10 +81,32 @@ def test_a_protobuf_body_is_the_same_object() -> None:
     assert (decoded["apiVersion"], decoded["kind"]) == ("v1", "Service")
 
 
-def test_a_protobuf_field_that_is_not_known_is_refused_not_dropped() -> None:
-    body = protobuf.MAGIC + field(1, field(1, b"v1") + field(2, b"ConfigMap")) + field(2, field(15, b"x"))
-    with pytest.raises(ApiError, match="field 15 of ConfigMap is not read as protobuf here: send application/json"):
-        bodies.parse_object(body, protobuf.MEDIA_TYPE)
+def proto(api_version: str, kind: str, raw: bytes) -> Any:
+    envelope = field(1, field(1, api_version.encode()) + field(2, kind.encode())) + field(2, raw)
+    return bodies.parse_object(protobuf.MAGIC + envelope, protobuf.MEDIA_TYPE)
+
+
+def test_an_object_that_was_read_can_be_sent_back_with_its_managed_fields() -> None:
+    fields = field(7, field(1, b'{"f:data":{}}')) + field(6, b"FieldsV1") + field(8, b"status")
+    entry = field(1, b"flagger") + field(2, b"Update") + fields
+    found = proto("v1", "ConfigMap", field(1, field(1, b"c") + field(17, entry)))
+    assert found["metadata"]["managedFields"] == [
+        {"manager": "flagger", "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {}},
+         "subresource": "status"}
+    ]  # fmt: skip
+
+
+def test_a_zero_is_kept_where_it_says_something() -> None:
+    assert proto("autoscaling/v1", "Scale", field(2, field(1, 0))) == {"apiVersion": "autoscaling/v1", "kind": "Scale"}
+    assert proto("apps/v1", "Deployment", field(2, field(1, 0) + field(5, 0)))["spec"] == {"replicas": 0}
+    assert proto("rbac.authorization.k8s.io/v1", "Role", b"")["kind"] == "Role"
+    assert proto("apps/v1", "DeleteOptions", field(1, 0) + field(4, b"Foreground")) == {
+        "apiVersion": "apps/v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0, "propagationPolicy": "Foreground",
+    }  # fmt: skip
+
+
+def test_a_protobuf_field_of_a_newer_kubernetes_is_left_out() -> None:
+    assert proto("v1", "ConfigMap", field(15, b"x")) == {"apiVersion": "v1", "kind": "ConfigMap"}
 
 
 def test_the_magic_is_kubernetes_own() -> None:
