@@ -14,6 +14,7 @@ from canary_tutorial.api import MERGE, STRATEGIC
 from canary_tutorial.errors import BadInput, TutorialError
 from canary_tutorial.pictures import live
 from canary_tutorial.timeline import ENDED, RUNNING
+from canary_tutorial.widgets import keys
 
 if TYPE_CHECKING:
     from canary_tutorial.canary import Canary
@@ -158,7 +159,7 @@ class OperatorPanel:
             )
         ]
         wrap = widgets.Layout(flex_flow="row wrap")
-        self._box = widgets.VBox([widgets.HBox(buttons, layout=wrap), self._said])
+        self._box = keys.box(widgets.HBox(buttons, layout=wrap), self._said)
         display(self._box)  # type: ignore[no-untyped-call]
 
     def _button(self, widgets: Any, name: str, icon: str, do: Callable[[], None]) -> Any:

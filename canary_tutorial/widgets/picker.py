@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from canary_tutorial.errors import TutorialError
 from canary_tutorial.pictures import live
 from canary_tutorial.timeline import RUNNING
+from canary_tutorial.widgets import keys
 
 if TYPE_CHECKING:
     from canary_tutorial.canary import Canary
@@ -66,9 +67,8 @@ class ImagePicker:
             description="Release", button_style="primary", icon="rocket", tooltip="Set the image; Flagger does the rest"
         )
         self._shown, self._output = widgets.HTML(), widgets.HTML()
-        self._box = widgets.VBox([
-            widgets.HBox([self.image, self.button]), widgets.HBox([self.errors, self.delay]), self._shown, self._output,
-        ])  # fmt: skip
+        first_row, faults = widgets.HBox([self.image, self.button]), widgets.HBox([self.errors, self.delay])
+        self._box = keys.box(first_row, faults, self._shown, self._output)
         for control in (self.image, self.errors, self.delay):
             control.observe(self._changed, "value")
         self.button.on_click(self._clicked)
