@@ -1,6 +1,7 @@
-"""Keys for controls: JupyterLab takes arrows, digits and Enter for the notebook's own, wherever the focus is, unless the
-element that has the focus asks it not to. Without this a list of versions could not be used without a mouse, and typing "2" in it would
-make a heading of the cell."""
+"""Keys for controls: JupyterLab takes arrows, digits and Enter for the notebook, wherever the focus is, unless the element
+that has the focus asks it not to. Without this no version could be chosen without a mouse, and a "2" typed in the list
+would make a heading of the cell.
+"""
 
 from __future__ import annotations
 
