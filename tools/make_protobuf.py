@@ -2,6 +2,7 @@
 
     curl -O http://deb.debian.org/debian/pool/main/g/golang-k8s-api/golang-k8s-api-dev_0.32.3-1_all.deb
     curl -O http://deb.debian.org/debian/pool/main/g/golang-k8s-apimachinery/golang-k8s-apimachinery-dev_0.32.3-2_all.deb
+    curl -O http://deb.debian.org/debian/pool/main/g/golang-k8s-apiextensions-apiserver/golang-k8s-apiextensions-apiserver-dev_0.36.4-1_all.deb
     for each in golang-*.deb; do dpkg-deb -x $each k8s; done
     .venv/bin/python tools/make_protobuf.py k8s/usr/share/gocode/src/k8s.io
 
@@ -9,8 +10,8 @@ Go's clients send protobuf for built-in kinds. A message is a table from field n
 come from Kubernetes' `generated.proto` files, names and what a zero means from the Go structs beside them. At the end,
 Kubernetes' own samples are read with the new tables and compared with their JSON.
 
-Types: `s` string, `i` integer, `b` boolean, `y` bytes, or a message's name; before it `[]` for a list, `{}` for a map,
-`?` where a zero or an empty message that is sent says something.
+Types: `s` string, `i` integer, `d` double, `b` boolean, `y` bytes, or a message's name; before it `[]` for a list, `{}`
+for a map, `?` where a zero or an empty message that is sent says something.
 """
 
 from __future__ import annotations
@@ -39,11 +40,12 @@ WANTED = [
         "authentication/v1": "TokenRequest TokenReview SelfSubjectReview",
         "authorization/v1": "SelfSubjectAccessReview SelfSubjectRulesReview SubjectAccessReview LocalSubjectAccessReview",
         "policy/v1": "Eviction",
+        "apiextensions/v1": "CustomResourceDefinition",
         "meta/v1": "DeleteOptions",
     }.items()
     for kind in kinds.split()
 ]
-SCALARS = {"string": "s", "int32": "i", "int64": "i", "uint32": "i", "bool": "b", "bytes": "y"}
+SCALARS = {"string": "s", "int32": "i", "int64": "i", "uint32": "i", "bool": "b", "bytes": "y", "double": "d"}
 MESSAGE = re.compile(r"^message (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 FIELD = re.compile(r"^  (?:(optional|repeated) ([\w.]+)|map<string, ([\w.]+)>) (\w+) = (\d+);", re.MULTILINE)
 STRUCT = re.compile(r"^type (\w+) struct \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
@@ -94,12 +96,9 @@ def compare(sources: Path) -> list[str]:
     differ = []
     for name in WANTED:
         group, version, kind = name.split("/")
-        (sample,) = sources.glob(f"api/testdata/HEAD/{group}*.{version}.{kind}.pb") if group != "meta" else (None,)
-        if sample:
-            decoded, expected = (
-                protobuf.decode(sample.read_bytes()),
-                json.loads(sample.with_suffix(".json").read_text()),
-            )
+        for sample in sources.rglob(f"testdata/HEAD/{group}*.{version}.{kind}.pb"):
+            decoded = protobuf.decode(sample.read_bytes())
+            expected = json.loads(sample.with_suffix(".json").read_text())
             differ += [] if _pruned(decoded) == _pruned(expected) else [name]
     return differ
 

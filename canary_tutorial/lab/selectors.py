@@ -66,10 +66,10 @@ def as_text(selector: Obj | None) -> str:
     return ",".join(parts)
 
 
-def fields(text: str, allowed: Callable[[str], bool] = everything) -> Test:
+def fields(text: str, stored: Callable[[str], str | None] = str) -> Test:
     """A field selector (`status.phase!=Running`); paths are dotted, values compared as text.
 
-    `allowed` says which paths this kind can be selected by; others are refused as a real server refuses them.
+    `stored` says where a kind's objects have what a path names; a path that it has not is refused as by a real server.
     """
     terms: list[tuple[str, bool, str]] = []
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -77,9 +77,10 @@ def fields(text: str, allowed: Callable[[str], bool] = everything) -> Test:
         if not match:
             raise BadRequest(f'invalid selector: "{text}"; can\'t understand "{part}"')
         path, operator, value = match.groups()
-        if not allowed(path):
+        place = stored(path)
+        if place is None:
             raise BadRequest(f"field label not supported: {path}")
-        terms.append((path, operator != "!=", value))
+        terms.append((place, operator != "!=", value))
     if not terms:
         return everything
     return lambda obj: all((_text_at(obj, path) == value) is wanted for path, wanted, value in terms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import datetime, timedelta
 from typing import Any
 
 from served_api import Kubectl, Served
@@ -212,6 +213,30 @@ def test_server_side_apply_takes_a_part_of_what_is_there_and_no_less_than_a_whol
     assert mine["fieldsV1"] == {"f:metadata": {"f:labels": {"f:team": {}}}, "f:spec": {"f:replicas": {}}}
     wrong = kubectl("apply", "--server-side", "-f", "-", stdin=part.replace(": 2}", ": two}"), ok=False).stderr
     assert "replicas" in wrong
+
+
+def test_events_of_both_groups_are_chosen_by_the_names_of_their_own_fields(kubectl: Kubectl) -> None:
+    event = """{"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "default"}, "message": "hi",
+                "involvedObject": {"kind": "Pod", "name": "web", "namespace": "default"}, "reason": "R", "type": "Normal"}"""
+    kubectl("create", "-f", "-", stdin=event)
+    for kind, field in (("events", "involvedObject.name"), ("events.v1.events.k8s.io", "regarding.name")):
+        assert kubectl("get", kind, f"--field-selector={field}=web", "-o", "name").stdout.startswith("event")
+        assert kubectl("get", kind, f"--field-selector={field}=other", "-o", "name").stdout == ""
+    refused = kubectl("get", "events", "--field-selector=regarding.name=web", ok=False).stderr
+    assert "field label not supported: regarding.name" in refused
+
+
+def test_a_token_says_how_long_it_was_asked_for(kubectl: Kubectl) -> None:
+    kubectl("create", "serviceaccount", "robot")
+    made = json.loads(kubectl("create", "token", "robot", "--duration=20m", "-o", "json").stdout)
+    made_at, ends = made["metadata"]["creationTimestamp"], made["status"]["expirationTimestamp"]
+    assert datetime.fromisoformat(ends) - datetime.fromisoformat(made_at) == timedelta(minutes=20)
+    refused = kubectl("create", "token", "robot", "--duration=5m", ok=False).stderr
+    assert "may not specify a duration less than 10 minutes" in refused
+
+
+def test_readiness_is_told_in_words(kubectl: Kubectl) -> None:
+    assert kubectl("get", "--raw", "/readyz?verbose").stdout == "[+]ping ok\nreadyz check passed\n"
 
 
 def test_commands_that_speak_protobuf_are_understood(kubectl: Kubectl) -> None:

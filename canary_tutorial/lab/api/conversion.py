@@ -36,6 +36,14 @@ def from_stored(api_version: str, kind: str, obj: Obj) -> Obj:
     return (convert[1](obj) if convert else obj) | {"apiVersion": api_version}
 
 
+def path_to_stored(api_version: str, kind: str, path: str) -> str:
+    """A dotted path of a client's form, such as `regarding.name`, in the stored one."""
+    if (api_version, kind) != (f"{EVENTS_GROUP}/v1", "Event"):
+        return path
+    first, dot, rest = path.partition(".")
+    return EVENT_FIELDS.get(first, first) + dot + rest
+
+
 def _event_in(obj: Obj) -> Obj:
     return {EVENT_FIELDS.get(name, name): value for name, value in obj.items()} | {"apiVersion": "v1"}
 

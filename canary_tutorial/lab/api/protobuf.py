@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import struct
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
@@ -46,7 +47,7 @@ def decode(body: bytes) -> Obj:
         if message not in tables():
             raise UnsupportedMediaType(f"{kind} ({api_version}) is not read as protobuf here: send application/json")
         return {"apiVersion": api_version, "kind": kind, **_message(envelope.get(2, b""), message, 0)}
-    except (ValueError, IndexError, AttributeError, TypeError, OverflowError) as exc:
+    except (ValueError, LookupError, struct.error, AttributeError, TypeError, OverflowError) as exc:
         raise BadRequest(f"couldn't decode the protobuf body: {exc}") from None
 
 
@@ -64,6 +65,8 @@ def _message(data: bytes, name: str, depth: int) -> Any:
     special = SPECIAL.get(name.rpartition("/")[2])
     if special:
         return special(data)
+    if name in EITHER:
+        return _either(data, name, depth)
     fields = tables()[name]
     made: Obj = {}
     for number, raw in _fields(data):
@@ -82,6 +85,16 @@ def _message(data: bytes, name: str, depth: int) -> Any:
     return made
 
 
+def _either(data: bytes, name: str, depth: int) -> Any:
+    """A message that stands for one of two forms; the boolean that Go always writes gives way to the other one."""
+    sent: dict[str, list[Any]] = {"b": [False]}
+    for number, raw in _fields(data):
+        type_ = EITHER[name][number]
+        sent.setdefault(type_, []).append(_value(raw, type_.removeprefix("[]"), depth))
+    form = next((type_ for type_ in sent if type_ != "b"), "b")
+    return sent[form] if form.startswith("[]") else sent[form][-1]
+
+
 def _entry(raw: Any, type_: str, depth: int) -> tuple[str, Any]:
     parts = dict(_fields(raw))
     value = parts.get(2, b"")
@@ -97,6 +110,8 @@ def _value(raw: Any, type_: str, depth: int) -> Any:
         return bool(raw)
     if type_ == "y":
         return base64.b64encode(raw).decode()
+    if type_ == "d":
+        return struct.unpack("<d", raw)[0]
     return _message(raw, type_, depth + 1)
 
 
@@ -109,6 +124,9 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
         if wire == 0:
             value, at = _varint(data, at)
             yield number, value
+        elif wire == 1:
+            yield number, data[at : at + 8]
+            at += 8
         elif wire == 2:
             size, at = _varint(data, at)
             if at + size > len(data):
@@ -166,5 +184,14 @@ SPECIAL: dict[str, Callable[[bytes], Any]] = {
     "IntOrString": _int_or_string,
     "FieldsV1": _embedded,
     "RawExtension": _embedded,
+    "JSON": _embedded,
     "ExtraValue": lambda data: [value.decode() for _, value in _fields(data)],
+}
+
+_SCHEMA = "apiextensions/v1/JSONSchemaProps"
+# Messages of one form or another, by the number of its field.
+EITHER: dict[str, dict[int, str]] = {
+    f"{_SCHEMA}OrBool": {1: "b", 2: _SCHEMA},
+    f"{_SCHEMA}OrArray": {1: _SCHEMA, 2: f"[]{_SCHEMA}"},
+    f"{_SCHEMA}OrStringArray": {1: _SCHEMA, 2: "[]s"},
 }

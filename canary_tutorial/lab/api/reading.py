@@ -10,12 +10,12 @@ import yaml
 from aiohttp import web
 
 from canary_tutorial.lab import selectors
-from canary_tutorial.lab.api import conversion, tables, views
+from canary_tutorial.lab.api import conversion, options, tables, views
 from canary_tutorial.lab.api.bodies import answer, encode
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import Api
 from canary_tutorial.lab.errors import BadRequest, Gone, Timeout
-from canary_tutorial.lab.kinds import EVENTS, NODES, PODS, SECRETS, Kind
+from canary_tutorial.lab.kinds import EVENTS, NODES, PODS, SECRETS
 
 Obj = dict[str, Any]
 SNAPSHOTS = 32  # unfinished lists in pages that are remembered
@@ -90,6 +90,7 @@ def page(api: Api, request: web.Request, target: Target) -> tuple[list[Obj], Obj
     changed in place, which makes such a snapshot a mere list.
     """
     query = request.query
+    options.check_list(query)
     limit = number(query.get("limit", ""), "limit")
     token = query.get("continue", "")
     if token:
@@ -123,7 +124,7 @@ def selection(request: web.Request, target: Target) -> selectors.Test:
     by_label, by_field = request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
     labels = selectors.labels(by_label)
     try:
-        fields = selectors.fields(by_field, lambda path: _selectable(target.kind, path))
+        fields = selectors.fields(by_field, lambda path: _selectable(target, path))
     except BadRequest as error:
         resource = f"{target.group}/{target.version}, Resource={target.kind.plural}"
         raise BadRequest(f'Unable to find "{resource}" that match label selector "{by_label}", field selector '
@@ -136,8 +137,11 @@ def selection(request: web.Request, target: Target) -> selectors.Test:
     return labels if fields is selectors.everything else lambda obj: labels(obj) and fields(obj)
 
 
-def _selectable(kind: Kind, path: str) -> bool:
-    return path in ("metadata.name", "metadata.namespace") or path in FIELDS.get(kind.key, ())
+def _selectable(target: Target, path: str) -> str | None:
+    """Where a stored object has what a field selector names; None if it cannot be selected by that."""
+    stored = conversion.path_to_stored(target.api_version, target.kind.kind, path)
+    known = stored in ("metadata.name", "metadata.namespace") or stored in FIELDS.get(target.kind.key, ())
+    return stored if known else None
 
 
 def check_version(api: Api, version: str, match: str = "") -> None:

@@ -18,6 +18,7 @@ from canary_tutorial.lab.store import clone, timestamp
 
 Obj = dict[str, Any]
 HOUR = 3600
+SHORTEST, LONGEST = 600, 2**32  # seconds that a token may be asked for
 
 
 async def get_scale(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
@@ -111,9 +112,16 @@ async def token(api: Api, request: web.Request, target: Target) -> web.StreamRes
     if api.issue_token is None:
         raise NotFound.path()
     issued = api.issue_token(target.namespace or "", account["metadata"]["name"])
-    spec = asked.get("spec") if isinstance(asked.get("spec"), dict) else {}
+    spec: Obj = asked["spec"] if isinstance(asked.get("spec"), dict) else {}
+    seconds = spec.get("expirationSeconds") or HOUR
+    if not isinstance(seconds, int):
+        raise BadRequest(f"spec.expirationSeconds is {bodies.go_type(seconds)}, not a number of seconds")
+    if not SHORTEST <= seconds <= LONGEST:
+        hint = "less than 10 minutes" if seconds < SHORTEST else "larger than 2^32 seconds"
+        cause = Cause.invalid("spec.expirationSeconds", seconds, f"may not specify a duration {hint}")
+        raise Invalid(f'TokenRequest.authentication.k8s.io "" is invalid: {cause}', {"causes": [cause.as_dict()]})
     now = api.store.now()
-    status = {"token": issued, "expirationTimestamp": timestamp(now + timedelta(seconds=HOUR))}
+    status = {"token": issued, "expirationTimestamp": timestamp(now + timedelta(seconds=seconds))}
     meta = {"name": target.name, "namespace": target.namespace, "creationTimestamp": timestamp(now)}
     whole = {
         "kind": "TokenRequest",

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from canary_tutorial.lab import selectors
-from canary_tutorial.lab.api import reading, tables, views
+from canary_tutorial.lab.api import options, reading, tables, views
 from canary_tutorial.lab.api.bodies import encode
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import Api
@@ -100,6 +100,7 @@ class Watch:
 
 
 async def serve(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    options.check_watch(request.query)
     watch = Watch(api, request, target)
     given = reading.number(request.query.get("timeoutSeconds", ""), "timeoutSeconds")
     seconds = given or random.randint(1800, 3600)  # all clients at once would come back at once

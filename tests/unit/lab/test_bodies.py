@@ -105,6 +105,22 @@ def test_a_zero_is_kept_where_it_says_something() -> None:
     }  # fmt: skip
 
 
+def test_a_schema_in_protobuf_is_one_of_its_two_forms_where_it_can_be_either() -> None:
+    text = field(5, b"string")
+    most = varint(9 << 3 | 1) + struct.pack("<d", 2.5)
+    forms = {
+        "items": field(24, field(1, text)), "dependencies": field(32, field(1, b"a") + field(2, field(2, b"b"))),
+        "additionalProperties": field(30, field(1, 1) + field(2, text)), "additionalItems": field(33, field(1, 0)),
+    }  # fmt: skip
+    schema = most + b"".join(forms.values()) + field(8, field(1, b'{"x":1}'))
+    version = field(7, field(4, field(1, schema)))
+    found = proto("apiextensions.k8s.io/v1", "CustomResourceDefinition", field(2, version))
+    assert found["spec"]["versions"][0]["schema"]["openAPIV3Schema"] == {
+        "maximum": 2.5, "items": {"type": "string"}, "dependencies": {"a": ["b"]}, "default": {"x": 1},
+        "additionalProperties": {"type": "string"}, "additionalItems": False,
+    }  # fmt: skip
+
+
 def test_a_protobuf_field_of_a_newer_kubernetes_is_left_out() -> None:
     assert proto("v1", "ConfigMap", field(15, b"x")) == {"apiVersion": "v1", "kind": "ConfigMap"}
 

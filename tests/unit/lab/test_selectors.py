@@ -75,4 +75,4 @@ def test_field_selectors(text: str, matches: bool) -> None:
 @pytest.mark.parametrize("text", ["x", "a>b", "spec.color=red"])
 def test_unknown_fields_cannot_be_selected_by(text: str) -> None:
     with pytest.raises(BadRequest):
-        selectors.fields(text, lambda path: path.startswith("metadata."))
+        selectors.fields(text, lambda path: path if path.startswith("metadata.") else None)
