@@ -64,8 +64,8 @@ def parse_object(body: bytes, content_type: str) -> Obj:
 def parse(body: bytes, content_type: str) -> Any:
     """Bytes to values; raises `BadRequest` with what is wrong, `UnsupportedMediaType` for other formats."""
     if content_type == protobuf.MEDIA_TYPE:
-        return protobuf.decode(body)
-    if content_type in YAML_TYPES and not body.lstrip().startswith(b"{"):
+        value = _parse_protobuf(body)
+    elif content_type in YAML_TYPES and not body.lstrip().startswith(b"{"):
         value = _parse_yaml(body)
     elif content_type in JSON_TYPES or content_type in YAML_TYPES or content_type.endswith("+json"):
         value = _parse_json(body)
@@ -89,6 +89,14 @@ def _parse_json(body: bytes) -> Any:
     return json.loads(_whole(json.dumps(value, ensure_ascii=False))) if "\\ud" in text.lower() else value
 
 
+def _parse_protobuf(body: bytes) -> Any:
+    value = protobuf.decode(body)
+    try:
+        return _as_json(value)
+    except (ValueError, RecursionError) as exc:
+        raise BadRequest(f"couldn't decode the protobuf body: {exc}") from None
+
+
 def _parse_yaml(body: bytes) -> Any:
     try:
         loader = Loader(body)
@@ -100,7 +108,7 @@ def _parse_yaml(body: bytes) -> Any:
             value = loader.construct_document(node)
         finally:
             loader.dispose()
-        return json.loads(_whole(json.dumps(value, allow_nan=False, ensure_ascii=False)))
+        return _as_json(value)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError) as exc:
         first = " ".join(str(exc).split()) or "nested too deeply"
         raise BadRequest(f"error converting YAML to JSON: yaml: {first}") from None
@@ -136,6 +144,11 @@ def _too_deep(value: Any) -> bool:
         if not level:
             return False
     return True
+
+
+def _as_json(value: Any) -> Any:
+    """What JSON can say of a value; raises ValueError where it cannot say it."""
+    return json.loads(_whole(json.dumps(value, allow_nan=False, ensure_ascii=False)))
 
 
 def _whole(text: str) -> str:

@@ -47,7 +47,7 @@ def decode(body: bytes) -> Obj:
         if message not in tables():
             raise UnsupportedMediaType(f"{kind} ({api_version}) is not read as protobuf here: send application/json")
         return {"apiVersion": api_version, "kind": kind, **_message(envelope.get(2, b""), message, 0)}
-    except (ValueError, LookupError, struct.error, AttributeError, TypeError, OverflowError) as exc:
+    except (ValueError, LookupError, struct.error, AttributeError, TypeError, OverflowError, RecursionError) as exc:
         raise BadRequest(f"couldn't decode the protobuf body: {exc}") from None
 
 

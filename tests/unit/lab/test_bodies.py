@@ -61,7 +61,7 @@ def test_good_bodies_are_read(body: bytes, content_type: str, expected: Any) -> 
 
 
 def varint(number: int) -> bytes:
-    return bytes([number]) if number < 128 else bytes([number & 127 | 128, number >> 7])
+    return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + varint(number >> 7)
 
 
 def field(number: int, value: bytes | int) -> bytes:
@@ -119,6 +119,15 @@ def test_a_schema_in_protobuf_is_one_of_its_two_forms_where_it_can_be_either() -
         "maximum": 2.5, "items": {"type": "string"}, "dependencies": {"a": ["b"]}, "default": {"x": 1},
         "additionalProperties": {"type": "string"}, "additionalItems": False,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("inner", [b'{"a":' * 100_000, b"[" * 500 + b"]" * 500, b"NaN", b"1e999", b"{", b"\xff"])
+def test_json_within_protobuf_is_no_way_around_the_checks(inner: bytes) -> None:
+    schema = field(8, field(1, inner))
+    version = field(7, field(4, field(1, schema)))
+    with pytest.raises(ApiError) as refused:
+        proto("apiextensions.k8s.io/v1", "CustomResourceDefinition", field(2, version))
+    assert refused.value.code == 400
 
 
 def test_a_protobuf_field_of_a_newer_kubernetes_is_left_out() -> None:
