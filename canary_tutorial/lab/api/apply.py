@@ -42,8 +42,9 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
     force = request.query.get("force") in ("true", "1")
     now = timestamp(api.store.now())
     new = applied(live, config, shape, manager, target.api_version, target.subresource, now, force)
-    if not target.kind.custom:
-        validation.check_types(new, target.kind.api_version, target.kind)
+    causes = [] if target.kind.custom or target.subresource else validation.lacking(new, shape, target.kind)
+    if causes:
+        raise Invalid.of(target.kind, config["metadata"]["name"], causes)
     if live is None:
         if config["metadata"]["name"] != target.name:
             raise BadRequest(f"the name of the object does not match the name on the URL ({target.name})")

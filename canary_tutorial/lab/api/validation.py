@@ -111,6 +111,13 @@ def _json_schema(shape: Schema, without: set[str]) -> Schema:
     return made
 
 
+def lacking(obj: Obj, shape: Schema, kind: Kind) -> list[Cause]:
+    """What an object that was put together of parts lacks to be a whole one; its status is not the parts' affair."""
+    if kind.key in WITH_SPEC:
+        obj.setdefault("spec", {})
+    return missing({name: value for name, value in obj.items() if name != "status"}, shape, "")
+
+
 def missing(value: Any, shape: Schema, path: str) -> list[Cause]:
     """All required fields that are not there."""
     if isinstance(value, list):

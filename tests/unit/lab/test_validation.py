@@ -161,6 +161,17 @@ def test_null_is_absent_and_whole_floats_are_integers() -> None:
     assert (type(known["spec"]["replicas"]), "paused" in known["spec"], unknown) == (int, False, [])
 
 
+def test_an_object_made_of_parts_is_asked_for_what_it_lacks_but_not_for_its_status() -> None:
+    def lacking(kind: Kind, obj: Obj) -> list[str]:
+        shape = schema.builtin(kind.api_version, kind.kind) or schema.FREE
+        return [str(cause) for cause in validation.lacking(obj, shape, kind)]
+
+    assert lacking(DEPLOYMENTS, {}) == ["spec.selector: Required value", "spec.template: Required value"]
+    scaler = {"spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "web"}}}
+    assert lacking(kinds.AUTOSCALERS, scaler | {"status": {"currentMetrics": None}}) == []
+    assert lacking(CONFIGMAPS, {}) == []
+
+
 def test_an_invalid_object_lists_its_causes() -> None:
     obj = deployment()
     del obj["spec"]["selector"], obj["spec"]["template"]
