@@ -10,7 +10,7 @@ from typing import Any
 MODULE = """
 const owns_keys = (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true")
 export default { render({ el }) {
-  requestAnimationFrame(() => el.parentElement.addEventListener("focusin", owns_keys))
+  requestAnimationFrame(() => el.parentElement?.addEventListener("focusin", owns_keys))
 } }
 """  # the attribute counts on the very element that has the focus, and JupyterLab hears a key before the element does
 
