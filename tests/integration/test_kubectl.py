@@ -215,6 +215,23 @@ def test_server_side_apply_takes_a_part_of_what_is_there_and_no_less_than_a_whol
     assert "replicas" in wrong
 
 
+def test_an_eviction_is_a_deletion_that_can_be_tried(kubectl: Kubectl) -> None:
+    served = json.loads(kubectl("get", "--raw", "/api/v1").stdout)["resources"]
+    (found,) = [each for each in served if each["name"] == "pods/eviction"]
+    assert (found["group"], found["version"], found["kind"]) == ("policy", "v1", "Eviction")
+    assert "policy/v1" in kubectl("api-versions").stdout  # without it, kubectl drain would delete
+    kubectl("run", "web", "--image=stefanprodan/podinfo:2.0.0")
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "web"}}
+    path = "/api/v1/namespaces/default/pods/web/eviction"
+    kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction | {"deleteOptions": {"dryRun": ["All"]}}))
+    assert kubectl("get", "pod", "web", "-o", "jsonpath={.metadata.deletionTimestamp}").stdout == ""
+    wrong = eviction | {"deleteOptions": {"preconditions": {"uid": "another"}}}
+    refused = kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(wrong), ok=False).stderr
+    assert "UID in precondition: another" in refused
+    kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+    assert kubectl("get", "pod", "web", ok=False).returncode == 1
+
+
 def test_events_of_both_groups_are_chosen_by_the_names_of_their_own_fields(kubectl: Kubectl) -> None:
     event = """{"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "default"}, "message": "hi",
                 "involvedObject": {"kind": "Pod", "name": "web", "namespace": "default"}, "reason": "R", "type": "Normal"}"""

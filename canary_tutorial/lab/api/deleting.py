@@ -55,9 +55,13 @@ async def collection(api: Api, request: web.Request, target: Target) -> web.Stre
 
 
 async def options(request: web.Request) -> Obj:
-    """DeleteOptions as the store's `delete` takes them."""
+    """The DeleteOptions of a request as the store's `delete` takes them."""
     body = await bodies.read(request)
-    given = bodies.parse_object(body, bodies.media_type(request)) if body.strip() else {}
+    return understood(bodies.parse_object(body, bodies.media_type(request)) if body.strip() else {}, request)
+
+
+def understood(given: Obj, request: web.Request) -> Obj:
+    """DeleteOptions from a body, and from the query, as the store's `delete` takes them."""
     query = request.query
     grace = given.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
     policy = given.get("propagationPolicy", query.get("propagationPolicy"))

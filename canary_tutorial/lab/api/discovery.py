@@ -41,6 +41,12 @@ SUBRESOURCES: dict[tuple[str, str], list[tuple[str, str, list[str]]]] = {
     SERVICEACCOUNTS.key: [("token", "TokenRequest", ["create"])],
     NAMESPACES.key: [("finalize", "Namespace", ["update"])],
 }
+# Sub-resources whose kind is of another group. kubectl drain evicts only where there is a group named policy.
+ELSEWHERE = {
+    "scale": ("autoscaling", "v1"),
+    "eviction": ("policy", "v1"),
+    "token": ("authentication.k8s.io", "v1"),
+}
 
 
 async def version(api: Api, request: web.Request) -> web.StreamResponse:
@@ -94,7 +100,8 @@ def groups(api: Api) -> list[tuple[str, list[str]]]:
                 found[kind.group].append(each)
     for group, each, *_ in VIRTUAL:
         found.setdefault(group, [each])
-    found.setdefault(EVENTS_GROUP, ["v1"])
+    for group, each in ((EVENTS_GROUP, "v1"), *ELSEWHERE.values()):
+        found.setdefault(group, [each])
     return list(found.items())
 
 
@@ -138,8 +145,8 @@ def _resource(kind: Kind, version: str) -> list[Obj]:
     for name, answers, verbs in sorted(subs):
         sub: Obj = {"name": f"{kind.plural}/{name}", "singularName": "", "namespaced": kind.namespaced}
         sub |= {"kind": answers, "verbs": verbs}
-        if name == "scale":
-            sub |= {"group": "autoscaling", "version": "v1"}
+        if name in ELSEWHERE:
+            sub["group"], sub["version"] = ELSEWHERE[name]
         found.append(sub)
     return found
 

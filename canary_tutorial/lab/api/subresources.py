@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from canary_tutorial.lab import selectors
-from canary_tutorial.lab.api import bodies, patches, writing
+from canary_tutorial.lab.api import bodies, deleting, patches, writing
 from canary_tutorial.lab.api.bodies import answer, encode
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import Api
@@ -97,9 +97,10 @@ async def finalize(api: Api, request: web.Request, target: Target) -> web.Stream
 async def evict(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
     """Delete a pod in the way of `kubectl drain`; the lab has no disruption budgets that could forbid it."""
     eviction = await bodies.read_object(request)
-    options = eviction.get("deleteOptions") or {}
-    grace = options.get("gracePeriodSeconds") if isinstance(options, dict) else None
-    api.store.delete(PODS, target.name or "", target.namespace, grace=grace if isinstance(grace, int) else None)
+    given = eviction.get("deleteOptions") or {}
+    if not isinstance(given, dict):
+        raise BadRequest("deleteOptions of an Eviction must be an object")
+    api.store.delete(PODS, target.name or "", target.namespace, **deleting.understood(given, request))
     return answer(
         request, encode({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}), 201
     )
