@@ -41,7 +41,8 @@ SUBRESOURCES: dict[tuple[str, str], list[tuple[str, str, list[str]]]] = {
     SERVICEACCOUNTS.key: [("token", "TokenRequest", ["create"])],
     NAMESPACES.key: [("finalize", "Namespace", ["update"])],
 }
-# Sub-resources whose kind is of another group. kubectl drain evicts only where there is a group named policy.
+# Sub-resources whose kind is of another group. There is no group named policy: it would be empty, and kubectl asks for an
+# empty group anew with every command.
 ELSEWHERE = {
     "scale": ("autoscaling", "v1"),
     "eviction": ("policy", "v1"),
@@ -100,8 +101,7 @@ def groups(api: Api) -> list[tuple[str, list[str]]]:
                 found[kind.group].append(each)
     for group, each, *_ in VIRTUAL:
         found.setdefault(group, [each])
-    for group, each in ((EVENTS_GROUP, "v1"), *ELSEWHERE.values()):
-        found.setdefault(group, [each])
+    found.setdefault(EVENTS_GROUP, ["v1"])
     return list(found.items())
 
 
