@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from canary_tutorial.lab.kinds import Kind
 
 
@@ -125,8 +127,6 @@ class Invalid(ApiError):
 
     @classmethod
     def of(cls, kind: Kind, name: str, causes: list[Cause]) -> Invalid:
-        lines = list(dict.fromkeys(str(cause) for cause in causes))
-        text = lines[0] if len(lines) == 1 else "[" + ", ".join(lines) + "]"
         qualified = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
         details = {
             "name": name,
@@ -134,7 +134,18 @@ class Invalid(ApiError):
             "kind": kind.kind,
             "causes": [cause.as_dict() for cause in causes],
         }
-        return cls(f'{qualified} "{name}" is invalid: {text}', details)
+        return cls(_invalid(qualified, name, causes), details)
+
+    @classmethod
+    def asked(cls, what: str, *causes: Cause) -> Invalid:
+        """A request's own fault rather than an object's; `what` it broke is `ListOptions.meta.k8s.io` or the like."""
+        return cls(_invalid(what, "", causes), {"causes": [cause.as_dict() for cause in causes]})
+
+
+def _invalid(what: str, name: str, causes: Iterable[Cause]) -> str:
+    lines = list(dict.fromkeys(str(cause) for cause in causes))
+    text = lines[0] if len(lines) == 1 else "[" + ", ".join(lines) + "]"
+    return f'{what} "{name}" is invalid: {text}'
 
 
 class TooManyRequests(ApiError):

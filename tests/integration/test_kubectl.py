@@ -242,6 +242,13 @@ def test_events_of_both_groups_are_chosen_by_the_names_of_their_own_fields(kubec
     assert "field label not supported: regarding.name" in refused
 
 
+def test_lists_and_watches_refuse_options_that_contradict_each_other(kubectl: Kubectl) -> None:
+    refused = kubectl("get", "--raw", "/api/v1/configmaps?sendInitialEvents=true", ok=False).stderr
+    assert "sendInitialEvents is forbidden for list" in refused
+    refused = kubectl("get", "--raw", "/api/v1/configmaps?watch=true&sendInitialEvents=true", ok=False).stderr
+    assert "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan" in refused
+
+
 def test_a_token_says_how_long_it_was_asked_for(kubectl: Kubectl) -> None:
     kubectl("create", "serviceaccount", "robot")
     made = json.loads(kubectl("create", "token", "robot", "--duration=20m", "-o", "json").stdout)

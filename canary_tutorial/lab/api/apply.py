@@ -30,7 +30,7 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
     manager = request.query.get("fieldManager", "")
     if not manager:
         cause = Cause.required("fieldManager", "is required for apply patch")
-        raise Invalid(f'PatchOptions.meta.k8s.io "" is invalid: {cause}', {"causes": [cause.as_dict()]})
+        raise Invalid.asked("PatchOptions.meta.k8s.io", cause)
     meta = config.get("metadata")
     if isinstance(meta, dict) and meta.get("managedFields"):
         raise BadRequest("metadata.managedFields must be nil")

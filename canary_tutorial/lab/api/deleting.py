@@ -70,7 +70,7 @@ def understood(given: Obj, request: web.Request) -> Obj:
         policy = "Orphan" if orphan is True or query.get("orphanDependents") == "true" else "Background"
     if policy not in POLICIES:
         cause = Cause.unsupported("propagationPolicy", policy, [*POLICIES, "nil"])
-        raise Invalid(f'DeleteOptions.meta.k8s.io "" is invalid: {cause}', {"causes": [cause.as_dict()]})
+        raise Invalid.asked("DeleteOptions.meta.k8s.io", cause)
     preconditions = given.get("preconditions") or {}
     if not isinstance(preconditions, dict):
         raise BadRequest("preconditions of DeleteOptions must be an object")

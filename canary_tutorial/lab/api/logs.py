@@ -166,8 +166,7 @@ def _count(query: Any, name: str, most: int = 2**62) -> int | None:
     except ValueError:
         raise BadRequest(f'unable to convert {name}: strconv.ParseInt: parsing "{text[:40]}": invalid syntax') from None
     if value < 0:
-        cause = Cause.invalid(name, value, "must be greater than or equal to 0")
-        raise Invalid(f'PodLogOptions "" is invalid: {cause}', {"causes": [cause.as_dict()]})
+        raise Invalid.asked("PodLogOptions", Cause.invalid(name, value, "must be greater than or equal to 0"))
     return min(value, most)
 
 

@@ -48,7 +48,4 @@ def _with_continue(query: Mapping[str, str]) -> list[Cause]:
 
 def _refuse(causes: list[Cause]) -> None:
     if causes:
-        said = str(causes[0]) if len(causes) == 1 else f"[{', '.join(map(str, causes))}]"
-        raise Invalid(
-            f'ListOptions.meta.k8s.io "" is invalid: {said}', {"causes": [cause.as_dict() for cause in causes]}
-        )
+        raise Invalid.asked("ListOptions.meta.k8s.io", *causes)

@@ -124,7 +124,7 @@ def selection(request: web.Request, target: Target) -> selectors.Test:
     by_label, by_field = request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
     labels = selectors.labels(by_label)
     try:
-        fields = selectors.fields(by_field, lambda path: _selectable(target, path))
+        fields = selectors.fields(by_field, lambda path: _stored_path(target, path))
     except BadRequest as error:
         resource = f"{target.group}/{target.version}, Resource={target.kind.plural}"
         raise BadRequest(f'Unable to find "{resource}" that match label selector "{by_label}", field selector '
@@ -137,7 +137,7 @@ def selection(request: web.Request, target: Target) -> selectors.Test:
     return labels if fields is selectors.everything else lambda obj: labels(obj) and fields(obj)
 
 
-def _selectable(target: Target, path: str) -> str | None:
+def _stored_path(target: Target, path: str) -> str | None:
     """Where a stored object has what a field selector names; None if it cannot be selected by that."""
     stored = conversion.path_to_stored(target.api_version, target.kind.kind, path)
     known = stored in ("metadata.name", "metadata.namespace") or stored in FIELDS.get(target.kind.key, ())
@@ -151,7 +151,7 @@ def check_version(api: Api, version: str, match: str = "") -> None:
         raise TooNew(f"Too large resource version: {wanted}, current: {api.store.version}",
                      {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
                       "retryAfterSeconds": 1})  # fmt: skip
-    if match == "Exact" and wanted and wanted != api.store.version:
+    if match == options.EXACT and wanted and wanted != api.store.version:
         raise Gone(f"The resourceVersion for the provided list is too old: {wanted}")
 
 

@@ -112,7 +112,6 @@ async def token(api: Api, request: web.Request, target: Target) -> web.StreamRes
     account = api.store.get(SERVICEACCOUNTS, target.name or "", target.namespace)
     if api.issue_token is None:
         raise NotFound.path()
-    issued = api.issue_token(target.namespace or "", account["metadata"]["name"])
     spec: Obj = asked["spec"] if isinstance(asked.get("spec"), dict) else {}
     seconds = spec.get("expirationSeconds") or HOUR
     if not isinstance(seconds, int):
@@ -120,7 +119,8 @@ async def token(api: Api, request: web.Request, target: Target) -> web.StreamRes
     if not SHORTEST <= seconds <= LONGEST:
         hint = "less than 10 minutes" if seconds < SHORTEST else "larger than 2^32 seconds"
         cause = Cause.invalid("spec.expirationSeconds", seconds, f"may not specify a duration {hint}")
-        raise Invalid(f'TokenRequest.authentication.k8s.io "" is invalid: {cause}', {"causes": [cause.as_dict()]})
+        raise Invalid.asked("TokenRequest.authentication.k8s.io", cause)
+    issued = api.issue_token(target.namespace or "", account["metadata"]["name"])
     now = api.store.now()
     status = {"token": issued, "expirationTimestamp": timestamp(now + timedelta(seconds=seconds))}
     meta = {"name": target.name, "namespace": target.namespace, "creationTimestamp": timestamp(now)}

@@ -28,13 +28,10 @@ WITH_SPEC = {kind.key for kind in (PODS, DEPLOYMENTS, REPLICASETS, AUTOSCALERS, 
 INTEGERS = {"int32": 2**31, "int64": 2**63}
 
 
-def decode(obj: Obj, shape: Schema, kind: Kind, *, partial: bool = False) -> tuple[Obj, list[str]]:
+def decode(obj: Obj, shape: Schema, kind: Kind) -> tuple[Obj, list[str]]:
     """The object as its kind knows it, and the paths of the fields that it does not know, which are left out."""
     unknown: list[str] = []
-    known = _known(obj, shape, "", unknown, typed=not kind.custom)
-    if kind.key in WITH_SPEC and not partial:
-        known.setdefault("spec", {})
-    return known, unknown
+    return _known(obj, shape, "", unknown, typed=not kind.custom), unknown
 
 
 def _known(value: Any, shape: Schema, path: str, unknown: list[str], typed: bool) -> Any:
@@ -66,6 +63,8 @@ def _known(value: Any, shape: Schema, path: str, unknown: list[str], typed: bool
 def check_types(obj: Obj, api_version: str, kind: Kind, *, partial: bool = False) -> None:
     """A built-in kind's types and (unless `partial`) required fields; `BadRequest` as a decoder says it, or `Invalid`."""
     version = api_version.rpartition("/")[2]
+    if kind.key in WITH_SPEC and not partial:
+        obj.setdefault("spec", {})
     try:
         compiled(api_version, kind.kind, partial)(obj)
     except fastjsonschema.JsonSchemaValueException as error:
@@ -82,8 +81,8 @@ def compiled(api_version: str, kind: str, partial: bool = False) -> Callable[[An
     name = schema.published()["kinds"].get(f"{api_version}/{kind}")
     if name is None:
         return lambda value: value
-    without = {"required"} if partial else set()
-    definitions = {name: _json_schema(shape, without) for name, shape in schema.published()["definitions"].items()}
+    words = ("type",) if partial else ("type", "required")
+    definitions = {name: _json_schema(shape, words) for name, shape in schema.published()["definitions"].items()}
     made: Callable[[Any], Any] = fastjsonschema.compile(
         {"$ref": f"#/definitions/{name}", "definitions": definitions}, use_default=False, use_formats=False
     )
@@ -91,23 +90,23 @@ def compiled(api_version: str, kind: str, partial: bool = False) -> Callable[[An
     return made
 
 
-def _json_schema(shape: Schema, without: set[str]) -> Schema:
-    """A published schema as JSON Schema proper, some of its words left out."""
+def _json_schema(shape: Schema, words: tuple[str, ...]) -> Schema:
+    """A published schema as JSON Schema proper, which of `type` and `required` are to be kept."""
     if "$ref" in shape:
         return {"$ref": f"#/definitions/{shape['$ref']}"}
     if shape.get("x-kubernetes-int-or-string"):
         return {"type": ["string", "integer"]}
     if shape.get("x-quantity"):
         return {"type": ["string", "number"]}
-    made: Schema = {key: shape[key] for key in {"type", "required"} - without if key in shape}
+    made: Schema = {key: shape[key] for key in words if key in shape}
     bound = INTEGERS.get(shape.get("format", ""))
     if bound and shape.get("type") == "integer":
         made |= {"minimum": -bound, "maximum": bound - 1}
     if "properties" in shape:
-        made["properties"] = {name: _json_schema(inner, without) for name, inner in shape["properties"].items()}
+        made["properties"] = {name: _json_schema(inner, words) for name, inner in shape["properties"].items()}
     for key in ("items", "additionalProperties"):
         if isinstance(shape.get(key), dict):
-            made[key] = _json_schema(shape[key], without)
+            made[key] = _json_schema(shape[key], words)
     return made
 
 

@@ -149,11 +149,11 @@ def typed(
         raise BadRequest(f"cannot restore struct from: {bodies.go_type(obj)}")
     _same_kind(target, obj)
     shape = crds.schema_of(api.store, kind, target.version, target.group)
-    known, unknown = validation.decode(obj, shape, kind, partial=partial)
+    known, unknown = validation.decode(obj, shape, kind)
     mode = request.query.get("fieldValidation") or "Warn"
     if mode not in ("Strict", "Warn", "Ignore"):
-        causes = [Cause.unsupported("fieldValidation", mode, ["", "Ignore", "Strict", "Warn"])]
-        raise Invalid(f'CreateOptions.meta.k8s.io "" is invalid: {causes[0]}', {"causes": [causes[0].as_dict()]})
+        modes = ["", "Ignore", "Strict", "Warn"]
+        raise Invalid.asked("CreateOptions.meta.k8s.io", Cause.unsupported("fieldValidation", mode, modes))
     faults = [f'unknown field "{path}"' for path in unknown]
     if faults and mode == "Strict":
         strict = f"strict decoding error: {', '.join(faults)}"

@@ -70,20 +70,19 @@ def field(number: int, value: bytes | int) -> bytes:
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
+def proto(api_version: str, kind: str, raw: bytes) -> Any:
+    envelope = field(1, field(1, api_version.encode()) + field(2, kind.encode())) + field(2, raw)
+    return bodies.parse_object(protobuf.MAGIC + envelope, protobuf.MEDIA_TYPE)
+
+
 def test_a_protobuf_body_is_the_same_object() -> None:
     meta = field(1, b"web") + field(3, b"") + field(8, b"") + field(11, field(1, b"app") + field(2, b"web"))
     port = field(1, field(1, b"http") + field(2, b"TCP") + field(3, 80) + field(4, field(1, 1) + field(3, b"web")))
     raw = field(1, meta) + field(2, port) + field(3, field(1, b""))
-    body = protobuf.MAGIC + field(1, field(1, b"v1") + field(2, b"Service")) + field(2, raw)
-    decoded = bodies.parse_object(body, protobuf.MEDIA_TYPE)
+    decoded = proto("v1", "Service", raw)
     assert decoded["metadata"] == {"name": "web", "labels": {"app": "web"}}
     assert decoded["spec"]["ports"][0] == {"name": "http", "protocol": "TCP", "port": 80, "targetPort": "web"}
     assert (decoded["apiVersion"], decoded["kind"]) == ("v1", "Service")
-
-
-def proto(api_version: str, kind: str, raw: bytes) -> Any:
-    envelope = field(1, field(1, api_version.encode()) + field(2, kind.encode())) + field(2, raw)
-    return bodies.parse_object(protobuf.MAGIC + envelope, protobuf.MEDIA_TYPE)
 
 
 def test_an_object_that_was_read_can_be_sent_back_with_its_managed_fields() -> None:
