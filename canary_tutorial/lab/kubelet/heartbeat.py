@@ -17,6 +17,7 @@ from canary_tutorial.lab.store import Obj, Store, timestamp
 NAMESPACE = "kube-node-lease"
 RENEWAL = 10.0  # seconds, as a real kubelet's
 DURATION = 40  # seconds after which a node without renewal is given up
+LAB = "canary-tutorial.dev/lab"  # a manifest that only the lab can run names this label, and looks for it on the nodes
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -52,7 +53,7 @@ def node(name: str, now: datetime) -> Obj:
     capacity["pods"] = "110"
     labels = {f"{domain}kubernetes.io/arch": architecture for domain in ("beta.", "")}
     labels |= {f"{domain}kubernetes.io/os": "linux" for domain in ("beta.", "")}
-    labels |= {"kubernetes.io/hostname": name, "node-role.kubernetes.io/control-plane": ""}
+    labels |= {"kubernetes.io/hostname": name, "node-role.kubernetes.io/control-plane": "", LAB: "true"}
     info = {
         "architecture": architecture,
         "bootID": "",

@@ -1,4 +1,4 @@
-"""The node's sign of life."""
+"""What the node says of itself, and its sign of life."""
 
 from __future__ import annotations
 
@@ -23,3 +23,8 @@ def test_the_nodes_lease_is_renewed_and_comes_back() -> None:
     store.delete(LEASES, "lab", heartbeat.NAMESPACE)
     heartbeat.renew(store, "lab")
     assert store.get(LEASES, "lab", heartbeat.NAMESPACE)["spec"]["holderIdentity"] == "lab"
+
+
+def test_the_node_says_that_it_is_a_lab() -> None:
+    node = heartbeat.node("lab", datetime(2026, 11, 23, 12, tzinfo=UTC))
+    assert node["metadata"]["labels"]["canary-tutorial.dev/lab"] == "true"
