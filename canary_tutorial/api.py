@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from canary_tutorial.errors import BadInput, Missing, Unreachable, refused
+from canary_tutorial.errors import BadInput, Missing, Refused, Unreachable, refused
 
 Obj = dict[str, Any]
 Query = Mapping[str, str | int | None]
@@ -23,6 +23,7 @@ Timeout = float | tuple[float, float]
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 JSON = "application/json"
+ANY = "*/*"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -38,6 +39,11 @@ class Resource:
     plural: str
     namespaced: bool
     names: tuple[str, ...]  # everything that kubectl accepts, in lower case
+    verbs: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> str:
+        return self.group_version.rpartition("/")[0]
 
     def path(self, name: str | None = None, namespace: str | None = None, subresource: str | None = None) -> str:
         parts = ["/api" if "/" not in self.group_version else "/apis", self.group_version]
@@ -72,13 +78,14 @@ class Api:
         self, method: str, path: str, body: Any = None, query: Query | None = None, *, accept: str = JSON,
         content_type: str = JSON, timeout: Timeout = 30, parse: bool = True,
     ) -> Any:  # fmt: skip
-        """One request; the answer as parsed JSON, or as text if it is none or `parse` is off.
+        """One request; the answer as parsed JSON, or as text if it is none or `parse` is off. What Kubernetes says
+        as `null` is left out (see `read_json`); a page of somebody else's, behind the proxy, stays as it is.
 
         Raises Refused, Missing, Unreachable.
         """
         response = self._send(method, path, body, query, accept, content_type, timeout)
         data = response.read().decode(errors="replace")
-        return _parsed(data) if parse else data
+        return _parsed(data, kubernetes=accept != ANY) if parse else data
 
     def lines(self, path: str, query: Query | None = None, timeout: float = 330) -> Iterator[str]:
         """The lines of an answer as they come (watches, logs); ends when the server ends it. Closing it disconnects."""
@@ -143,6 +150,25 @@ class Api:
             status=404,
         )
 
+    def versions(self, name: str) -> list[str]:
+        """The versions in which the server has a kind, given as `canaries.flagger.app`; the preferred one first. As of
+        the last look at its discovery (`rediscover`)."""
+        plural, _, group = name.partition(".")
+        rows = self._discovered(again=False)
+        return [r.group_version.partition("/")[2] for r in rows if (r.plural, r.group) == (plural, group)]
+
+    def listable(self) -> list[Resource]:
+        """Each kind that can be listed, once, in its preferred version."""
+        found: dict[tuple[str, str], Resource] = {}
+        for resource in self._discovered(again=False):
+            if "list" in resource.verbs:
+                found.setdefault((resource.group, resource.plural), resource)
+        return list(found.values())
+
+    def rediscover(self) -> None:
+        """Ask the server again which kinds it has: somebody may have installed some meanwhile."""
+        self._discovered(again=True)
+
     def _discovered(self, again: bool) -> list[Resource]:
         with self._lock:
             if again or not self._resources:
@@ -156,16 +182,19 @@ class Api:
 
     def _of_version(self, version: str) -> list[Resource]:
         group = version.partition("/")[0] if "/" in version else ""
-        answer = self.request("GET", ("/api/" if not group else "/apis/") + version)
+        try:
+            answer = self.request("GET", ("/api/" if not group else "/apis/") + version)
+        except Refused:  # an aggregated API whose server is down; kubectl goes on without it, too
+            return []
         found = []
-        for row in answer["resources"]:
+        for row in answer.get("resources", []):
             if "/" in row["name"]:
                 continue
             names = {row["name"], row.get("singularName") or row["kind"], row["kind"], *row.get("shortNames", [])}
             names |= {f"{row['name']}.{group}"} if group else set()
-            found.append(
-                Resource(version, row["kind"], row["name"], row["namespaced"], tuple(sorted(n.lower() for n in names)))
-            )
+            known_as = tuple(sorted(name.lower() for name in names))
+            verbs = tuple(row.get("verbs", []))
+            found.append(Resource(version, row["kind"], row["name"], row["namespaced"], known_as, verbs))
         return found
 
 
@@ -189,9 +218,15 @@ def of_kubeconfig(path: str | None, context: str | None) -> Api:
     return Api(configuration)
 
 
-def _parsed(data: str) -> Any:
+def read_json(text: str) -> Any:
+    """Kubernetes' JSON, without the fields that are `null`: there, null and absent mean the same, and so one default
+    (`.get("conditions", [])`) serves both. Raises ValueError."""
+    return json.loads(text, object_pairs_hook=lambda pairs: {key: value for key, value in pairs if value is not None})
+
+
+def _parsed(data: str, kubernetes: bool = True) -> Any:
     try:
-        return json.loads(data)
+        return read_json(data) if kubernetes else json.loads(data)
     except ValueError:
         return data
 

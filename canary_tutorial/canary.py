@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from canary_tutorial import timeline
+from canary_tutorial import installed, timeline
 from canary_tutorial.api import STRATEGIC, Obj
 from canary_tutorial.errors import BadInput, Missing, TookTooLong, TutorialError
 from canary_tutorial.explain import why_nothing_happens
@@ -177,9 +177,9 @@ class Canary:
         target = self.cluster.find("deployments", self.target, self.namespace)
         if target is None:
             return f"Its target is gone: there is no Deployment {self.target}. {BACK}"
-        flagger = [d for d in self.cluster.list("deployments", "*") if d["metadata"]["name"] == "flagger"]
-        pods = self.cluster.list("pods", self.namespace, f"app={self.target}")
-        return why_nothing_happens(self.obj, target, flagger, pods, self.events())
+        flagger = installed.flagger(self.cluster)
+        pods = self.cluster.list("pods", self.namespace, installed.selector(target))
+        return why_nothing_happens(self.obj, target, flagger.objects, pods, self.events(), seen=flagger.everywhere)
 
     def _container(self, deployment: Obj) -> Obj:
         template = deployment["spec"]["template"]

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -98,11 +98,11 @@ def run(lessons: tuple[str, ...], name: str, output: Path, parameters: tuple[tup
 
 @main.command()
 @click.argument("name", default="podinfo")
-@click.option("-n", "--namespace", default="test", show_default=True)
+@click.option("-n", "--namespace", help="Where the Canary is.  [default: test]")
 @click.option("--context", help="A context of your kubeconfig; without it, the lab.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per tick, for programs.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as more comes; Ctrl-C ends it.")
-def trace(name: str, namespace: str, context: str | None, as_json: bool, follow: bool) -> None:
+def trace(name: str, namespace: str | None, context: str | None, as_json: bool, follow: bool) -> None:
     """Show a canary's ticks: phase, weights, failed checks; each check with value, threshold and samples; events."""
     from canary_tutorial import connect
     from canary_tutorial import trace as tracing
@@ -127,7 +127,7 @@ def trace(name: str, namespace: str, context: str | None, as_json: bool, follow:
 @click.option("--image", default="stefanprodan/podinfo:2.1.3", show_default=True, help="The version to release.")
 @click.option("--faults", default="", help='podinfo\'s fault switches, e.g. "--random-error=true".')
 @click.option("--context", default="", help="A context of your kubeconfig; else a lab is started.")
-@click.option("--namespace", "-n", default="test", show_default=True)
+@click.option("--namespace", "-n", help="The only namespace that is written to.  [default: test]")
 @click.option("--name", default="report", show_default=True, help="Name of the lab that is started for it.")
 @click.option("--output", type=click.Path(path_type=Path), default=OUTPUT, show_default=True, help="Where results go.")
 @click.option("-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="interval, window.")
@@ -135,7 +135,7 @@ def report(
     image: str,
     faults: str,
     context: str,
-    namespace: str,
+    namespace: str | None,
     name: str,
     output: Path,
     parameters: tuple[tuple[str, str], ...],
@@ -147,9 +147,11 @@ def report(
     from canary_tutorial import report as reports
     from canary_tutorial.result import told
 
-    given = {"image": image, "faults": faults, "context": context, "namespace": namespace, **literals(parameters)}
+    given = {
+        "image": image, "faults": faults, "context": context, "namespace": namespace or "", **literals(parameters),
+    }  # fmt: skip
     try:
-        with nullcontext() if context else laboratory(name):
+        with laboratory(name, context=context, namespace=namespace):
             done = reports.run(reports.find("report"), output, given, code=False)
     except TutorialError as exc:
         click.echo(str(exc), err=True)
@@ -163,16 +165,28 @@ def report(
     sys.exit(0 if found["phase"] == "Succeeded" else 1)
 
 
+def preflight(context: str, namespace: str | None = None) -> None:
+    """Show what a cluster lacks and what will be created there, before anything is. Raises NotReady."""
+    from canary_tutorial import connect
+
+    found = connect(context, namespace=namespace, show=False).preflight()
+    click.echo(repr(found), err=True)
+    found.require()
+
+
 @contextmanager
-def laboratory(name: str, keep: bool = False) -> Iterator[Callable[[], float]]:
+def laboratory(
+    name: str, keep: bool = False, context: str = "", namespace: str | None = None
+) -> Iterator[Callable[[], float]]:
     """A lab for a while, and where notebooks look for one; yields a function that tells its peak memory in MB.
 
-    Where another cluster is asked for (CANARY_TUTORIAL_CONTEXT), that is used and no lab started.
+    Where another cluster is asked for (`context`, or CANARY_TUTORIAL_CONTEXT), that is used, after a preflight, and no lab started.
     """
     from canary_tutorial.connection import CONTEXT, LAB
     from canary_tutorial.memory import Peak
 
-    if os.environ.get(CONTEXT):
+    if context := context or os.environ.get(CONTEXT, ""):
+        preflight(context, namespace)
         yield lambda: 0.0
         return
     if lab("up", "--name", name):

@@ -1,41 +1,41 @@
 """A Kubernetes cluster, the lab's or another one, with kubectl's verbs on plain dicts.
 
-`apply` is a server-side apply. What it creates carries LABEL, and `clean_up` deletes what carries it and nothing else:
-an object that was there before, made by someone else, never gets the label. A kind may be given as kubectl takes it
-(`deploy`, `Canary`), a namespace left out is the cluster's own (`test`), and "*" means all of them.
+`apply` is a server-side apply that takes nothing over: an object that somebody else made is left as it is, and so is a
+field that somebody else has set since (ownership.py). A kind may be given as kubectl takes it (`deploy`, `Canary`), a
+namespace left out is the cluster's own (`test`), and "*" means all of them.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from canary_tutorial import manifests, pods, rollouts
-from canary_tutorial.api import APPLY, MERGE, STRATEGIC, TABLE, Api, Obj, Resource
-from canary_tutorial.errors import BadInput, Missing, Refused
-from canary_tutorial.progress import Line
+from canary_tutorial import installed, manifests, ownership, pods, rollouts
+from canary_tutorial.api import ANY, APPLY, MERGE, STRATEGIC, TABLE, Api, Obj, Resource, read_json
+from canary_tutorial.errors import NEXT_STEP, BadInput, Missing, NotOurs, NotReady, Refused
+from canary_tutorial.ownership import MANAGER, is_ours, owner, title
 from canary_tutorial.tables import Table
 from canary_tutorial.waiting import until
 
 if TYPE_CHECKING:
     from canary_tutorial.canary import Canary
     from canary_tutorial.metrics import Metrics
+    from canary_tutorial.preflight import Preflight
 
-MANAGER = "canary-tutorial"
 WATCH = 10  # seconds after which a watch is begun anew, and looks whether it is still wanted
-LABEL = {"app.kubernetes.io/part-of": "canary-tutorial"}
 ALL = "*"
 Objects = list[Obj]
 
 
 class Cluster:
-    """What `connect()` returns."""
+    """What `connect()` returns. `chosen`: whether its user named the namespace; "test" is only the default."""
 
-    def __init__(self, name: str, api: Api, version: str, namespace: str = "test") -> None:
-        self.name, self.api, self.version, self.namespace = name, api, version, namespace
+    def __init__(self, name: str, api: Api, version: str, namespace: str = "test", *, chosen: bool = False) -> None:
+        self.name, self.api, self.version, self.namespace, self.chosen = name, api, version, namespace, chosen
+        self._prometheus, self._ready = "", False
 
     def __repr__(self) -> str:
         return f"<Cluster {self.name} {self.api.server} Kubernetes {self.version}>"
@@ -82,7 +82,7 @@ class Cluster:
             while version and not stop.is_set():
                 query = {"watch": "1", "resourceVersion": version, "fieldSelector": only, "timeoutSeconds": WATCH}
                 for line in self.api.lines(path, query):
-                    event = json.loads(line)
+                    event = read_json(line)
                     if event["type"] == "ERROR":
                         version = ""
                         break
@@ -94,31 +94,102 @@ class Cluster:
     def apply(self, *files: str | Path, **settings: Any) -> Table:
         """`kubectl apply --server-side -f` for each file, by path or by name in manifests/, changed by `settings`.
 
-        Settings are those of `manifests.SETTINGS` (`interval="5s"`); the table's title lists what they changed.
+        Settings are those of `manifests.SETTINGS` (`interval="5s"`); the table's title lists what they changed. The
+        tutorial's manifests go into this cluster's namespace. Nothing is written unless all of it may be: raises
+        NotReady for a file that this cluster cannot run, NotOurs for an object or a field that somebody else set.
         """
-        objects = [obj for file in files for obj in manifests.read(manifests.find(file))]
-        objects, changes = manifests.change(objects, settings)
-        rows = [[f"{obj['kind']}/{obj['metadata']['name']}", self.apply_object(obj)] for obj in objects]
+        objects, changes = manifests.change([obj for file in files for obj in self.objects(file)], settings)
+        for file in files:
+            self.check_needs(file)
+        before = [self._before(obj) for obj in objects]
+        rows = [[title(obj), self._write(obj, was)] for obj, was in zip(objects, before, strict=True)]
         return Table(["object", "result"], rows, title="; ".join(changes))
 
+    def objects(self, file: str | Path) -> Objects:
+        """The objects of a file, as `apply` would write them: the tutorial's own with this cluster's namespace."""
+        path = manifests.find(file)
+        found = manifests.read(path)
+        return manifests.placed(found, self.namespace) if path.parent == manifests.home() else found
+
+    def check_needs(self, file: str | Path) -> None:
+        """Whether this cluster can run a file that says what it needs. Raises NotReady, with the installer to use."""
+        label, elsewhere = manifests.needs(manifests.read(manifests.find(file)))
+        if not label or self.has_node(label):
+            return
+        name = Path(file).name
+        if not self.can_i("list", "nodes"):
+            raise NotReady(
+                f"{name} needs a node with the label {label}, and your account cannot list nodes",
+                f"{NEXT_STEP[403]} On a cluster that is not the lab: {elsewhere}",
+                status=403,
+            )
+        raise NotReady(
+            f"{name} was not applied: it needs a node with the label {label}, and this cluster has none",
+            elsewhere,
+        )
+
+    def has_node(self, label: str) -> bool:
+        """Whether a node carries this label, as far as the account may see nodes."""
+        return self.can_i("list", "nodes") and bool(self.list("nodes", ALL, label))
+
     def apply_object(self, obj: Obj) -> str:
-        """Server-side apply of one object: `created`, `configured` or `unchanged`."""
-        resource = self.api.resource_of(obj)
-        name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
-        path = self._path_of(resource, name, namespace)
+        """Server-side apply of one object: `created`, `configured`, `unchanged`, or `left as it is` where somebody
+        else's serves as well. Raises NotOurs."""
+        return self._write(obj, self._before(obj))
+
+    def _before(self, obj: Obj) -> Obj | None:
+        """The object as it is now. Raises NotOurs where it is somebody else's and says something else."""
+        found = self.live(obj)
+        if found and not is_ours(found) and not ownership.usable(found, obj):
+            raise self._not_ours(obj, found)
+        return found
+
+    def live(self, obj: Obj) -> Obj | None:
+        """An object of a manifest as it is on the cluster; None where it, or its kind, is not there. A Namespace that
+        the account may not read counts as there: whoever gave it rights in one has made it."""
         try:
-            before: Obj | None = self.api.request("GET", path)
+            resource = self.api.resource_of(obj)
+            return dict(self.api.request("GET", self._path_of(resource, *_address(obj))))
         except Missing:
-            before = None
-        if before is None or is_ours(before):
-            labels = {**obj["metadata"].get("labels", {}), **LABEL}
-            obj = {**obj, "metadata": {**obj["metadata"], "labels": labels}}
-        after = self.api.request("PATCH", path, obj, {"fieldManager": MANAGER, "force": "true"}, content_type=APPLY)
+            return None
+        except Refused as refused:
+            if refused.status == 403 and obj["kind"] == "Namespace":
+                return {"metadata": {}}
+            raise
+
+    def _write(self, obj: Obj, before: Obj | None) -> str:
+        if before and not is_ours(before):
+            return f"left as it is: made by {owner(before)}"
+        resource = self.api.resource_of(obj)
+        path, labelled = self._path_of(resource, *_address(obj)), ownership.labelled(obj)
+        query = {"fieldManager": MANAGER, "force": None}
+        try:
+            after = self.api.request("PATCH", path, labelled, query, content_type=APPLY)
+        except Refused as refused:
+            managers = ownership.conflicting_managers(refused.causes)
+            if refused.status != 409 or not managers:
+                raise
+            if set(managers) - {MANAGER, ownership.FLAGGER}:
+                raise _conflict(obj, managers) from refused
+            if ownership.FLAGGER in managers:  # a Service, once a Canary names it
+                return "left to Flagger: " + ", ".join(managers[ownership.FLAGGER])
+            after = self.api.request("PATCH", path, labelled, {**query, "force": "true"}, content_type=APPLY)
         if resource.kind == "CustomResourceDefinition":
-            self.wait_established(name)
+            self.wait_established(obj["metadata"]["name"])
         if before is None:
             return "created"
         return "unchanged" if _wanted(before) == _wanted(after) else "configured"
+
+    def _not_ours(self, obj: Obj, found: Obj) -> NotOurs:
+        step = f'Choose a namespace of your own: connect(..., namespace="NAME"). {self.namespace} is in use.'
+        if not obj["metadata"].get("namespace"):
+            step = "Keep it: cluster.preflight() says what is still missing beside it."
+        return NotOurs(
+            f"{title(obj)} was not applied: {owner(found)} made it, not the tutorial. Nothing was changed",
+            step,
+            status=409,
+            reason="Conflict",
+        )
 
     def patch(
         self,
@@ -132,7 +203,7 @@ class Cluster:
     ) -> Obj:
         """A patch; `how` is one of api.STRATEGIC, MERGE (what custom resources need) or APPLY."""
         path = self._path(kind, name, namespace) + (f"/{subresource}" if subresource else "")
-        return dict(self.api.request("PATCH", path, body, content_type=how))
+        return dict(self.api.request("PATCH", path, body, {"fieldManager": MANAGER}, content_type=how))
 
     def set_image(self, target: str, namespace: str | None = None, /, **images: str) -> Obj:
         """`kubectl set image deployment/podinfo podinfod=IMAGE`, with the very patch that kubectl sends."""
@@ -159,28 +230,13 @@ class Cluster:
             return
 
     def clean_up(self) -> Table:
-        """Delete what the tutorial created: what carries LABEL, of the kinds in manifests/. Waits until it is gone."""
-        kinds = {obj["kind"] for path in manifests.home().glob("*.yaml") for obj in manifests.read(path)}
-        last = ["Deployment", "ServiceAccount", "CustomResourceDefinition", "Namespace"]
-        rows = []
-        selector = ",".join(f"{key}={value}" for key, value in LABEL.items())
-        for kind in sorted(kinds, key=lambda k: (last.index(k) + 1 if k in last else 0, k)):
-            try:
-                found = self.list(kind, ALL, selector)
-            except Missing:
-                continue
-            for obj in found:
-                name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
-                self.delete(kind, name, namespace)
-                rows.append([namespace or "", f"{kind}/{name}"])
-            with Line(f"Deleting {kind}s") as line:
-                for obj in found:
-                    self._wait_gone(kind, obj, line)
-        return Table(["namespace", "deleted"], rows)
+        """Delete what the tutorial created, wait until it is gone, and list what was deleted and what was kept and why.
 
-    def _wait_gone(self, kind: str, obj: Obj, line: Line) -> None:
-        name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
-        until(lambda: (self.find(kind, name, namespace) is None, "still there"), f"{kind}/{name} to be gone", line=line)
+        A namespace or a CustomResourceDefinition that holds anyone else's objects stays.
+        """
+        from canary_tutorial import clean_up
+
+        return clean_up.clean_up(self)
 
     # -- waiting ------------------------------------------------------------------------------------------------
 
@@ -188,7 +244,8 @@ class Cluster:
         """Until the API server has digested a CustomResourceDefinition. Raises TookTooLong."""
 
         def established() -> tuple[bool, str]:
-            conditions = (self.find("customresourcedefinitions", crd) or {}).get("status", {}).get("conditions", [])
+            status = (self.find("customresourcedefinitions", crd) or {}).get("status") or {}
+            conditions = status.get("conditions") or []
             return any(c["type"] == "Established" and c["status"] == "True" for c in conditions), "not yet established"
 
         until(established, f"the CustomResourceDefinition {crd}", timeout)
@@ -242,7 +299,7 @@ class Cluster:
             "tailLines": tail,
             "previous": "true" if previous else None,
         }
-        return str(self.api.request("GET", path, query=query, accept="*/*", parse=False))
+        return str(self.api.request("GET", path, query=query, accept=ANY, parse=False))
 
     def pod(self, target: str, namespace: str | None = None) -> Obj:
         """The pod that `kubectl exec TARGET` would take: by name, or a running one of `deployment/NAME`."""
@@ -264,7 +321,7 @@ class Cluster:
 
     def fetch(self, service: str, path: str = "/", namespace: str | None = None) -> Any:
         """GET a page of a service ("podinfo:9898") through the API server's service proxy; JSON comes parsed."""
-        return self.api.request("GET", self.page(service, path, namespace), accept="*/*")
+        return self.api.request("GET", self.page(service, path, namespace), accept=ANY)
 
     def page(self, service: str, path: str = "/", namespace: str | None = None) -> str:
         """The path below the API server's address at which a service's web page answers; the same on every cluster."""
@@ -285,6 +342,63 @@ class Cluster:
 
         return Metrics.of_cluster(self)
 
+    @property
+    def prometheus(self) -> str:
+        """Where the Prometheus is that counts the requests, as `namespace/service:port` (installed.py)."""
+        self._prometheus = self._prometheus or installed.prometheus(self)
+        return self._prometheus or installed.DEFAULT_PROMETHEUS
+
+    def preflight(self, *files: str | Path) -> Preflight:
+        """What the tutorial needs, what of it is there, and every object that it would create: a table, made without
+        writing anything. `files`: manifests beyond those that each lesson brings ("gates.yaml")."""
+        from canary_tutorial import preflight
+
+        return preflight.look(self, files)
+
+    def install(self, *files: str | Path, **settings: Any) -> Table:
+        """Apply those of `files` whose part nothing on the cluster stands in for, and wait until they run; what is
+        there already stays as its owner has it. Runs `preflight` first: raises NotReady while a row is missing."""
+        from canary_tutorial import preflight
+
+        if not self._ready:
+            self.preflight(*files).require()
+            self._ready = True
+        rows, changes, started = [], [], []
+        for file in files:
+            if there := preflight.stand_in(self, str(file)):
+                rows.append([str(file), f"there already: {there}"])
+            else:
+                applied = self.apply(file, **settings)
+                rows += [list(row) for row in applied.rows]
+                changes += [applied.title] if applied.title else []
+                started += [obj["metadata"] for obj in self.objects(file) if obj["kind"] == "Deployment"]
+        for deployment in started:
+            self.wait_for_rollout(f"deployment/{deployment['name']}", namespace=deployment["namespace"])
+        return Table(["object", "result"], rows, "; ".join(changes))
+
+    def can_i(self, verb: str, kind: str, namespace: str | None = None) -> bool:
+        """`kubectl auth can-i`: whether the account may do that to a kind ("deployments.apps", "services/proxy")."""
+        resource, _, subresource = kind.partition("/")
+        resource, dot, group = resource.partition(".")
+        if not dot:
+            with suppress(Missing):
+                group = self.api.resource(resource).group
+        place = "" if namespace == ALL else namespace or self.namespace
+        attributes = {
+            "verb": verb,
+            "resource": resource,
+            "group": group,
+            "subresource": subresource,
+            "namespace": place,
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        answer = self.api.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+        return bool(answer["status"]["allowed"])
+
     def events(self, name: str, namespace: str | None = None, kind: str = "") -> Objects:
         """The events about one object, oldest first."""
         only = f"involvedObject.name={name}" + (f",involvedObject.kind={kind}" if kind else "")
@@ -303,9 +417,19 @@ class Cluster:
         return resource.path(name, None if namespace == ALL else namespace or self.namespace)
 
 
-def is_ours(obj: Obj) -> bool:
-    """Whether the tutorial created this object."""
-    return LABEL.items() <= (obj["metadata"].get("labels") or {}).items()
+def _address(obj: Obj) -> tuple[str, str | None]:
+    return obj["metadata"]["name"], obj["metadata"].get("namespace")
+
+
+def _conflict(obj: Obj, managers: dict[str, list[str]]) -> NotOurs:
+    who = "; ".join(f"{manager} set {', '.join(fields)}" for manager, fields in managers.items() if manager != MANAGER)
+    force = f"kubectl apply --server-side --force-conflicts --field-manager={MANAGER} -f FILE"
+    return NotOurs(
+        f"{title(obj)} was not applied: {who} since the tutorial did. Nothing was changed",
+        f"Undo that edit, or take the fields back: {force}",
+        status=409,
+        reason="Conflict",
+    )
 
 
 def _wanted(obj: Obj) -> Obj:

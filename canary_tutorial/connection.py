@@ -2,7 +2,7 @@
 
 `connect()` never reads the user's current context: it asks the lab's own command where the lab is, and starts one if
 none runs. `connect(context="kind-demo")`, or CANARY_TUTORIAL_CONTEXT in the environment, chooses a context of a
-kubeconfig; its server and the namespaces that will be written are shown before anything is. From here on nothing in
+kubeconfig; its server and the namespace that will be written are shown before anything is. From here on nothing in
 the helper knows which of the two it talks to.
 """
 
@@ -14,21 +14,23 @@ import subprocess
 import sys
 from typing import Any
 
-from canary_tutorial import api, progress
+from canary_tutorial import api, manifests, progress
 from canary_tutorial.cluster import Cluster
 from canary_tutorial.errors import NoCluster, show_plainly
 
 CONTEXT = "CANARY_TUTORIAL_CONTEXT"
 KUBECONFIG = "CANARY_TUTORIAL_KUBECONFIG"
 LAB = "CANARY_TUTORIAL_LAB"  # the lab's name, for those who run several
+NAMESPACE = "CANARY_TUTORIAL_NAMESPACE"
 
-WRITES = ("istio-system", "test")  # the namespaces of manifests/
 
-
-def connect(context: str | None = None, *, namespace: str = "test", show: bool = True, start: bool = True) -> Cluster:
+def connect(
+    context: str | None = None, *, namespace: str | None = None, show: bool = True, start: bool = True
+) -> Cluster:
     """The lab (started if need be and if `start`), or the `context` of a kubeconfig. Says which it is, if `show`.
 
-    Raises NoCluster if the lab cannot start, BadInput for an unknown context, Unreachable if no one answers.
+    `namespace` is where the lessons write; left out, CANARY_TUTORIAL_NAMESPACE or "test". Raises NoCluster if the lab
+    cannot start, BadInput for an unknown context, Unreachable if no one answers.
     """
     _prepare_notebook()
     context = context or os.environ.get(CONTEXT)
@@ -38,12 +40,13 @@ def connect(context: str | None = None, *, namespace: str = "test", show: bool =
         lab = _lab(start)
         name, door = lab["name"], api.of_kubeconfig(lab["kubeconfig"], None)
     version = door.request("GET", "/version", timeout=10)["gitVersion"]
-    cluster = Cluster(name, door, version, namespace)
+    chosen = namespace or os.environ.get(NAMESPACE)
+    cluster = Cluster(name, door, version, chosen or manifests.NAMESPACE, chosen=bool(chosen))
     if show:
         print(f"Connected to {name}: {door.server}, Kubernetes {version}.")
     if show and context:
-        print(f"The lessons write into its namespaces {' and '.join(sorted({*WRITES, namespace}))}, and nowhere else.")
-        print("What they create carries a label, and clean_up() removes exactly that.")
+        print(f"The lessons write to its namespace {cluster.namespace}. Before they do, cluster.preflight() lists each")
+        print("object that they would create. clean_up() deletes what they created, and nothing else.")
     return cluster
 
 

@@ -7,6 +7,7 @@ In a notebook these errors show their message alone: a traceback helps with our 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -32,15 +33,31 @@ class Unreachable(TutorialError):
 
 
 class Refused(TutorialError):
-    """The API server said no. `status` is the HTTP code, `reason` Kubernetes' own word (Forbidden, Invalid, ...)."""
+    """The API server said no. `status` is the HTTP code, `reason` Kubernetes' own word (Forbidden, Invalid, ...),
+    `causes` the details of its answer."""
 
-    def __init__(self, message: str, next_step: str = "", status: int = 0, reason: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        next_step: str = "",
+        status: int = 0,
+        reason: str = "",
+        causes: Sequence[dict[str, Any]] = (),
+    ) -> None:
         super().__init__(message, next_step)
-        self.status, self.reason = status, reason
+        self.status, self.reason, self.causes = status, reason, causes
 
 
 class Missing(Refused):
     """The API server has no such object or kind (404)."""
+
+
+class NotOurs(Refused):
+    """The object is there, and somebody else made it: it is left as it is."""
+
+
+class NotReady(Refused):
+    """The cluster lacks something that the tutorial needs and may not bring itself; nothing was written."""
 
 
 class TookTooLong(TutorialError):
@@ -72,7 +89,8 @@ def refused(status: int, body: dict[str, Any]) -> Refused:
     reason = body.get("reason", "")
     message = body.get("message") or f"the API server answered {status}"
     kind = Missing if status == 404 else Refused
-    return kind(message, NEXT_STEP.get(status, ""), status=status, reason=reason)
+    causes = (body.get("details") or {}).get("causes") or []
+    return kind(message, NEXT_STEP.get(status, ""), status=status, reason=reason, causes=causes)
 
 
 OUT_OF_ORDER = "A cell above makes it: Run → Run All Above Selected Cell. A restarted kernel needs every cell anew."

@@ -17,15 +17,16 @@ Obj = dict[str, Any]
 
 
 def why_nothing_happens(
-    canary: Obj, target: Obj, flagger: Sequence[Obj], pods: Sequence[Obj], events: Sequence[Event]
+    canary: Obj, target: Obj, flagger: Sequence[Obj], pods: Sequence[Obj], events: Sequence[Event], seen: bool = True
 ) -> str:
-    """The first of the known causes that applies; the last event if none does."""
+    """The first of the known causes that applies; the last event if none does. `seen`: whether the account could look
+    for Flagger in all namespaces."""
     status, name = canary.get("status", {}), canary["metadata"]["name"]
     if canary["spec"].get("suspend"):
         return f"The canary is suspended. Let it go on: set spec.suspend of {name} to false."
-    if not flagger:
-        return 'Flagger is not installed, so nobody looks at the canary: cluster.apply("flagger-deployment.yaml").'
-    if not any(d.get("status", {}).get("availableReplicas") for d in flagger):
+    if not flagger and seen:
+        return "Flagger is not installed, so nobody looks at the canary: cluster.preflight() says how to get it."
+    if flagger and not any(d.get("status", {}).get("availableReplicas") for d in flagger):
         return "Flagger is installed, but none of its pods is available: cluster.table('pods', '*') shows why."
     if status.get("phase") in ("Waiting", "WaitingPromotion"):
         return "A gate is closed: the canary waits for approval."

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from canary_tutorial import voice
-from canary_tutorial.errors import Missing, Refused
+from canary_tutorial import installed, voice
+from canary_tutorial.errors import Refused
 from canary_tutorial.timeline import Event
 
 if TYPE_CHECKING:
@@ -26,10 +26,8 @@ def log(cluster: Cluster, since: float, follow: bool = False) -> Iterator[str]:
 
     Raises Missing, Refused, Unreachable.
     """
-    homes = [d["metadata"] for d in cluster.list("deployments", "*") if d["metadata"]["name"] == "flagger"]
-    if not homes:
-        raise Missing("Flagger is not installed", 'cluster.apply("flagger-deployment.yaml")', 404)
-    pod = cluster.pod("deployment/flagger", homes[0]["namespace"])["metadata"]
+    flagger = installed.the_flagger(cluster)["metadata"]
+    pod = cluster.pod(f"deployment/{flagger['name']}", flagger["namespace"])["metadata"]
     path = f"/api/v1/namespaces/{pod['namespace']}/pods/{pod['name']}/log"
     begin = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     yield from cluster.api.lines(path, {"sinceTime": begin, **({"follow": "true"} if follow else {})})

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from canary_tutorial import manifests
 from canary_tutorial.api import MERGE
-from canary_tutorial.cluster import is_ours
 from canary_tutorial.errors import Refused, TutorialError
+from canary_tutorial.ownership import by_kind, is_ours
 from canary_tutorial.pictures import live
 from canary_tutorial.timeline import RUNNING
 from canary_tutorial.waiting import until
@@ -22,18 +23,10 @@ if TYPE_CHECKING:
     from canary_tutorial.canary import Canary
     from canary_tutorial.cluster import Cluster
 
-# manifest -> what shows that it, or the same from elsewhere, is there: kind, name, namespace
-STAGE = {
-    "mesh.yaml": ("customresourcedefinitions", "virtualservices.networking.istio.io", None),
-    "prometheus.yaml": ("services", "prometheus", "istio-system"),
-    "telemetry.yaml": ("telemetries", "canary-tutorial-request-host", "istio-system"),
-    "flagger-crd.yaml": ("customresourcedefinitions", "canaries.flagger.app", None),
-    "flagger-account.yaml": ("serviceaccounts", "flagger", "istio-system"),
-    "flagger-deployment.yaml": ("deployments", "flagger", "istio-system"),
-    "test-podinfo.yaml": ("deployments", "podinfo", None),
-    "test-loadtester.yaml": ("deployments", "flagger-loadtester", None),
-}
 CONTROL_LOOP = "1s"  # how soon Flagger takes up a new or edited Canary; its manifest says 10s
+
+
+Obj = dict[str, Any]
 
 
 class NotYet(TutorialError):
@@ -48,32 +41,48 @@ def ready(
     window: str = "3s",
     min_ready_seconds: int = 1,
 ) -> Canary | None:
-    """Bring what a lesson needs: whatever of mesh, Prometheus, Flagger, podinfo and load tester is missing.
+    """Bring what a lesson needs and is not there: of mesh, Prometheus, Flagger, podinfo, load tester.
 
-    With `canary`, also the Canary with these settings, at rest: a run that is under way is waited for.
-    Returns the Canary (None without). Raises TookTooLong, Refused.
+    `cluster.preflight()` runs first, and says what will be created. With `canary`, also the Canary with these settings,
+    at rest: a run that is under way is waited for. Returns the Canary (None without). Raises NotReady, NotOurs,
+    TookTooLong, Refused.
     """
-    missing = [name for name, found in STAGE.items() if cluster.find(*found) is None]
-    for name in missing:
-        if name == "flagger-deployment.yaml":
-            for obj in manifests.read(manifests.find(name)):
-                cluster.apply_object(quick(obj))
-        else:
-            cluster.apply(name, **({"min_ready_seconds": min_ready_seconds} if name == "test-podinfo.yaml" else {}))
+    found = cluster.preflight()
+    found.require()
+    settings = {"interval": interval, "window": window}
+    creates = {file: objects for file, objects in found.creates.items() if canary or file != "canary-podinfo.yaml"}
+    create(cluster, creates, {"min_ready_seconds": min_ready_seconds})
     wake(cluster)
     for namespace, names in (("istio-system", ("prometheus", "flagger")), (None, ("podinfo", "flagger-loadtester"))):
-        here = [f"deployment/{name}" for name in names if cluster.find("deployments", name, namespace)]
-        cluster.wait_for_rollout(*here, namespace=namespace)
-    found = cluster.canary("podinfo") if canary else None
-    if found:
+        if cluster.can_i("get", "deployments", namespace):
+            here = [f"deployment/{name}" for name in names if _is_there_and_ours(cluster, name, namespace)]
+            cluster.wait_for_rollout(*here, namespace=namespace)
+    taken_up = cluster.canary("podinfo") if canary else None
+    if taken_up:
         put_back(cluster)
-        applied = cluster.apply("canary-podinfo.yaml", interval=interval, window=window)
+        applied = cluster.apply("canary-podinfo.yaml", **settings)
         if any(row["result"] != "unchanged" for row in applied):
             time.sleep(1.5)  # a little over CONTROL_LOOP: until then Flagger looks at the old interval
-        at_rest(found)
-    brought = f"applied {', '.join(missing)}; " if missing else ""
-    print(f"Ready: {brought}{found or 'no canary yet'}")
-    return found
+        at_rest(taken_up)
+    print(f"Ready: {taken_up or 'no canary yet'}")
+    return taken_up
+
+
+def create(cluster: Cluster, creates: Mapping[str, Sequence[Obj]], settings: Mapping[str, Any]) -> None:
+    """Say what will be created, and create it; the Canary's own turn comes when everything that it judges is there."""
+    if new := by_kind(obj for objects in creates.values() for obj in objects):
+        print(f"Creating on {cluster.name}: {new}")
+    for file, objects in creates.items():
+        if file == "canary-podinfo.yaml":
+            continue
+        changed, _ = manifests.change(list(objects), settings if file == "test-podinfo.yaml" and objects else {})
+        for obj in changed:
+            cluster.apply_object(quick(obj) if file == "flagger-deployment.yaml" else obj)
+
+
+def _is_there_and_ours(cluster: Cluster, name: str, namespace: str | None) -> bool:
+    found = cluster.find("deployments", name, namespace)
+    return found is not None and (namespace is None or is_ours(found))
 
 
 def quick(obj: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +100,7 @@ def wake(cluster: Cluster) -> None:
     """What of ours is asleep: a load tester or a Prometheus at 0 pods, as a broken-off experiment may leave them, and
     Flagger as its manifest has it, which lesson 1 applies."""
     for name, namespace in (("prometheus", "istio-system"), ("flagger", "istio-system"), ("flagger-loadtester", None)):
-        found = cluster.find("deployments", name, namespace)
+        found = cluster.find("deployments", name, namespace) if cluster.can_i("get", "deployments", namespace) else None
         if found and is_ours(found) and not found["spec"].get("replicas"):
             cluster.scale(f"deployment/{name}", 1, namespace)
         if found and is_ours(found) and name == "flagger" and quick(copy.deepcopy(found)) != found:
@@ -105,7 +114,7 @@ def put_back(cluster: Cluster) -> None:
         body: dict[str, Any] = {"name": "podinfo", "namespace": cluster.namespace}
         with suppress(Refused):  # no pod of it is there to be told
             cluster.api.request("POST", cluster.page("gates:80", "rollback/close"), body, accept="*/*", parse=False)
-    (wanted,) = manifests.read(manifests.find("canary-podinfo.yaml"))
+    (wanted,) = cluster.objects("canary-podinfo.yaml")
     current = cluster.find("canaries", wanted["metadata"]["name"])
     if current is None:
         return

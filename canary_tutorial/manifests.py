@@ -31,6 +31,12 @@ SETTINGS = {
 }
 
 
+# A manifest that not every cluster can run says so: which label a node must have, and what installs the same elsewhere.
+NEEDS = "canary-tutorial.dev/needs-node-label"
+ELSEWHERE = "canary-tutorial.dev/elsewhere"
+NAMESPACE = "test"  # the namespace that the manifests name
+
+
 def home() -> Path:
     """Where the tutorial's own manifests are."""
     return Path(__file__).parents[1] / "manifests"
@@ -57,6 +63,43 @@ def read(path: Path) -> list[Obj]:
         if not isinstance(obj, dict) or not obj.get("kind") or not obj.get("apiVersion"):
             raise BadInput(f"{path} holds something that is no Kubernetes object: no kind or apiVersion in it.")
     return objects
+
+
+def needs(objects: list[Obj]) -> tuple[str, str]:
+    """(node label, command that installs the same elsewhere) of a file, or ("", "") where any cluster can run it."""
+    for obj in objects:
+        annotations = obj["metadata"].get("annotations") or {}
+        if NEEDS in annotations:
+            return str(annotations[NEEDS]), str(annotations.get(ELSEWHERE, ""))
+    return "", ""
+
+
+def placed(objects: list[Obj], namespace: str) -> list[Obj]:
+    """Copies of the tutorial's objects, with `namespace` instead of `test`: where they live, and in the addresses
+    (`podinfo.test:9898`, `http://gates.test/`) by which they find each other."""
+    if namespace == NAMESPACE:
+        return copy.deepcopy(objects)
+    return [_placed(obj, namespace) for obj in objects]
+
+
+def _placed(obj: Obj, namespace: str) -> Obj:
+    obj = _with_addresses(obj, namespace)
+    metadata = obj["metadata"]
+    if metadata.get("namespace") == NAMESPACE:
+        metadata["namespace"] = namespace
+    if obj["kind"] == "Namespace" and metadata["name"] == NAMESPACE:
+        metadata["name"] = namespace
+    return obj
+
+
+def _with_addresses(node: Any, namespace: str) -> Any:
+    if isinstance(node, dict):
+        return {key: _with_addresses(value, namespace) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_with_addresses(value, namespace) for value in node]
+    if isinstance(node, str):
+        return re.sub(rf"(?<=://)([a-z0-9-]+)\.{NAMESPACE}(?=[:/.]|$)", rf"\1.{namespace}", node)
+    return node
 
 
 def change(objects: list[Obj], settings: Mapping[str, Any]) -> tuple[list[Obj], list[str]]:

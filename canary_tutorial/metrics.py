@@ -8,7 +8,6 @@ of the source, "what mirroring kept from them" of the destination.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +15,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from canary_tutorial.errors import NoData, Unreachable
+from canary_tutorial.installed import PROMETHEUS
 from canary_tutorial.series import Requests, Series, parse, requests
 
 if TYPE_CHECKING:
     from canary_tutorial.cluster import Cluster
 
-SERVICE = "CANARY_TUTORIAL_PROMETHEUS"  # where another cluster has it: "monitoring/prometheus-server:80"
-DEFAULT = "istio-system/prometheus:9090"
 LOOKBACK = 60.0  # seconds before a span in which a counter's last value is looked for
 
 # The webinar's query. `by` the two labels that tell its three series apart.
@@ -82,11 +80,11 @@ class Metrics:
 
     @classmethod
     def of_cluster(cls, cluster: Cluster, where: str = "") -> Metrics:
-        """`where` is "namespace/service:port"; left out: CANARY_TUTORIAL_PROMETHEUS or the place of manifests/."""
+        """`where` is "namespace/service:port"; left out, the one that the cluster has (`Cluster.prometheus`)."""
         import requests as http
         from prometheus_api_client import PrometheusConnect
 
-        where = where or os.environ.get(SERVICE) or DEFAULT
+        where = where or cluster.prometheus
         namespace, _, service = where.partition("/")
         settings = cluster.api.configuration
         session = http.Session()
@@ -132,7 +130,7 @@ class Metrics:
         return Unreachable(
             f"no Prometheus answers at the service {self.where}: {text}",
             'Apply "prometheus.yaml" and wait for its rollout: lesson 1 does. '
-            f"If your cluster has one elsewhere, name it: {SERVICE}=namespace/service:port.",
+            f"If your cluster has one elsewhere, name it: {PROMETHEUS}=namespace/service:port.",
         )
 
     # -- the tutorial's questions -------------------------------------------------------------------------------

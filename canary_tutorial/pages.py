@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from canary_tutorial.connection import connect
+from canary_tutorial.connection import NAMESPACE, connect
 from canary_tutorial.errors import TutorialError
-from canary_tutorial.metrics import DEFAULT, SERVICE
+from canary_tutorial.installed import DEFAULT_PROMETHEUS, PROMETHEUS
+from canary_tutorial.manifests import NAMESPACE as USUAL
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession, web
@@ -37,7 +38,8 @@ TITLES = {"prometheus": "Prometheus", "podinfo": "podinfo"}
 
 def place(name: str) -> tuple[str, str]:
     """(namespace, service:port) of a page."""
-    where = (os.environ.get(SERVICE) or DEFAULT) if name == "prometheus" else "test/podinfo:9898"
+    home = os.environ.get(NAMESPACE) or USUAL
+    where = (os.environ.get(PROMETHEUS) or DEFAULT_PROMETHEUS) if name == "prometheus" else f"{home}/podinfo:9898"
     namespace, _, service = where.partition("/")
     return namespace, service
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from canary_tutorial.errors import Missing, TutorialError
+from canary_tutorial import installed
+from canary_tutorial.errors import TutorialError
 from canary_tutorial.metrics import UNITS
 from canary_tutorial.tables import Table
 
@@ -122,11 +123,8 @@ def of_canary(canary: Canary) -> list[Tick]:
     """
     cluster = canary.cluster
     canary.obj  # noqa: B018 - a Canary that is not there is the better message
-    flagger = [pod for pod in cluster.list("pods", "*", "app=flagger") if pod["status"].get("phase") == "Running"]
-    if not flagger:
-        raise Missing("no Flagger runs on this cluster, so there is no log to read", canary.why(), 404)
-    pod = flagger[0]["metadata"]
-    log = cluster.logs(pod["name"], pod["namespace"]).splitlines()
+    flagger = installed.the_flagger(cluster)["metadata"]
+    log = cluster.logs(f"deployment/{flagger['name']}", flagger["namespace"]).splitlines()
     return ticks(log, f"{canary.name}.{canary.namespace}")
 
 

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from canary_tutorial import connect
 from canary_tutorial.cli import main
-from canary_tutorial.cluster import LABEL, Cluster, is_ours
-from canary_tutorial.errors import BadInput, CommandFailed, Missing, NoCluster, TookTooLong, Unreachable
+from canary_tutorial.cluster import Cluster
+from canary_tutorial.errors import BadInput, CommandFailed, Missing, NoCluster, NotOurs, TookTooLong, Unreachable
+from canary_tutorial.ownership import LABEL, is_ours
 
 
 def lab(*words: str) -> subprocess.CompletedProcess[str]:
@@ -63,7 +64,7 @@ def test_another_cluster_is_chosen_by_name_and_announced(
     assert other.api.server == cluster.api.server
     said = capsys.readouterr().out
     assert cluster.api.server in said
-    assert "write into its namespaces istio-system and test" in said
+    assert "The lessons write to its namespace test." in said
     with pytest.raises(BadInput, match=r"nosuch.*\n→ .*get-contexts"):
         connect("nosuch")
 
@@ -155,13 +156,15 @@ def test_a_busy_name_is_refused_with_the_next_step(cluster: Cluster):
 def test_clean_up_removes_what_the_tutorial_made_and_nothing_else(cluster: Cluster):
     theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs", "namespace": "default"}}
     cluster.api.request("POST", "/api/v1/namespaces/default/configmaps", theirs)
-    assert cluster.apply_object({**theirs, "data": {"a": "b"}}) == "configured"
+    with pytest.raises(NotOurs, match=r"ConfigMap default/theirs was not applied: field manager \S+ made it"):
+        cluster.apply_object({**theirs, "data": {"a": "b"}})
     assert not is_ours(cluster.get("configmaps", "theirs", "default"))
     assert LABEL.items() <= cluster.get("namespaces", "test")["metadata"]["labels"].items()
-    removed = {row["deleted"] for row in cluster.clean_up()}
-    assert {"Canary/podinfo", "Deployment/podinfo", "Namespace/test"} <= removed
+    results = {row["object"]: row["result"] for row in cluster.clean_up()}
+    made = {"Canary test/podinfo", "Deployment test/podinfo", "Namespace test"}
+    assert {results[name] for name in made} == {"deleted"}
     assert cluster.find("namespaces", "test") is None
-    assert cluster.get("configmaps", "theirs", "default")["data"] == {"a": "b"}
+    assert "data" not in cluster.get("configmaps", "theirs", "default")
 
 
 def keep_asking(cluster: Cluster) -> None:

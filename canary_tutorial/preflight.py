@@ -1,0 +1,333 @@
+"""What a cluster must have before the tutorial writes to it, and every object that it would create there.
+
+`look` only reads. Each row of its table is `there`, `will create`, `missing` or `unknown`; while one is `missing`,
+`require` raises, and nothing goes on. `unknown` is what the account may not see: the lesson goes on, and says so where
+it turns out to matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from canary_tutorial import installed, manifests, ownership
+from canary_tutorial.errors import NEXT_STEP, Missing, NotReady, Refused
+from canary_tutorial.ownership import by_kind, is_ours, owner, title
+from canary_tutorial.progress import Line
+from canary_tutorial.tables import Table
+
+if TYPE_CHECKING:
+    from canary_tutorial.cluster import Cluster
+
+Obj = dict[str, Any]
+THERE, CREATE, MISSING, UNKNOWN = "there", "will create", "missing", "unknown"
+ABSENT = "absent"  # of a part: not there, and its manifests may bring it; MISSING: they may not
+COLUMNS = ["needed", "state", "what", "next step"]
+
+ISTIO = ("virtualservices.networking.istio.io", "destinationrules.networking.istio.io")
+CANARIES = "canaries.flagger.app"
+# What a release needs beyond creating objects: in the cluster's own namespace.
+RIGHTS = (
+    ("get", "deployments.apps"),
+    ("patch", "deployments.apps"),
+    ("list", "pods"),
+    ("list", "events"),
+    ("watch", CANARIES),
+    ("patch", CANARIES),
+    ("watch", ISTIO[0]),
+)
+WORKLOADS = ("deployments.apps", "statefulsets.apps", "daemonsets.apps", "services", CANARIES)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something a lesson needs: the manifests that bring it, and how to see that it is there already."""
+
+    name: str
+    files: tuple[str, ...]
+    seen: Callable[[Cluster], tuple[str, str]]  # (THERE | ABSENT | MISSING | UNKNOWN, what was found)
+
+
+@dataclass(frozen=True, repr=False)
+class Preflight(Table):
+    """The table, and in `creates` the objects that would be created, by the manifest that holds them."""
+
+    creates: dict[str, list[Obj]] = field(default_factory=dict)
+    status: int = 0  # 403 where a right is missing
+
+    @property
+    def missing(self) -> list[dict[str, Any]]:
+        """The rows that are missing and that the tutorial may not bring."""
+        return [row for row in self if row["state"] == MISSING]
+
+    @property
+    def objects(self) -> list[str]:
+        """Every object that would be created, once: `Deployment test/podinfo`, `Namespace test`."""
+        return list(dict.fromkeys(title(obj) for objects in self.creates.values() for obj in objects))
+
+    def __repr__(self) -> str:
+        """For a terminal: the table with a count where it would name many objects, and below it each of them."""
+        rows = [[n, state, _counted(what) if state == CREATE else what, step] for n, state, what, step in self.rows]
+        listed = "".join(f"\n  {name}" for name in self.objects)
+        return repr(Table(self.columns, rows)) + (f"\nObjects that would be created:{listed}" if listed else "")
+
+    def require(self) -> None:
+        """Raises NotReady while a row is missing; its message names each."""
+        if self.missing:
+            named = "\n".join(f"  {row['needed']}: {row['what']}" for row in self.missing)
+            steps = list(dict.fromkeys(row["next step"] for row in self.missing if row["next step"]))
+            raise NotReady(
+                f"The cluster lacks what the tutorial needs and may not bring. Nothing was written.\n{named}",
+                "\n→ ".join(steps),
+                status=self.status,
+            )
+
+
+def _counted(names: str) -> str:
+    number = names.count(",") + names.count(";") + 1
+    return names if number == 1 else f"{number} objects"
+
+
+def look(cluster: Cluster, more: Sequence[str | Path] = ()) -> Preflight:
+    """What is there, what would be created, what is missing; for the usual manifests and `more` of them."""
+    rows: list[list[str]] = [[f"Kubernetes {cluster.version}", THERE, cluster.api.server, ""]]
+    creates: dict[str, list[Obj]] = {}
+    with Line("Looking at the cluster") as line:
+        cluster.api.rediscover()
+        for part in PARTS:
+            line.say(part.name)
+            (state, what), step = part.seen(cluster), ""
+            if state == ABSENT:
+                state, what, step = _brought(cluster, part.files, creates, what)
+            elif state == MISSING:
+                step = "Ask its owner, or use another cluster: connect() takes the lab"
+            rows.append([part.name, state, what, step])
+        for file in (*APPLICATION, *map(str, more)):
+            state, what, step = _brought(cluster, (file,), creates, "")
+            rows.append([Path(file).name, state, what, step])
+        rows.insert(1, list(_namespace(cluster)))
+        line.say("your rights")
+        rights = _rights(cluster, [obj for objects in creates.values() for obj in objects])
+        rows.insert(2, list(rights))
+    return Preflight(COLUMNS, rows, "", creates, 403 if rights[1] == MISSING else 0)
+
+
+def stand_in(cluster: Cluster, file: str) -> str:
+    """What serves as well as a manifest's objects and is there already, made by whomever; "" if they are needed."""
+    cluster.api.rediscover()
+    for part in PARTS:
+        if file in part.files:
+            state, what = part.seen(cluster)
+            return "" if state == ABSENT else what
+    return ""
+
+
+# -- parts that a cluster has or has not
+
+
+def _mesh(cluster: Cluster) -> tuple[str, str]:
+    versions = [cluster.api.versions(kind) for kind in ISTIO]
+    found = installed.istiod(cluster)
+    if found.first and all(versions):
+        if not _injects(cluster):
+            return ABSENT, f"{_where(found.first)} runs, but no webhook adds sidecars to pods"
+        return THERE, f"{_where(found.first)}; networking.istio.io {', '.join(versions[0])}"
+    if found.first:
+        return ABSENT, f"{_where(found.first)} runs, but its kinds are not served"
+    if all(versions) and not found.everywhere:
+        return UNKNOWN, f"networking.istio.io is served; your account {_may_not('list', 'deployments')}"
+    return ABSENT, "no istiod runs"
+
+
+def _injects(cluster: Cluster) -> bool:
+    kind = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
+    if not cluster.can_i("list", kind, "*"):
+        return True
+    hooks = [hook for obj in cluster.list(kind, "*") for hook in obj.get("webhooks") or []]
+    return any("sidecar-injector" in hook["name"] for hook in hooks)
+
+
+def _prometheus(cluster: Cluster) -> tuple[str, str]:
+    where = installed.prometheus(cluster)
+    return (THERE, f"service {where}") if where else (ABSENT, "no Service leads to a Prometheus")
+
+
+def _request_host(cluster: Cluster) -> tuple[str, str]:
+    kind = "telemetries.telemetry.istio.io"
+    versions = cluster.api.versions(kind)
+    if versions and "v1" not in versions:
+        return MISSING, f"telemetry.istio.io/v1 comes with Istio 1.22; served: {', '.join(versions)}"
+    if not versions:
+        return ABSENT, "telemetry.istio.io is not served"
+    found = installed.search(cluster, kind, lambda obj: "request.host" in str(obj.get("spec")))
+    used = [obj for obj in found.objects if obj["metadata"]["namespace"] in _heeded(cluster)]
+    return (THERE, title(used[0])) if used else (ABSENT, "no Telemetry adds it")
+
+
+def _heeded(cluster: Cluster) -> set[str]:
+    """The namespaces whose Telemetry the mesh applies to ours: our own, and the one of istiod."""
+    control_planes = installed.istiod(cluster).objects
+    return {cluster.namespace, "istio-system", *(d["metadata"]["namespace"] for d in control_planes)}
+
+
+def _flagger_kinds(cluster: Cluster) -> tuple[str, str]:
+    versions = cluster.api.versions(CANARIES)
+    if "v1beta1" in versions:
+        return THERE, f"flagger.app {', '.join(versions)}"
+    if versions:
+        return MISSING, f"flagger.app/v1beta1 is not served, only {', '.join(versions)}"
+    return ABSENT, "flagger.app is not served"
+
+
+def _flagger(cluster: Cluster) -> tuple[str, str]:
+    found = installed.flagger(cluster)
+    if found.first:
+        mesh = installed.argument(found.first, "mesh-provider") or "istio"
+        if not installed.watches(found.first, cluster.namespace):
+            only = installed.argument(found.first, "namespace")
+            return MISSING, f"{_where(found.first)} looks after the namespace {only} only"
+        if not mesh.startswith("istio"):
+            return MISSING, f"{_where(found.first)} looks after {mesh}, and the lessons need istio"
+        return THERE, _where(found.first)
+    if not found.everywhere and _flagger_kinds(cluster)[0] == THERE:
+        return UNKNOWN, f"flagger.app is served; your account {_may_not('list', 'deployments')}"
+    return ABSENT, "no Flagger runs"
+
+
+def _account(cluster: Cluster) -> tuple[str, str]:
+    """Flagger's account: Flagger's own affair where it runs."""
+    state, what = _flagger(cluster)
+    if state != ABSENT or not cluster.can_i("get", "serviceaccounts", "istio-system"):
+        return state, what
+    mine = cluster.find("serviceaccounts", "flagger", "istio-system")
+    return (THERE, title(mine)) if mine and is_ours(mine) else (ABSENT, "no Flagger runs")
+
+
+PARTS = (
+    Part("mesh: Istio", ("mesh.yaml",), _mesh),
+    Part("Prometheus", ("prometheus.yaml",), _prometheus),
+    Part("label request_host", ("telemetry.yaml",), _request_host),
+    Part("Flagger's kinds", ("flagger-crd.yaml",), _flagger_kinds),
+    Part("Flagger's account", ("flagger-account.yaml",), _account),
+    Part("Flagger", ("flagger-deployment.yaml",), _flagger),
+)
+APPLICATION = ("test-podinfo.yaml", "test-loadtester.yaml", "canary-podinfo.yaml")
+
+
+# -- what would be created
+
+
+def _brought(cluster: Cluster, files: Sequence[str], creates: dict[str, list[Obj]], found: str) -> tuple[str, str, str]:
+    """(state, what, next step) of what `files` bring; notes in `creates` the objects that are not there yet."""
+    planned = {title(obj) for objects in creates.values() for obj in objects}
+    new: list[Obj] = []
+    for file in files:
+        label, elsewhere = manifests.needs(manifests.read(manifests.find(file)))
+        if label and not cluster.has_node(label):
+            return MISSING, found, elsewhere
+        absent, foreign = _split(cluster, cluster.objects(file))
+        if foreign:
+            wanted, live = foreign[0]
+            return MISSING, f"{title(wanted)} was made by {owner(live)}, not by the tutorial", _other(cluster, wanted)
+        creates[file] = absent
+        new += [obj for obj in absent if title(obj) not in planned]
+    if not any(creates[file] for file in files):
+        return THERE, found or "made by the tutorial", ""
+    return CREATE, by_kind(new) or found, ""
+
+
+def _split(cluster: Cluster, objects: Sequence[Obj]) -> tuple[list[Obj], list[tuple[Obj, Obj]]]:
+    """The objects that are not there, and those that somebody else made and that cannot stand in, each with theirs."""
+    absent, foreign = [], []
+    for obj in objects:
+        live = cluster.live(obj)
+        if live is None:
+            absent.append(obj)
+        elif not is_ours(live) and not ownership.usable(live, obj):
+            foreign.append((obj, live))
+    return absent, foreign
+
+
+def _other(cluster: Cluster, wanted: Obj) -> str:
+    if wanted["metadata"].get("namespace") == cluster.namespace:
+        return 'Choose a namespace of your own: connect(..., namespace="NAME") or export CANARY_TUTORIAL_NAMESPACE=NAME'
+    return "Ask its owner, or use another cluster: connect() takes the lab"
+
+
+def _namespace(cluster: Cluster) -> tuple[str, str, str, str]:
+    """The row of the namespace that the lessons write to."""
+    name, row = cluster.namespace, f"namespace {cluster.namespace}"
+    try:
+        live = cluster.find("namespaces", name)
+    except Refused:
+        return row, UNKNOWN, f"your account {_may_not('get', 'namespaces')}", ""
+    if live is None:
+        return row, CREATE, f"Namespace {name}", ""
+    if is_ours(live):
+        return row, THERE, "made by the tutorial", ""
+    others = list(_others(cluster)) if not cluster.chosen else []
+    if others:
+        what = f"made by {owner(live)}, and holds {', '.join(others[:3])}{' and more' if len(others) > 3 else ''}"
+        step = f'Another one, or this one by its name: connect(..., namespace="{name}")'
+        return row, MISSING, what, f"{step} or export CANARY_TUTORIAL_NAMESPACE={name}"
+    labels = live["metadata"].get("labels") or {}
+    if labels.get("istio-injection") != "enabled" and "istio.io/rev" not in labels:
+        return row, MISSING, "its pods get no sidecar", f"kubectl label namespace {name} istio-injection=enabled"
+    return row, THERE, f"made by {owner(live)}; used as it is", ""
+
+
+def _others(cluster: Cluster) -> Iterator[str]:
+    """What somebody else has in the namespace: workloads, Services and Canaries that nothing of ours made."""
+    for kind in WORKLOADS:
+        if cluster.api.versions(kind) and cluster.can_i("list", kind):
+            for obj in cluster.list(kind):
+                if not is_ours(obj) and not obj["metadata"].get("ownerReferences") and not _theirs_by_nature(obj):
+                    yield title(obj)
+
+
+def _theirs_by_nature(obj: Obj) -> bool:
+    return bool(obj["kind"] == "Service" and obj["metadata"]["name"] == "kubernetes")
+
+
+# -- rights
+
+
+def _rights(cluster: Cluster, planned: Sequence[Obj]) -> tuple[str, str, str, str]:
+    """The row of what the account may do: what a release needs, and creating what is planned."""
+    wanted = [(verb, kind, cluster.namespace) for verb, kind in RIGHTS]
+    where = installed.prometheus(cluster).partition("/")[0]
+    wanted += [("get", "services/proxy", where)] if where else []
+    for obj in planned:
+        kind = _kind(cluster, obj)
+        wanted += [(verb, kind, obj["metadata"].get("namespace", "*")) for verb in ("create", "patch")]
+    lacking = [
+        f"{verb} {kind}" + (f" in {place}" if place != "*" else "")
+        for verb, kind, place in dict.fromkeys(wanted)
+        if not cluster.can_i(verb, kind, place)
+    ]
+    if lacking:
+        return "your rights", MISSING, f"your account cannot {', '.join(lacking)}", NEXT_STEP[403]
+    return "your rights", THERE, f"{len(dict.fromkeys(wanted))} asked for, all granted", ""
+
+
+def _kind(cluster: Cluster, obj: Obj) -> str:
+    """`deployments.apps` for an object, also where its kind is only about to come."""
+    group = obj["apiVersion"].rpartition("/")[0]
+    try:
+        plural = cluster.api.resource_of(obj).plural
+    except Missing:
+        plural = PLURALS.get(obj["kind"], obj["kind"].lower() + "s")
+    return f"{plural}.{group}" if group else plural
+
+
+PLURALS = {"Canary": "canaries", "Telemetry": "telemetries"}
+
+
+def _where(deployment: Obj) -> str:
+    return f"{title(deployment)} {installed.version(deployment)}".strip()
+
+
+def _may_not(verb: str, resource: str) -> str:
+    return f"cannot {verb} {resource} in all namespaces"
