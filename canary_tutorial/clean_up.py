@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from canary_tutorial import manifests
 from canary_tutorial.api import Resource
-from canary_tutorial.errors import Missing, Refused
+from canary_tutorial.errors import Missing, Refused, TookTooLong
 from canary_tutorial.ownership import SELECTOR, is_ours, owner, title
 from canary_tutorial.progress import Line
 from canary_tutorial.tables import Table
@@ -75,13 +75,17 @@ class CleanUp:
         return [obj for kind in kinds for obj in self.listed(kind, namespace, SELECTOR) if is_ours(obj)]
 
     def listed(self, resource: Resource, namespace: str = "", labels: str = "") -> list[Obj]:
-        """All objects of a kind, or nothing where the account may not list them. Raises no Refused."""
+        """All objects of a kind, or nothing where the account may not list them."""
         try:
             return self._list(resource, namespace, labels)
         except Refused:
             return []
 
     def _list(self, resource: Resource, namespace: str, labels: str = "") -> list[Obj]:
+        """All objects of a kind. Raises Refused, without asking for them, where the account may not list them."""
+        kind = f"{resource.plural}.{resource.group}".rstrip(".")
+        if not self.cluster.can_i("list", kind, namespace or ALL):
+            raise Refused(f"your account cannot list {kind}", status=403)
         answer = self.cluster.api.request("GET", resource.path(None, namespace), query={"labelSelector": labels})
         head = {"apiVersion": resource.group_version, "kind": resource.kind}
         return [{**head, **item} for item in answer.get("items", [])]
@@ -110,13 +114,18 @@ class CleanUp:
                     self._wait_gone(obj, line)
 
     def _wait_gone(self, obj: Obj, line: Line) -> None:
+        """Wait until an object is gone; one that a finalizer holds back for long is said to be on its way."""
         uid = obj["metadata"]["uid"]
 
         def gone() -> tuple[bool, str]:
             live = self.cluster.live(obj)
-            return live is None or live["metadata"].get("uid") != uid, "still there"
+            return live is None or live["metadata"].get("uid") != uid, f"{title(obj)} is still there"
 
-        until(gone, f"{title(obj)} to be gone", line=line)
+        try:
+            until(gone, f"{title(obj)} to be gone", PATIENCE, line=line)
+        except TookTooLong:
+            row = next(row for row in self.rows if row[0] == title(obj))
+            row[1] = f"deleted, but still there after {PATIENCE:.0f} s: a finalizer holds it"
 
     def delete_shared(self) -> None:
         """Mesh, Prometheus, Flagger and their kinds, unless somebody else uses what of them is ours."""
@@ -150,10 +159,7 @@ class CleanUp:
 
     def delete_namespace(self, name: str) -> None:
         """One of our namespaces, unless it holds what the tutorial did not make."""
-        try:
-            live = self.cluster.find("namespaces", name)
-        except Refused:
-            return
+        live = self.cluster.find("namespaces", name) if self.cluster.can_i("get", "namespaces", name) else None
         if live is None or not is_ours(live):
             return
         live = {"apiVersion": "v1", "kind": "Namespace", **live}

@@ -180,7 +180,8 @@ def laboratory(
 ) -> Iterator[Callable[[], float]]:
     """A lab for a while, and where notebooks look for one; yields a function that tells its peak memory in MB.
 
-    Where another cluster is asked for (`context`, or CANARY_TUTORIAL_CONTEXT), that is used, after a preflight, and no lab started.
+    Where another cluster is asked for (`context`, or CANARY_TUTORIAL_CONTEXT), that is used, after a
+    preflight, and no lab is started.
     """
     from canary_tutorial.connection import CONTEXT, LAB
     from canary_tutorial.memory import Peak

@@ -181,9 +181,10 @@ class Cluster:
         return "unchanged" if _wanted(before) == _wanted(after) else "configured"
 
     def _not_ours(self, obj: Obj, found: Obj) -> NotOurs:
-        step = f'Choose a namespace of your own: connect(..., namespace="NAME"). {self.namespace} is in use.'
-        if not obj["metadata"].get("namespace"):
-            step = "Keep it: cluster.preflight() says what is still missing beside it."
+        if obj["metadata"].get("namespace") == self.namespace:
+            step = 'Choose a namespace of your own: connect(..., namespace="NAME")'
+        else:
+            step = "Leave it to its owner: cluster.preflight() says what is still missing beside it."
         return NotOurs(
             f"{title(obj)} was not applied: {owner(found)} made it, not the tutorial. Nothing was changed",
             step,
@@ -378,12 +379,14 @@ class Cluster:
 
     def can_i(self, verb: str, kind: str, namespace: str | None = None) -> bool:
         """`kubectl auth can-i`: whether the account may do that to a kind ("deployments.apps", "services/proxy")."""
-        resource, _, subresource = kind.partition("/")
-        resource, dot, group = resource.partition(".")
-        if not dot:
-            with suppress(Missing):
-                group = self.api.resource(resource).group
+        name, _, subresource = kind.partition("/")
+        resource, _, group = name.partition(".")
         place = "" if namespace == ALL else namespace or self.namespace
+        with suppress(Missing):  # of a kind that is only about to come, the name says all
+            known = self.api.resource(name)
+            resource, group = known.plural, known.group
+            if not known.namespaced and resource != "namespaces":  # a Role may allow to read its own namespace
+                place = ""
         attributes = {
             "verb": verb,
             "resource": resource,

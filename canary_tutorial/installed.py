@@ -165,7 +165,7 @@ def version(obj: Obj) -> str:
 def argument(obj: Obj, flag: str) -> str:
     """The value of a Go flag in a Deployment's first container (-flag=value, or the two as words), else ""."""
     words = [str(word) for container in _containers(obj)[:1] for word in container.get("args") or []]
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         name, equals, value = word.removeprefix("-").removeprefix("-").partition("=")
         if word.startswith("-") and name == flag:
             return value if equals else following

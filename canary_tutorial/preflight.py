@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from canary_tutorial import installed, manifests, ownership
-from canary_tutorial.errors import NEXT_STEP, Missing, NotReady, Refused
+from canary_tutorial.errors import NEXT_STEP, Missing, NotReady
 from canary_tutorial.ownership import by_kind, is_ours, owner, title
 from canary_tutorial.progress import Line
 from canary_tutorial.tables import Table
@@ -41,13 +41,21 @@ RIGHTS = (
 WORKLOADS = ("deployments.apps", "statefulsets.apps", "daemonsets.apps", "services", CANARIES)
 
 
+class Seen(NamedTuple):
+    """How a part stands: its state, what was found, and what to do where it is missing."""
+
+    state: str
+    what: str
+    step: str = "Ask its owner, or use another cluster: connect() takes the lab"
+
+
 @dataclass(frozen=True)
 class Part:
     """Something a lesson needs: the manifests that bring it, and how to see that it is there already."""
 
     name: str
     files: tuple[str, ...]
-    seen: Callable[[Cluster], tuple[str, str]]  # (THERE | ABSENT | MISSING | UNKNOWN, what was found)
+    seen: Callable[[Cluster], Seen]
 
 
 @dataclass(frozen=True, repr=False)
@@ -98,13 +106,12 @@ def look(cluster: Cluster, more: Sequence[str | Path] = ()) -> Preflight:
         cluster.api.rediscover()
         for part in PARTS:
             line.say(part.name)
-            (state, what), step = part.seen(cluster), ""
+            state, what, step = part.seen(cluster)
             if state == ABSENT:
                 state, what, step = _brought(cluster, part.files, creates, what)
-            elif state == MISSING:
-                step = "Ask its owner, or use another cluster: connect() takes the lab"
-            rows.append([part.name, state, what, step])
-        for file in (*APPLICATION, *map(str, more)):
+            rows.append([part.name, state, what, step if state == MISSING else ""])
+        brought = {file for part in PARTS for file in part.files}
+        for file in dict.fromkeys((*APPLICATION, *(str(file) for file in more if str(file) not in brought))):
             state, what, step = _brought(cluster, (file,), creates, "")
             rows.append([Path(file).name, state, what, step])
         rows.insert(1, list(_namespace(cluster)))
@@ -119,26 +126,26 @@ def stand_in(cluster: Cluster, file: str) -> str:
     cluster.api.rediscover()
     for part in PARTS:
         if file in part.files:
-            state, what = part.seen(cluster)
-            return "" if state == ABSENT else what
+            seen = part.seen(cluster)
+            return "" if seen.state == ABSENT else seen.what
     return ""
 
 
 # -- parts that a cluster has or has not
 
 
-def _mesh(cluster: Cluster) -> tuple[str, str]:
+def _mesh(cluster: Cluster) -> Seen:
     versions = [cluster.api.versions(kind) for kind in ISTIO]
     found = installed.istiod(cluster)
     if found.first and all(versions):
         if not _injects(cluster):
-            return ABSENT, f"{_where(found.first)} runs, but no webhook adds sidecars to pods"
-        return THERE, f"{_where(found.first)}; networking.istio.io {', '.join(versions[0])}"
+            return Seen(ABSENT, f"{_where(found.first)} runs, but no webhook adds sidecars to pods")
+        return Seen(THERE, f"{_where(found.first)}; networking.istio.io {', '.join(versions[0])}")
     if found.first:
-        return ABSENT, f"{_where(found.first)} runs, but its kinds are not served"
+        return Seen(ABSENT, f"{_where(found.first)} runs, but its kinds are not served")
     if all(versions) and not found.everywhere:
-        return UNKNOWN, f"networking.istio.io is served; your account {_may_not('list', 'deployments')}"
-    return ABSENT, "no istiod runs"
+        return Seen(UNKNOWN, f"networking.istio.io is served; your account {_may_not('list', 'deployments')}")
+    return Seen(ABSENT, "no istiod runs")
 
 
 def _injects(cluster: Cluster) -> bool:
@@ -149,21 +156,25 @@ def _injects(cluster: Cluster) -> bool:
     return any("sidecar-injector" in hook["name"] for hook in hooks)
 
 
-def _prometheus(cluster: Cluster) -> tuple[str, str]:
-    where = installed.prometheus(cluster)
-    return (THERE, f"service {where}") if where else (ABSENT, "no Service leads to a Prometheus")
+def _prometheus(cluster: Cluster) -> Seen:
+    if where := installed.prometheus(cluster):
+        return Seen(THERE, f"service {where}")
+    if not cluster.can_i("list", "services", "*"):
+        step = f"If you know where it is: export {installed.PROMETHEUS}=NAMESPACE/SERVICE:PORT"
+        return Seen(MISSING, f"not found, and your account {_may_not('list', 'services')}", step)
+    return Seen(ABSENT, "no Service leads to a Prometheus")
 
 
-def _request_host(cluster: Cluster) -> tuple[str, str]:
+def _request_host(cluster: Cluster) -> Seen:
     kind = "telemetries.telemetry.istio.io"
     versions = cluster.api.versions(kind)
     if versions and "v1" not in versions:
-        return MISSING, f"telemetry.istio.io/v1 comes with Istio 1.22; served: {', '.join(versions)}"
+        return Seen(MISSING, f"telemetry.istio.io/v1 comes with Istio 1.22; served: {', '.join(versions)}")
     if not versions:
-        return ABSENT, "telemetry.istio.io is not served"
+        return Seen(ABSENT, "telemetry.istio.io is not served")
     found = installed.search(cluster, kind, lambda obj: "request.host" in str(obj.get("spec")))
     used = [obj for obj in found.objects if obj["metadata"]["namespace"] in _heeded(cluster)]
-    return (THERE, title(used[0])) if used else (ABSENT, "no Telemetry adds it")
+    return Seen(THERE, title(used[0])) if used else Seen(ABSENT, "no Telemetry adds it")
 
 
 def _heeded(cluster: Cluster) -> set[str]:
@@ -172,37 +183,37 @@ def _heeded(cluster: Cluster) -> set[str]:
     return {cluster.namespace, "istio-system", *(d["metadata"]["namespace"] for d in control_planes)}
 
 
-def _flagger_kinds(cluster: Cluster) -> tuple[str, str]:
+def _flagger_kinds(cluster: Cluster) -> Seen:
     versions = cluster.api.versions(CANARIES)
     if "v1beta1" in versions:
-        return THERE, f"flagger.app {', '.join(versions)}"
+        return Seen(THERE, f"flagger.app {', '.join(versions)}")
     if versions:
-        return MISSING, f"flagger.app/v1beta1 is not served, only {', '.join(versions)}"
-    return ABSENT, "flagger.app is not served"
+        return Seen(MISSING, f"flagger.app/v1beta1 is not served, only {', '.join(versions)}")
+    return Seen(ABSENT, "flagger.app is not served")
 
 
-def _flagger(cluster: Cluster) -> tuple[str, str]:
+def _flagger(cluster: Cluster) -> Seen:
     found = installed.flagger(cluster)
     if found.first:
         mesh = installed.argument(found.first, "mesh-provider") or "istio"
         if not installed.watches(found.first, cluster.namespace):
             only = installed.argument(found.first, "namespace")
-            return MISSING, f"{_where(found.first)} looks after the namespace {only} only"
+            return Seen(MISSING, f"{_where(found.first)} looks after the namespace {only} only")
         if not mesh.startswith("istio"):
-            return MISSING, f"{_where(found.first)} looks after {mesh}, and the lessons need istio"
-        return THERE, _where(found.first)
-    if not found.everywhere and _flagger_kinds(cluster)[0] == THERE:
-        return UNKNOWN, f"flagger.app is served; your account {_may_not('list', 'deployments')}"
-    return ABSENT, "no Flagger runs"
+            return Seen(MISSING, f"{_where(found.first)} looks after {mesh}, and the lessons need istio")
+        return Seen(THERE, _where(found.first))
+    if not found.everywhere and _flagger_kinds(cluster).state == THERE:
+        return Seen(UNKNOWN, f"flagger.app is served; your account {_may_not('list', 'deployments')}")
+    return Seen(ABSENT, "no Flagger runs")
 
 
-def _account(cluster: Cluster) -> tuple[str, str]:
+def _account(cluster: Cluster) -> Seen:
     """Flagger's account: Flagger's own affair where it runs."""
-    state, what = _flagger(cluster)
-    if state != ABSENT or not cluster.can_i("get", "serviceaccounts", "istio-system"):
-        return state, what
+    seen = _flagger(cluster)
+    if seen.state != ABSENT or not cluster.can_i("get", "serviceaccounts", "istio-system"):
+        return seen
     mine = cluster.find("serviceaccounts", "flagger", "istio-system")
-    return (THERE, title(mine)) if mine and is_ours(mine) else (ABSENT, "no Flagger runs")
+    return Seen(THERE, title(mine)) if mine and is_ours(mine) else seen
 
 
 PARTS = (
@@ -259,10 +270,9 @@ def _other(cluster: Cluster, wanted: Obj) -> str:
 def _namespace(cluster: Cluster) -> tuple[str, str, str, str]:
     """The row of the namespace that the lessons write to."""
     name, row = cluster.namespace, f"namespace {cluster.namespace}"
-    try:
-        live = cluster.find("namespaces", name)
-    except Refused:
-        return row, UNKNOWN, f"your account {_may_not('get', 'namespaces')}", ""
+    if not cluster.can_i("get", "namespaces", name):
+        return row, UNKNOWN, "your account cannot get namespaces", ""
+    live = cluster.find("namespaces", name)
     if live is None:
         return row, CREATE, f"Namespace {name}", ""
     if is_ours(live):
