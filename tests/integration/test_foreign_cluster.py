@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from served_api import Served
 
 from canary_tutorial import connect, installed, ready
+from canary_tutorial.api import Api
 from canary_tutorial.cli import main
 from canary_tutorial.cluster import Cluster
 from canary_tutorial.errors import NotOurs, NotReady, TutorialError
@@ -31,9 +33,17 @@ As = Callable[..., Cluster]
 
 
 @pytest.fixture
-def as_user(server: Served, monkeypatch: pytest.MonkeyPatch) -> As:
+def as_user(server: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[As]:
     """Connect to the served API as the administrator, or as the account `namespace/name`."""
     monkeypatch.delenv("CANARY_TUTORIAL_PROMETHEUS", raising=False)
+    clients: list[Api] = []
+    begin = Api.__init__
+
+    def noted(self: Api, configuration: Any) -> None:
+        begin(self, configuration)
+        clients.append(self)
+
+    monkeypatch.setattr(Api, "__init__", noted)
 
     def connected(who: str = "", **options: Any) -> Cluster:
         known = yaml.safe_load(server.kubeconfig.read_text())
@@ -44,7 +54,10 @@ def as_user(server: Served, monkeypatch: pytest.MonkeyPatch) -> As:
         monkeypatch.setenv("CANARY_TUTORIAL_CONTEXT", "lab")
         return connect(**options)
 
-    return connected
+    yield connected
+    for api in clients:  # before the server goes, which would leave half a connection
+        api.client.rest_client.pool_manager.clear()
+    gc.collect()
 
 
 @pytest.fixture
