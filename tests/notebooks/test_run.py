@@ -91,22 +91,3 @@ def test_a_report_that_cannot_be_run_ends_with_2(lab: dict[str, str], tmp_path: 
     done = report(lab, tmp_path, "--context", "nowhere")
     assert done.returncode == 2
     assert "nowhere" in done.stdout + done.stderr
-
-
-def test_a_release_on_another_cluster_is_the_same_and_needs_its_context_alone(lab: dict[str, str], tmp_path: Path):
-    """Another lab's kubeconfig, under another name and in another place: nothing in the helper can find that lab."""
-    theirs = {**lab, "CANARY_TUTORIAL_HOME": str(tmp_path / "theirs")}
-    command = [sys.executable, "-m", "canary_tutorial.lab"]
-    subprocess.run([*command, "up", "--name", "other"], env=theirs, check=True, capture_output=True)
-    try:
-        mine = tmp_path / "kubeconfig"
-        written = (tmp_path / "theirs" / "other" / "kubeconfig").read_text()
-        mine.write_text(written.replace("canary-tutorial-other", "somebody-elses"))
-        here = {**lab, "CANARY_TUTORIAL_HOME": str(tmp_path / "mine"), "CANARY_TUTORIAL_KUBECONFIG": str(mine)}
-        done = report(here, tmp_path / "out", "--context", "somebody-elses")
-    finally:
-        subprocess.run([*command, "down", "--name", "other"], env=theirs, check=True, capture_output=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert (found["phase"], found["weights"], found["failed"]) == ("Succeeded", [20, 40, 60], 0)
-    assert not (tmp_path / "mine").exists(), "no lab was started"
