@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from canary_tutorial.errors import CommandFailed, TutorialError
+from canary_tutorial.tables import printable
 
 OUTPUT = Path("reports")
 NOT_IN_LESSONS = "stefanprodan/podinfo:6.14.1"  # so that the report has something to release after them
@@ -28,7 +29,7 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except TutorialError as exc:
-            click.echo(str(exc), err=True)
+            click.echo(printable(str(exc)), err=True)
             ctx.exit(1)
 
 
@@ -92,7 +93,7 @@ def run(lessons: tuple[str, ...], name: str, output: Path, parameters: tuple[tup
             click.echo(f"{book.stem}", err=True)
             own = {"image": NOT_IN_LESSONS} if book.stem == "report" else {}
             runs.append(report.run(book, output, {**own, **literals(parameters)}))
-    click.echo(summary.text(runs, peak()))
+    click.echo(printable(summary.text(runs, peak())))
     sys.exit(0 if summary.good(runs) else 1)
 
 
@@ -116,7 +117,7 @@ def trace(name: str, namespace: str | None, context: str | None, as_json: bool, 
         fresh = [(number, tick) for number, tick in tracing.worth_telling(ticks) if number > shown]
         tracing.count_samples([tick for _, tick in fresh], canary)
         for number, tick in fresh:
-            click.echo(json.dumps({"tick": number, **tick}) if as_json else tracing.text(number, tick))
+            click.echo(json.dumps({"tick": number, **tick}) if as_json else printable(tracing.text(number, tick)))
             shown = number
         if not follow:
             return
@@ -154,14 +155,15 @@ def report(
         with laboratory(name, context=context, namespace=namespace):
             done = reports.run(reports.find("report"), output, given, code=False)
     except TutorialError as exc:
-        click.echo(str(exc), err=True)
+        click.echo(printable(str(exc)), err=True)
         sys.exit(2)
     found = done.results.get("report")
     if done.error or found is None:
-        click.echo(done.error or "the report recorded nothing", err=True)
+        click.echo(printable(done.error) or "the report recorded nothing", err=True)
         sys.exit(2)
     (output / "report.json").write_text(json.dumps(found, indent=2))
-    click.echo(f"{told(found)}\n{found['verdict']}: {found['why']}\n{output / 'report.html'}, {output / 'report.json'}")
+    click.echo(printable(f"{told(found)}\n{found['verdict']}: {found['why']}"))
+    click.echo(f"{output / 'report.html'}, {output / 'report.json'}")
     sys.exit(0 if found["phase"] == "Succeeded" else 1)
 
 

@@ -56,6 +56,15 @@ class Table:
         return f"{caption}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+
+
+def printable(said: str) -> str:
+    """What a cluster says, fit for a terminal: its control characters could move the cursor, or worse, and are shown
+    as �."""
+    return said.translate(CONTROLS)
+
+
 def text(value: Any) -> str:
     """A cell as one reads it: numbers short, nothing as `<none>`, lists joined."""
     if value is None or value == "":
@@ -64,7 +73,7 @@ def text(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, Iterable) and not isinstance(value, str | dict):
         return ", ".join(map(text, value))
-    return str(value)
+    return printable(str(value))
 
 
 def _cells(row: Sequence[Any]) -> str:
