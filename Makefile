@@ -14,7 +14,7 @@ walkthrough: setup       ## a release and a rollback, from nothing to the end, i
 	@canary-tutorial run walkthrough
 
 lab: setup               ## JupyterLab at the first lesson
-	@jupyter lab notebooks/00-start-here.ipynb
+	@jupyter lab --allow-root notebooks/00-start-here.ipynb
 
 report: setup            ## one release of podinfo 2.1.3, as a report that one would attach to a change request
 	@canary-tutorial report
