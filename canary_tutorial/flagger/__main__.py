@@ -11,12 +11,18 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from canary_tutorial.flagger.flags import FlagError, Flags, HelpAsked, parse, usage
 
+if TYPE_CHECKING:
+    from canary_tutorial.flagger.kube import Kube
+
+T = TypeVar("T")
 VERSION = "1.44.0"
+TRIES, PAUSE = 10, 1.0  # of the first questions to the API server, which may be starting itself; seconds
 NOTIFIERS = ("msteams-url", "slack-url")
 
 
@@ -51,6 +57,20 @@ def record_to(path: str) -> Callable[[str], None]:
     return lambda line: print(line, file=file)
 
 
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """The answer to one of the first questions: a server that is just starting, or restarting, is asked again."""
+    from canary_tutorial.flagger.effects import Refused
+
+    for _ in range(TRIES - 1):
+        try:
+            return await ask()
+        except Refused as refused:
+            if not refused.passing:
+                raise
+        await asyncio.sleep(PAUSE)
+    return await ask()
+
+
 async def run(flags: Flags) -> int:
     """Everything that Flagger says and does when it starts, then the loops; returns the exit code."""
     from lightkube.core.exceptions import ConfigError
@@ -69,7 +89,7 @@ async def run(flags: Flags) -> int:
     logger.log("info", f"Starting flagger version {VERSION} revision canary_tutorial mesh provider {provider}")
     try:
         kube = Kube(connection(flags.text("kubeconfig"), flags.text("master")))
-        version = await kube.version()
+        version = await patiently(kube.version)
     except (ConfigError, Refused, OSError) as error:
         logger.log("error", f"Error building kubernetes clientset: {error}")
         return 1
@@ -77,7 +97,7 @@ async def run(flags: Flags) -> int:
     namespace = flags.text("namespace")
     for kind, name in (("Canary", "Canary"), ("MetricTemplate", "MetricTemplate"), ("AlertProvider", "AlertProvider")):
         try:
-            await kube.list(kind, namespace)
+            await patiently(partial(kube.list, kind, namespace))
         except Refused as refused:
             logger.log("error", f"{name} CRD is not registered {refused.message}")
             return 1
@@ -128,23 +148,30 @@ async def run(flags: Flags) -> int:
     )
     logger.log("info", "Started operator workers")
     done, _ = await asyncio.wait([work, asyncio.create_task(ending.wait())], return_when=asyncio.FIRST_COMPLETED)
-    if work in done and work.exception():
-        logger.log("error", f"operator failed: {work.exception()!r}")
+    if work in done and (why := work.exception()):
+        while isinstance(why, BaseExceptionGroup):
+            why = why.exceptions[0]
+        logger.log("error", f"operator failed: {why!r}")
         return 1
     work.cancel()
     logger.log("info", "Shutting down operator workers")
     return 0
 
 
-async def _lead(kube, flags, run) -> None:  # type: ignore[no-untyped-def]
+async def _lead(kube: Kube, flags: Flags, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Act while the lease is ours; what ends the acting, or the renewing, ends this too."""
     from canary_tutorial.flagger.leader import Election
 
     election = Election(kube, flags.text("leader-election-namespace"))
     await election.won()
-    acting = asyncio.create_task(run())
-    await election.kept()
-    acting.cancel()
-    raise RuntimeError("leadership lost")
+
+    async def keep() -> None:
+        await election.kept()
+        raise RuntimeError("leadership lost")
+
+    async with asyncio.TaskGroup() as parts:
+        parts.create_task(run())
+        parts.create_task(keep())
 
 
 if __name__ == "__main__":

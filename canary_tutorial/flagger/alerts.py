@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 
 from canary_tutorial.flagger.effects import Obj, Refused
-from canary_tutorial.flagger.spec import Canary
+from canary_tutorial.flagger.spec import Canary, mapping
 
 USERNAME, CHANNEL = "flagger", "general"  # Flagger's defaults
 TIMEOUT = 5.0  # seconds
@@ -52,8 +52,8 @@ def _routing(analysis: Obj) -> str:
 
 def body(provider: Obj, canary: Obj, message: str, severity: str, more: list[Obj]) -> Obj:
     """The payload for a provider; of a type that is none of the known chats, a plain one."""
-    build = BODIES.get(provider["spec"].get("type", ""), _plain)
-    return build(provider["spec"], canary, message, severity, more)
+    spec = mapping(provider, "spec")
+    return BODIES.get(str(spec.get("type") or ""), _plain)(spec, canary, message, severity, more)
 
 
 def _slack(spec: Obj, canary: Obj, message: str, severity: str, more: list[Obj]) -> Obj:
@@ -122,13 +122,13 @@ def _title(canary: Obj) -> str:
 
 def address(provider: Obj, secret: Obj | None) -> tuple[str, str]:
     """URL and token. A Secret holds an `address`, or an `apiToken` for the provider's own address."""
-    spec, token = provider["spec"], ""
+    spec, token = mapping(provider, "spec"), ""
     url = str(spec.get("address") or "")
     if secret is not None:
         data = secret.get("data") or {}
-        if "address" in data:
+        if data.get("address"):
             url = base64.b64decode(data["address"]).decode().strip()
-        elif "apiToken" in data:
+        elif data.get("apiToken"):
             token = base64.b64decode(data["apiToken"]).decode().strip()
         else:
             raise Refused("secret does not contain an address or API token")
@@ -146,6 +146,6 @@ async def post(http: httpx2.AsyncClient, url: str, content: Obj, token: str = ""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         answer = await http.post(url, json=content, headers=headers, timeout=TIMEOUT)
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
         return f"postMessage failed: sending notification failed: {str(error) or type(error).__name__}"
     return None if answer.status_code == 200 else f"postMessage failed: sending notification failed: {answer.text}"

@@ -35,7 +35,7 @@ from canary_tutorial.flagger.queries import (
     variables_of,
     whole_milliseconds,
 )
-from canary_tutorial.flagger.spec import Canary, Settings
+from canary_tutorial.flagger.spec import Canary, Settings, mapping, name_of
 from canary_tutorial.flagger.status import PROGRESSING, SUCCEEDED, WAITING, WAITING_PROMOTION
 
 DEFAULT_INTERVAL = "1m"  # of built-in checks and inline queries
@@ -51,10 +51,10 @@ def confirm_rollout(c: Canary) -> Rules:
         if error is not None:
             if c.phase != WAITING:
                 yield from _wait(c, WAITING)
-                yield Emit(c.obj, "Warning", texts.waiting(c, "approval", hook["name"]))
+                yield Emit(c.obj, "Warning", texts.waiting(c, "approval", name_of(hook)))
                 yield from _alert_waiting(c, hook, "Canary is")
             return False
-        yield Emit(c.obj, "Normal", texts.passed("Confirm-rollout", hook["name"]))
+        yield Emit(c.obj, "Normal", texts.passed("Confirm-rollout", name_of(hook)))
     return True
 
 
@@ -65,12 +65,12 @@ def confirm_promotion(c: Canary) -> Rules:
         if error is not None:
             if c.phase != WAITING_PROMOTION:
                 yield from _wait(c, WAITING_PROMOTION)
-                yield Emit(c.obj, "Warning", texts.waiting(c, "promotion approval", hook["name"]))
+                yield Emit(c.obj, "Warning", texts.waiting(c, "promotion approval", name_of(hook)))
                 yield from _alert_waiting(c, hook, "Canary promotion is")
             else:
                 yield from writing.fields(c, {"iterations": c.iterations - 1})
             return False
-        yield Emit(c.obj, "Normal", texts.passed("Confirm-promotion", hook["name"]))
+        yield Emit(c.obj, "Normal", texts.passed("Confirm-promotion", name_of(hook)))
     return True
 
 
@@ -81,10 +81,10 @@ def traffic_hooks(c: Canary) -> Rules:
     for hook in c.hooks("confirm-traffic-increase"):
         error = yield CallHook(c.obj, hook, PROGRESSING)
         if error is not None:
-            yield Emit(c.obj, "Warning", texts.waiting(c, "traffic increase approval", hook["name"]))
+            yield Emit(c.obj, "Warning", texts.waiting(c, "traffic increase approval", name_of(hook)))
             yield from _alert_waiting(c, hook, "Canary traffic increase is")
             return False
-        yield Emit(c.obj, "Normal", texts.passed("Confirm-traffic-increase", hook["name"]))
+        yield Emit(c.obj, "Normal", texts.passed("Confirm-traffic-increase", name_of(hook)))
     return True
 
 
@@ -108,11 +108,11 @@ def rollback_hooks(c: Canary) -> Rules:
     for hook in c.hooks("rollback"):
         error = yield CallHook(c.obj, hook, c.phase)
         if error is None:
-            yield Emit(c.obj, "Warning", texts.passed("Rollback", hook["name"]))
+            yield Emit(c.obj, "Warning", texts.passed("Rollback", name_of(hook)))
             yield Emit(c.obj, "Warning", texts.rollback_asked(c))
             yield Alert(c.obj, "Rolling back manual webhook invoked", "warn", metadata=False)
             return True
-        yield Emit(c.obj, "Normal", texts.no_rollback(hook["name"]))
+        yield Emit(c.obj, "Normal", texts.no_rollback(name_of(hook)))
     return False
 
 
@@ -120,9 +120,9 @@ def pre_rollout(c: Canary) -> Rules:
     for hook in c.hooks("pre-rollout"):
         error = yield CallHook(c.obj, hook, PROGRESSING)
         if error is not None:
-            yield Emit(c.obj, "Warning", texts.hook_failed(c, "pre-rollout", hook["name"], error))
+            yield Emit(c.obj, "Warning", texts.hook_failed(c, "pre-rollout", name_of(hook), error))
             return False
-        yield Emit(c.obj, "Normal", texts.passed("Pre-rollout", hook["name"]))
+        yield Emit(c.obj, "Normal", texts.passed("Pre-rollout", name_of(hook)))
     return True
 
 
@@ -132,9 +132,9 @@ def post_rollout(c: Canary, phase: str) -> Rules:
     for hook in c.hooks("post-rollout"):
         error = yield CallHook(c.obj, hook, phase)
         if error is not None:
-            yield Emit(c.obj, "Warning", texts.post_rollout_failed(hook["name"], error), phase=told)
+            yield Emit(c.obj, "Warning", texts.post_rollout_failed(name_of(hook), error), phase=told)
             return
-        yield Emit(c.obj, "Normal", texts.passed("Post-rollout", hook["name"]), phase=told)
+        yield Emit(c.obj, "Normal", texts.passed("Post-rollout", name_of(hook)), phase=told)
 
 
 # -- the analysis
@@ -145,14 +145,14 @@ def run(c: Canary, settings: Settings) -> Rules:
     for hook in c.hooks("rollout"):
         error = yield CallHook(c.obj, hook, PROGRESSING)
         if error is not None:
-            yield Emit(c.obj, "Warning", texts.hook_failed(c, "external", hook["name"], error))
+            yield Emit(c.obj, "Warning", texts.hook_failed(c, "external", name_of(hook), error))
             return False
     if why := no_client(c):
         yield Emit(c.obj, "Warning", f"Error {why}", level="error")
         return False
     metrics = c.analysis.get("metrics") or []
     for metric in metrics:
-        if metric["name"] in BUILT_IN and not (yield from _built_in(c, metric, settings)):
+        if name_of(metric) in BUILT_IN and not (yield from _built_in(c, metric, settings)):
             return False
         if metric.get("query") and not (yield from _inline(c, metric)):
             return False
@@ -160,7 +160,7 @@ def run(c: Canary, settings: Settings) -> Rules:
         if metric.get("templateRef"):
             if not (yield from _template(c, metric)):
                 return False
-        elif metric["name"] not in BUILT_IN and not metric.get("query"):
+        elif name_of(metric) not in BUILT_IN and not metric.get("query"):
             yield Emit(c.obj, "Warning", texts.NO_METRIC, level="error")
             return False
     return True
@@ -168,7 +168,7 @@ def run(c: Canary, settings: Settings) -> Rules:
 
 def _built_in(c: Canary, metric: Obj, settings: Settings) -> Rules:
     """Success rate or duration, on the Canary's metricsServer or the controller's."""
-    name, interval = metric["name"], metric.get("interval") or DEFAULT_INTERVAL
+    name, interval = name_of(metric), metric.get("interval") or DEFAULT_INTERVAL
     promql = built_in(name, c.namespace, c.target, interval)
     answer = yield Query(c.spec.get("metricsServer") or None, promql, name)
     text = error = ""
@@ -189,7 +189,7 @@ def _built_in(c: Canary, metric: Obj, settings: Settings) -> Rules:
 
 def _inline(c: Canary, metric: Obj) -> Rules:
     """A query written into the Canary."""
-    name, interval = metric["name"], metric.get("interval") or DEFAULT_INTERVAL
+    name, interval = name_of(metric), metric.get("interval") or DEFAULT_INTERVAL
     text = error = promql = ""
     try:
         promql = render(metric["query"], variables_of(c, interval), metric.get("templateVariables") or {})
@@ -207,13 +207,14 @@ def _inline(c: Canary, metric: Obj) -> Rules:
 
 def _template(c: Canary, metric: Obj) -> Rules:
     """A MetricTemplate's query on its own provider. An interval that is not given is the empty text."""
-    name, interval = metric["name"], metric.get("interval") or ""
+    name, interval = name_of(metric), metric.get("interval") or ""
     text = error = promql = ""
     answer = Value()
     try:
         template, secret = yield from _load_template(c, metric)
-        promql = render(template["spec"]["query"], variables_of(c, interval), metric.get("templateVariables") or {})
-        answer = yield Query(template["spec"]["provider"].get("address"), promql, name, template, secret)
+        provider, text_of_query = provider_of(template)
+        promql = render(text_of_query, variables_of(c, interval), metric.get("templateVariables") or {})
+        answer = yield Query(provider.get("address"), promql, name, template, secret)
     except TemplateError as why:
         error = f"Metric template {_where(c, metric)} query render error: {why}"
     except (TickEnds, Refused) as why:
@@ -229,7 +230,13 @@ def _template(c: Canary, metric: Obj) -> Rules:
 
 def _where(c: Canary, metric: Obj) -> str:
     reference = metric["templateRef"]
-    return f"{reference['name']}.{reference.get('namespace') or c.namespace}"
+    return f"{name_of(reference)}.{reference.get('namespace') or c.namespace}"
+
+
+def provider_of(template: Obj) -> tuple[Obj, str]:
+    """A MetricTemplate's provider and query."""
+    spec = mapping(template, "spec")
+    return mapping(spec, "provider"), str(spec.get("query") or "")
 
 
 def _load_template(c: Canary, metric: Obj) -> Rules:
@@ -238,15 +245,16 @@ def _load_template(c: Canary, metric: Obj) -> Rules:
     namespace = reference.get("namespace") or c.namespace
     with Explained("error"):
         try:
-            template = yield Get("MetricTemplate", reference["name"], namespace)
+            template = yield Get("MetricTemplate", name_of(reference), namespace)
         except Refused as refused:
             if refused.missing:  # Flagger asks a cache, whose words differ from the API's
-                raise Refused(f'metrictemplate.flagger.app "{reference["name"]}" not found') from refused
+                raise Refused(f'metrictemplate.flagger.app "{name_of(reference)}" not found') from refused
             raise
-    provider, secret = template["spec"]["provider"], None
+    (provider, _), secret = provider_of(template), None
     if provider.get("secretRef"):
-        with Explained(f"secret {provider['secretRef']['name']} error"):
-            secret = yield Get("Secret", provider["secretRef"]["name"], namespace)
+        of = name_of(provider["secretRef"])
+        with Explained(f"secret {of} error"):
+            secret = yield Get("Secret", of, namespace)
     with Explained(f"provider {provider.get('type')} error"):
         check_provider(provider, secret)
     return template, secret
@@ -257,7 +265,7 @@ def _told(
 ) -> Rules:
     """Record the check; a bad value is a warning, a question that cannot be asked an error."""
     seen = text or error
-    name = metric["name"]
+    name = name_of(metric)
     yield Checked(name, promql, interval, answer.value, threshold_text(metric), seen or "passed", unit)
     if seen:
         yield Emit(c.obj, "Warning", seen, level="error" if error else "info")
@@ -268,17 +276,17 @@ def check_providers(c: Canary, settings: Settings) -> Rules:
     """While a Canary initializes: can its metrics be asked for at all? A no is told, and stops nothing."""
     try:
         for metric in c.analysis.get("metrics") or []:
-            if metric["name"] in BUILT_IN:
+            if name_of(metric) in BUILT_IN:
                 if why := no_client(c):
                     raise Refused(f"error {why}")
                 with Explained("prometheus not avaiable"):  # Flagger's spelling
-                    yield from _online(Query(c.spec.get("metricsServer") or None, ONLINE, metric["name"]))
+                    yield from _online(Query(c.spec.get("metricsServer") or None, ONLINE, name_of(metric)))
             elif metric.get("templateRef"):
                 with Explained(f"metric template {_where(c, metric)}", " "):
                     template, secret = yield from _load_template(c, metric)
-                provider = template["spec"]["provider"]
+                provider, _ = provider_of(template)
                 with Explained(f"{provider.get('type')} in metric template {_where(c, metric)} not avaiable"):
-                    yield from _online(Query(provider.get("address"), ONLINE, metric["name"], template, secret))
+                    yield from _online(Query(provider.get("address"), ONLINE, name_of(metric), template, secret))
     except (TickEnds, Refused) as refused:
         yield Emit(c.obj, "Warning", texts.providers_unavailable(str(refused)), level="error")
     else:

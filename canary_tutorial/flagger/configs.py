@@ -25,9 +25,9 @@ def checksums(c: Canary, target: Obj, settings: Settings) -> Rules:
 def have_changed(c: Canary, target: Obj, settings: Settings) -> Rules:
     """Whether what the target names differs from what the status says."""
     current = yield from checksums(c, target, settings)
-    before = c.status.get("trackedConfigs")
-    if current is None or before is None:
-        return bool(current)
+    before = c.status.get("trackedConfigs") or {}
+    if current is None:
+        return False
     if len(current) != len(before):
         return True
     for reference, value in current.items():
@@ -46,7 +46,7 @@ def copy_to_primary(c: Canary, target: Obj, settings: Settings) -> Rules:
     with Explained("CreatePrimaryConfigs failed"):
         for reference, obj in found.items():
             kind = KINDS[reference.partition("/")[0]]
-            wanted = workloads.config_copy(c, {"kind": kind, **obj}, list(settings.include_label_prefix))
+            wanted = workloads.config_copy(c, {**obj, "kind": kind}, list(settings.include_label_prefix))
             yield from _write(c, kind, wanted)
     return set(found)
 
@@ -67,7 +67,7 @@ def _write(c: Canary, kind: str, wanted: Obj) -> Rules:
 def _tracked(c: Canary, target: Obj) -> Rules:
     """Reference -> object, of those that are followed."""
     found: dict[str, Obj] = {}
-    for reference, optional in workloads.config_references(target["spec"]["template"]["spec"]).items():
+    for reference, optional in workloads.config_references(workloads.pod_spec(target)).items():
         kind, _, name = reference.partition("/")
         try:
             obj = yield Get(KINDS[kind], name, c.namespace)
@@ -75,9 +75,9 @@ def _tracked(c: Canary, target: Obj) -> Rules:
             if optional and refused.missing:
                 continue
             raise Refused(f"{kind} {name}.{c.namespace} get query error: {refused.message}") from refused
-        if str((obj["metadata"].get("annotations") or {}).get(OPT_OUT, "")).startswith("disable"):
+        if str((obj["metadata"].get("annotations") or {}).get(OPT_OUT) or "").startswith("disable"):
             continue
-        if kind == "secret" and obj.get("type", "Opaque") not in SECRET_TYPES:
+        if kind == "secret" and (obj.get("type") or "Opaque") not in SECRET_TYPES:
             continue
         found[reference] = obj
     return found
@@ -85,7 +85,7 @@ def _tracked(c: Canary, target: Obj) -> Rules:
 
 def checksum(obj: Obj) -> str:
     """The first eight bytes of the SHA-256 of `.data` as Go writes JSON: sorted keys, `<`, `>` and `&` escaped."""
-    body = json.dumps(obj.get("data"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    body = json.dumps(obj.get("data") or None, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     for sign in "<>&\u2028\u2029":
         body = body.replace(sign, f"\\u{ord(sign):04x}")
     return hashlib.sha256(body.encode()).hexdigest()[:16]

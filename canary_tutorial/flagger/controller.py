@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from canary_tutorial.flagger import finalizing, targets, writing
+from canary_tutorial.flagger import finalizing, targets, texts, writing
 from canary_tutorial.flagger.effects import Obj, Refused, Rules, TickEnds
 from canary_tutorial.flagger.job import Job
 from canary_tutorial.flagger.performer import Performer
-from canary_tutorial.flagger.spec import Canary, Settings
+from canary_tutorial.flagger.shapes import SPEC, misfit
+from canary_tutorial.flagger.spec import Canary, Settings, mapping
 from canary_tutorial.flagger.status import INITIALIZING
 
 RESYNC = 30.0  # seconds between looks at Canaries whose deletion is not finished
@@ -37,10 +39,22 @@ class Controller:
     async def run(self) -> None:
         """Until cancelled; then ticks under way end with it."""
         try:
-            await asyncio.gather(self._follow(), self._schedule())
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(self._follow())
+                loops.create_task(self._schedule())
         finally:
             for job in self._jobs.values():
                 job.abort()
+
+    @contextmanager
+    def _alone(self, what: str, key: Key) -> Iterator[None]:
+        """One Canary's trouble, whatever it is, is a line in the log: it ends neither a loop nor another's turn."""
+        try:
+            yield
+        except (Refused, TickEnds) as refused:
+            self._performer.logger.log("error", str(refused), canary=f"{key[1]}.{key[0]}")
+        except Exception as error:
+            self._performer.logger.log("error", f"{what} failed: {error!r}", canary=f"{key[1]}.{key[0]}")
 
     # -- the cache
 
@@ -53,10 +67,11 @@ class Controller:
                 pause = 0.2
                 async for type_, obj in self._performer.kube.watch("Canary", self._namespace, version):
                     self._changed(type_, obj)
-            except Refused as refused:
-                self._performer.logger.log("error", f"watching canaries failed: {refused.message}")
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 10)
+            except Exception as error:  # whatever a list or a watch brings, this loop goes on
+                why = error.message if isinstance(error, Refused) else repr(error)
+                self._performer.logger.log("error", f"watching canaries failed: {why}")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 10)
 
     def _take(self, found: list[Obj]) -> None:
         now = {_key(obj): obj for obj in found}
@@ -67,15 +82,16 @@ class Controller:
 
     def _changed(self, type_: str, obj: Obj) -> None:
         key, old = _key(obj), self._cache.get(_key(obj))
-        if type_ == "DELETED":
-            self._performer.logger.log("info", f"Deleting {key[1]}.{key[0]} from cache")
-            self._cache.pop(key, None)
-            self._scheduled.pop(key, None)
-            self._performer.forget(Canary(obj))
-            return
-        self._cache[key] = obj
-        if old is None or _needs_sync(old, obj):
-            self._enqueue(key)
+        with self._alone("watching", key):
+            if type_ == "DELETED":
+                self._performer.logger.log("info", f"Deleting {key[1]}.{key[0]} from cache")
+                self._cache.pop(key, None)
+                self._scheduled.pop(key, None)
+                self._performer.forget(Canary(obj))
+                return
+            self._cache[key] = obj
+            if old is None or _needs_sync(old, obj):
+                self._enqueue(key)
 
     def _enqueue(self, key: Key) -> None:
         """Let `sync` look at it; never twice at a time, and once more if something came in between."""
@@ -99,21 +115,17 @@ class Controller:
         obj = self._cache.get(key)
         if obj is None:
             return
-        c, log = Canary(obj), self._performer.logger
-        who = f"{c.name}.{c.namespace}"
-        error = invalid(c, self._settings)
-        if error:
-            log.log("error", error, canary=who)
-            return
-        try:
+        with self._alone("sync", key):
+            c = Canary(obj)
+            error = invalid(c, self._settings)
+            if error:
+                raise Refused(error)
             await self._sync(key, c)
-        except (Refused, TickEnds) as refused:
-            log.log("error", str(refused), canary=who)
 
     async def _sync(self, key: Key, c: Canary) -> None:
         log, who = self._performer.logger, f"{c.name}.{c.namespace}"
         reverting, marked = bool(c.spec.get("revertOnDeletion")), finalizing.has_finalizer(c.obj)
-        if reverting and "deletionTimestamp" in c.obj["metadata"]:
+        if reverting and c.obj["metadata"].get("deletionTimestamp"):
             if marked:
                 await self._finalize(c)
                 await self._drive(finalizing.let_go(c), c)
@@ -155,7 +167,10 @@ class Controller:
         while True:
             await asyncio.sleep(max(0.0, began + beat * self._control_loop - clock()))
             beat = max(beat + 1, int((clock() - began) / self._control_loop))
-            self.schedule()
+            try:
+                self.schedule()
+            except Exception as error:  # this loop outlives it, too
+                self._performer.logger.log("error", f"scheduling failed: {error!r}")
             if clock() - resynced >= RESYNC:
                 resynced = clock()
                 for key, obj in list(self._cache.items()):
@@ -167,18 +182,21 @@ class Controller:
         for key in self._jobs.keys() - self._scheduled.keys():
             self._jobs.pop(key).stop()
         for key, c in self._scheduled.items():
-            interval = c.interval(self._settings.least_interval)
-            job = self._jobs.get(key)
-            if job is None or job.interval != interval:
-                if job:
-                    job.stop()
-                self._jobs[key] = Job(self._ticker(key), interval, after=job)
+            with self._alone("scheduling", key):
+                interval = c.interval(self._settings.least_interval)
+                job = self._jobs.get(key)
+                if job is None or job.interval != interval:
+                    if job:
+                        job.stop()
+                    self._jobs[key] = Job(self._ticker(key), interval, after=job)
         totals = Counter(namespace for namespace, _ in self._scheduled)
         for namespace, number in totals.items():
             self._performer.recorder.total.labels(namespace).set(number)
         shared = Counter((c.target, c.namespace) for c in self._scheduled.values())
         for c in self._scheduled.values():
-            for _ in range(shared[c.target, c.namespace] - 1):
+            if (
+                shared[c.target, c.namespace] > 1
+            ):  # once each: a line for each pair is a million for a thousand Canaries
                 text = (
                     f"Bad things will happen! Found more than one canary with the same target {c.target}.{c.namespace}"
                 )
@@ -188,10 +206,8 @@ class Controller:
         namespace, name = key
 
         async def tick() -> None:
-            try:
+            with self._alone("tick", key):
                 await self._performer.tick(name, namespace, self._settings)
-            except Exception as error:  # one Canary's trouble must not end the loop of its ticks
-                self._performer.logger.log("error", f"tick failed: {error!r}", canary=f"{name}.{namespace}")
 
         return tick
 
@@ -210,18 +226,22 @@ class Controller:
 
 def invalid(c: Canary, settings: Settings) -> str | None:
     """Why a Canary cannot be scheduled, or None."""
+    if why := misfit(c.obj.get("spec"), SPEC, "spec"):
+        return texts.unreadable(c, why)
     if not c.spec.get("analysis") and not c.skip_analysis:
         return f"Canary {c.name}.{c.namespace} has no spec.analysis"
+    if not c.target:
+        return texts.no_target(c)
     affinity = c.analysis.get("sessionAffinity")
     if affinity and not affinity.get("cookieName"):
         return f"can't use session affinity without a cookie name for canary {c.name}.{c.namespace}"
     if settings.no_cross_namespace_refs:
-        references = [("alert provider", alert["providerRef"]) for alert in c.analysis.get("alerts") or []]
+        references = [("alert provider", alert.get("providerRef") or {}) for alert in c.analysis.get("alerts") or []]
         metrics = c.analysis.get("metrics") or []
         references += [("metric template", m["templateRef"]) for m in metrics if m.get("templateRef")]
         for what, reference in references:
             if (reference.get("namespace") or c.namespace) != c.namespace:
-                where = f"{reference['name']}.{reference['namespace']}"
+                where = f"{reference.get('name')}.{reference['namespace']}"
                 return f"can't access {what} {where}, cross-namespace references are blocked"
     return None
 
@@ -231,7 +251,7 @@ def _needs_sync(old: Obj, new: Obj) -> bool:
     marked = finalizing.has_finalizer(new)
     if new["metadata"].get("deletionTimestamp") and marked:
         return True
-    return bool(old["spec"] != new["spec"] or (new["spec"].get("revertOnDeletion") and not marked))
+    return bool(old.get("spec") != new.get("spec") or (mapping(new, "spec").get("revertOnDeletion") and not marked))
 
 
 def _key(obj: Obj) -> Key:

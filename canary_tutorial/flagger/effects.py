@@ -16,11 +16,14 @@ Rules = Generator[Any, Any, Any]
 
 
 class Refused(Exception):
-    """The Kubernetes API said no; the message is its own. `missing` tells a 404, `conflict` a 409."""
+    """The Kubernetes API said no; the message is its own. `missing` tells a 404, `conflict` a 409.
 
-    def __init__(self, message: str, missing: bool = False, conflict: bool = False) -> None:
+    `passing` is a trouble of the server or of the way to it: the same request may be answered a moment later.
+    """
+
+    def __init__(self, message: str, missing: bool = False, conflict: bool = False, passing: bool = False) -> None:
         super().__init__(message)
-        self.message, self.missing, self.conflict = message, missing, conflict
+        self.message, self.missing, self.conflict, self.passing = message, missing, conflict, passing
 
 
 class TickEnds(Exception):

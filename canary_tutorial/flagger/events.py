@@ -52,7 +52,7 @@ class Correlator:
 
     def told(self, canary: Obj, type_: str, message: str, now: datetime) -> Obj | None:
         """The event to write: created if its count is 1, else patched. None if the object has said too much."""
-        uid = canary["metadata"].get("uid", "")
+        uid = canary["metadata"].get("uid") or ""
         of = self._told.setdefault(uid, _Told(_Bucket(BURST, now)))
         key, text = (type_, message), message
         if self._are_many(of, type_, message, now):
@@ -106,8 +106,8 @@ def _event(canary: Obj, type_: str, message: str, now: datetime) -> Obj:
             "kind": "Canary",
             "name": meta["name"],
             "namespace": meta["namespace"],
-            "uid": meta.get("uid", ""),
-            "resourceVersion": meta.get("resourceVersion", ""),
+            "uid": meta.get("uid") or "",
+            "resourceVersion": meta.get("resourceVersion") or "",
         },
         "reason": REASON,
         "message": message,

@@ -35,7 +35,7 @@ def wake_target(c: Canary) -> Rules:
         if primary is None:
             yield from targets.scale_from_zero(c)
         else:
-            yield from targets.scale(c, int(primary["spec"].get("replicas", 1)))
+            yield from targets.scale(c, workloads.replicas_of(primary))
     yield Log("info", f"{c.name}.{c.namespace} kind {c.kind} reverted")
     yield Log("info", f"Checking if canary is ready {c.name}.{c.namespace}")
 

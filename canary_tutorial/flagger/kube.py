@@ -15,6 +15,7 @@ from lightkube.generic_resource import create_namespaced_resource
 from lightkube.types import PatchType
 
 from canary_tutorial.flagger.effects import Obj, Refused
+from canary_tutorial.flagger.patience import Patient
 
 _FLAGGER, _ISTIO = ("flagger.app", "v1beta1"), ("networking.istio.io", "v1beta1")
 RESOURCES: dict[str, Any] = {
@@ -58,7 +59,7 @@ class Kube:
     """A client for the kinds that Flagger reads and writes."""
 
     def __init__(self, config: SingleConfig) -> None:
-        self._client = AsyncClient(config=config, trust_env=False)
+        self._client = AsyncClient(config=config, trust_env=False, transport=Patient(config))
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def version(self) -> str:
@@ -66,11 +67,13 @@ class Kube:
         http: httpx2.AsyncClient = self._client._client._client
         try:
             answer = await http.get("/version")
+            answer.raise_for_status()
             return str(answer.json()["gitVersion"])
         except (httpx2.HTTPError, ValueError, KeyError) as error:
-            raise Refused(str(error)) from error
+            raise _refused(error) from error
 
     async def get(self, kind: str, name: str, namespace: str) -> Obj:
+        check_names(name, namespace)
         return await self._answer(self._client.get(RESOURCES[kind], name, namespace=namespace))
 
     async def create(self, kind: str, obj: Obj) -> Obj:
@@ -80,6 +83,7 @@ class Kube:
         return await self._answer(self._client.replace(RESOURCES[kind](obj)))
 
     async def patch(self, kind: str, name: str, namespace: str, body: Obj) -> Obj:
+        check_names(name, namespace)
         patched = self._client.patch(RESOURCES[kind], name, body, namespace=namespace, patch_type=PatchType.MERGE)
         return await self._answer(patched)
 
@@ -100,7 +104,7 @@ class Kube:
         async with self._slots:
             try:
                 return dict(await call)
-            except (ApiError, httpx2.HTTPError) as error:
+            except Exception as error:
                 raise _refused(error) from error
 
     async def list(self, kind: str, namespace: str) -> tuple[list[Obj], str]:
@@ -108,9 +112,9 @@ class Kube:
         answer = self._client.list(RESOURCES[kind], namespace=namespace or "*")
         try:
             found = [dict(obj) async for obj in answer]
-        except (ApiError, httpx2.HTTPError) as error:
+            return found, str(answer.resourceVersion)
+        except Exception as error:
             raise _refused(error) from error
-        return found, str(answer.resourceVersion)
 
     async def watch(self, kind: str, namespace: str, version: str) -> AsyncIterator[tuple[str, Obj]]:
         """News from `version` on, for ever; a broken connection is taken up again by the client, else refused."""
@@ -118,11 +122,27 @@ class Kube:
             watching = self._client.watch(RESOURCES[kind], namespace=namespace or "*", resource_version=version)
             async for type_, obj in watching:
                 yield type_, dict(obj)
-        except (ApiError, httpx2.HTTPError) as error:
+        except Exception as error:
             raise _refused(error) from error
 
 
-def _refused(error: ApiError | httpx2.HTTPError) -> Refused:
+def check_names(*names: str) -> None:
+    """As client-go: a name that a user wrote into an object must not lead to another object's path."""
+    if not all(names):
+        raise Refused("resource name may not be empty")
+    for name in names:
+        if name in (".", ".."):
+            raise Refused(f"invalid resource name \"{name}\": [may not be '{name}']")
+        for sign in "/%?#":
+            if sign in name:
+                raise Refused(f"invalid resource name \"{name}\": [may not contain '{sign}']")
+
+
+def _refused(error: Exception) -> Refused:
+    """Whatever went wrong with a request, also an answer that cannot be read, in one exception."""
+    code = error.response.status_code if isinstance(error, httpx2.HTTPStatusError) and error.response else 0
     if isinstance(error, ApiError):
-        return Refused(str(error.status.message), missing=error.status.code == 404, conflict=error.status.code == 409)
-    return Refused(str(error) or type(error).__name__)
+        code = int(error.status.code or code)
+        return Refused(str(error.status.message), missing=code == 404, conflict=code == 409, passing=code >= 500)
+    passing = code >= 500 or isinstance(error, httpx2.TransportError)
+    return Refused(str(error) or type(error).__name__, passing=passing)

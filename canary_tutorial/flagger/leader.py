@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 
 from canary_tutorial.flagger.effects import Obj, Refused
 from canary_tutorial.flagger.kube import Kube
+from canary_tutorial.flagger.spec import mapping, whole
 
 NAME, LEASE_SECONDS = "flagger-leader-election", 60
 RETRY, RENEW_DEADLINE = 5.0, 15.0  # seconds
 
 
 def may_take(lease: Obj, identity: str, now: datetime) -> bool:
-    """Whether the lease is ours, free, or has run out."""
-    spec = lease.get("spec") or {}
+    """Whether the lease is ours, free, or has run out. One that cannot be read is free: nobody could renew it."""
+    spec = mapping(lease, "spec")
     holder, renewed = spec.get("holderIdentity"), spec.get("renewTime")
     if not holder or holder == identity or not renewed:
         return True
-    age = (now - datetime.fromisoformat(renewed.replace("Z", "+00:00"))).total_seconds()
-    return age > int(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
+    try:
+        age = (now - datetime.fromisoformat(str(renewed).replace("Z", "+00:00"))).total_seconds()
+        return age > int(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
+    except (TypeError, ValueError):
+        return True
 
 
 class Election:
@@ -57,14 +62,14 @@ class Election:
             return await self._write(self._kube.create("Lease", {**lease, "spec": {**spec, "acquireTime": stamp}}))
         if not may_take(lease, self.identity, now):
             return False
-        held = lease.get("spec") or {}
+        held = mapping(lease, "spec")
         if held.get("holderIdentity") != self.identity:
-            spec |= {"acquireTime": stamp, "leaseTransitions": int(held.get("leaseTransitions") or 0) + 1}
+            spec |= {"acquireTime": stamp, "leaseTransitions": whole(held.get("leaseTransitions")) + 1}
         return await self._write(self._kube.update("Lease", {**lease, "spec": {**held, **spec}}))
 
-    async def _write(self, call: object) -> bool:
+    async def _write(self, call: Awaitable[Obj]) -> bool:
         try:
-            await call  # type: ignore[misc]
+            await call
         except Refused:
             return False
         return True

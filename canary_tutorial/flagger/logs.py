@@ -21,5 +21,6 @@ class Logger:
             return
         ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = {"level": level, "ts": ts, "caller": "flagger", "msg": message, **more}
-        self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        text = json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+        self._stream.write(text + "\n")
         self._stream.flush()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from canary_tutorial.flagger import routes, workloads
 from canary_tutorial.flagger.effects import Create, Explained, Get, Log, Obj, Random, Refused, Rules, Update
 from canary_tutorial.flagger.routes import Cookies, Routes
-from canary_tutorial.flagger.spec import Canary
+from canary_tutorial.flagger.spec import Canary, name_of
 from canary_tutorial.flagger.targets import Label, find
 
 # -- Services
@@ -65,7 +65,7 @@ def _destinationrule(c: Canary, host: str) -> Rules:
         with Explained(f"{what} create error"):
             yield Create("DestinationRule", workloads.destinationrule(c, host, spec))
         yield Log("info", f"{what} created")
-    elif current.get("spec") != spec:
+    elif routes.without_nulls(current.get("spec")) != routes.without_nulls(spec):
         with Explained(f"{what} update error"):
             yield Update("DestinationRule", {**current, "spec": spec})
         yield Log("info", f"{what} updated")
@@ -105,14 +105,14 @@ def set_routes(c: Canary, primary: int, canary: int, mirrored: bool = False) -> 
     found = yield from _get_virtualservice(c)
     wanted = Routes(primary, canary, mirrored)
     if routes.is_tcp(c):
-        spec = {**found["spec"], "tcp": routes.tcp_rules(c, wanted)}
+        spec = {**(found.get("spec") or {}), "tcp": routes.tcp_rules(c, wanted)}
     else:
         cookies = None
         if c.analysis.get("sessionAffinity"):
             letters = [(yield Random(10)), (yield Random(10))]
             cookies = routes.next_cookies(c, wanted, Cookies.of(c), letters)
             c.status.update(cookies.as_status())
-        spec = {**found["spec"], "http": routes.rules(c, wanted, cookies)}
+        spec = {**(found.get("spec") or {}), "http": routes.rules(c, wanted, cookies)}
     with Explained(f"VirtualService {c.apex}.{c.namespace} update failed"):
         yield Update("VirtualService", {**found, "spec": spec})
 
@@ -144,8 +144,8 @@ def _autoscaler(c: Canary, update: bool) -> Rules:
     reference = c.spec.get("autoscalerRef")
     if not reference or reference.get("kind") != "HorizontalPodAutoscaler":
         return
-    with Explained(f"HorizontalPodAutoscaler {reference['name']}.{c.namespace} get query error"):
-        autoscaler = yield Get("HorizontalPodAutoscaler", reference["name"], c.namespace)
+    with Explained(f"HorizontalPodAutoscaler {name_of(reference)}.{c.namespace} get query error"):
+        autoscaler = yield Get("HorizontalPodAutoscaler", name_of(reference), c.namespace)
     wanted = workloads.primary_autoscaler(c, autoscaler)
     name = wanted["metadata"]["name"]
     what = f"HorizontalPodAutoscaler v2 {name}.{c.namespace}"

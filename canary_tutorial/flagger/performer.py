@@ -41,9 +41,11 @@ from canary_tutorial.flagger.kube import Kube
 from canary_tutorial.flagger.logs import Logger
 from canary_tutorial.flagger.recorder import Recorder
 from canary_tutorial.flagger.rules import advance
-from canary_tutorial.flagger.spec import Canary, Settings
+from canary_tutorial.flagger.spec import Canary, Settings, mapping, name_of
 from canary_tutorial.flagger.status import with_fields
 from canary_tutorial.flagger.trace import Step, row
+
+TELLING = (Alert, Checked, Emit, Gauge, Log)  # a release goes on where one of these fails
 
 
 class Performer:
@@ -72,7 +74,7 @@ class Performer:
 
     def forget(self, c: Canary) -> None:
         """A Canary is gone: keep neither its events nor its figures."""
-        self.correlator.forget(c.obj["metadata"].get("uid", ""))
+        self.correlator.forget(c.obj["metadata"].get("uid") or "")
         self.recorder.forget(c.target, c.namespace)
 
     async def tick(self, name: str, namespace: str, settings: Settings) -> None:
@@ -105,6 +107,10 @@ class Performer:
                     answer = await self.perform(effect, name, namespace, canary)
             except Refused as error:
                 refused = error
+            except Exception as error:
+                if not isinstance(effect, TELLING):
+                    raise
+                self.logger.log("error", f"{type(effect).__name__} failed: {error!r}", canary=f"{name}.{namespace}")
             if canary is None and answer and isinstance(effect, Get) and effect.kind == "Canary":
                 canary = Canary(answer)
             if steps is not None:
@@ -131,7 +137,7 @@ class Performer:
             case Query():
                 return await self._query(effect)
             case CallHook(obj, hook, phase):
-                return await webhooks.call(self._hooks, hook, webhooks.payload(obj, phase, hook.get("metadata")))
+                return await self._call(obj, hook, phase)
             case Emit():
                 await self._emit(effect)
             case Log(level, message):
@@ -149,13 +155,20 @@ class Performer:
 
     async def _write_status(self, name: str, namespace: str, fields: Obj) -> Obj:
         def status(current: Obj) -> Obj:
-            kind = current["spec"]["targetRef"].get("kind", "Deployment")
-            return with_fields(current.get("status") or {}, fields, kind, datetime.now(UTC))
+            c = Canary(current)
+            return with_fields(c.status, fields, c.kind, datetime.now(UTC))
 
         return await self.kube.write_status(name, namespace, status)
 
+    async def _call(self, canary: Obj, hook: Obj, phase: str) -> str | None:
+        """A hook that cannot be called is one that says no."""
+        try:
+            return await webhooks.call(self._hooks, hook, webhooks.payload(canary, phase, hook.get("metadata")))
+        except Exception as error:
+            return repr(error)
+
     async def _query(self, effect: Query) -> Any:
-        provider = ((effect.template or {}).get("spec") or {}).get("provider") or {}
+        provider = mapping(mapping(effect.template or {}, "spec"), "provider")
         http = self._prometheus
         if provider.get("insecureSkipVerify"):
             http = self._insecure = self._insecure or httpx2.AsyncClient(verify=False)
@@ -211,7 +224,7 @@ class Performer:
 
     async def _alert(self, alert: Alert) -> None:
         """To the Canary's own alert providers; if it names none, to the one of the flags."""
-        meta, analysis = alert.canary["metadata"], alert.canary["spec"].get("analysis") or {}
+        meta, analysis = alert.canary["metadata"], Canary(alert.canary).analysis
         more = alerts.fields(alert.canary, self._cluster_name) if alert.metadata else []
         who = f"{meta['name']}.{meta['namespace']}"
         if not analysis.get("alerts"):
@@ -223,15 +236,18 @@ class Performer:
         for wanted in analysis["alerts"]:
             if not alerts.wanted(wanted, alert.severity):
                 continue
-            reference = wanted["providerRef"]
-            name, namespace = reference["name"], reference.get("namespace") or meta["namespace"]
+            reference = wanted.get("providerRef") or {}
+            name, namespace = name_of(reference), reference.get("namespace") or meta["namespace"]
             try:
                 provider, secret = await self._alert_provider(name, namespace)
                 url, token = alerts.address(provider, secret)
+                error = await self._post(provider, url, token, alert, more)
             except Refused as refused:
                 self.logger.log("error", f"alert provider {name}.{namespace} {refused.message}", canary=who)
                 continue
-            if error := await self._post(provider, url, token, alert, more):
+            except Exception as odd:  # a provider or a Secret that cannot be read
+                error = repr(odd)
+            if error:
                 self.logger.log("error", f"alert provider {name}.{namespace} send error: {error}", canary=who)
 
     async def _alert_provider(self, name: str, namespace: str) -> tuple[Obj, Obj | None]:
@@ -241,11 +257,11 @@ class Performer:
         except Refused as refused:
             why = f'alertprovider.flagger.app "{name}" not found' if refused.missing else refused.message
             raise Refused(f"error: {why}") from refused
-        reference = provider["spec"].get("secretRef")
+        reference = mapping(provider, "spec").get("secretRef")
         if not reference:
             return provider, None
         try:
-            return provider, await self.kube.get("Secret", reference["name"], namespace)
+            return provider, await self.kube.get("Secret", name_of(reference), namespace)
         except Refused as refused:
             raise Refused(f"secretRef error: {refused.message}") from refused
 

@@ -9,18 +9,25 @@ from urllib.parse import quote
 import httpx2
 
 from canary_tutorial.flagger.effects import Obj, Value
+from canary_tutorial.flagger.spec import mapping
 
 TIMEOUT = 5.0  # seconds
 
 
 async def query(http: httpx2.AsyncClient, address: str, promql: str, template: Obj | None, secret: Obj | None) -> Value:
     """One instant query; everything that can go wrong is in the `Value`."""
-    url = f"{address.rstrip('/')}/api/v1/query?query={quote(promql, safe='')}"
-    headers = _headers(template, secret)
+    url = f"{address.rstrip('/')}/api/v1/query?query={quote(promql, safe='', errors='replace')}"
     try:
-        answer = await http.get(url, headers=headers, timeout=TIMEOUT)
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        answer = await http.get(url, headers=_headers(template, secret), timeout=TIMEOUT)
+    except httpx2.HTTPError as error:
         return Value(error=f'request failed: Get "{url}": {_why(error, url)}')
+    except (
+        httpx2.InvalidURL,
+        ValueError,
+        AttributeError,
+        TypeError,
+    ) as error:  # an address, header or Secret of odd form
+        return Value(error=f'request failed: Get "{url}": {error}')
     if answer.status_code >= 400:
         return Value(error=f"error response: Status {answer.status_code} {answer.reason_phrase}: {answer.text}")
     try:
@@ -44,7 +51,8 @@ def parse(body: Obj) -> Value:
 
 def _headers(template: Obj | None, secret: Obj | None) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for name, value in (((template or {}).get("spec") or {}).get("provider") or {}).get("headers", {}).items():
+    provider = mapping(mapping(template or {}, "spec"), "provider")
+    for name, value in (provider.get("headers") or {}).items():
         headers[name] = ",".join(value) if isinstance(value, list) else str(value)
     data = {key: base64.b64decode(value).decode() for key, value in ((secret or {}).get("data") or {}).items()}
     if "token" in data:

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from canary_tutorial.flagger import texts
 from canary_tutorial.flagger.effects import Refused
-from canary_tutorial.flagger.spec import Canary, Obj
+from canary_tutorial.flagger.spec import Canary, Obj, name_of
 
 SUCCESS_RATE, DURATION = "request-success-rate", "request-duration"
 _WORKLOAD = (
@@ -52,14 +52,15 @@ def built_in(name: str, namespace: str, target: str, interval: str) -> str:
 def render(template: str, values: Mapping[str, str], variables: Mapping[str, str]) -> str:
     """Go's text/template as far as queries use it: `{{ target }}`, `{{ variables.reporter }}`. Errors are in its words."""
 
+    # The pattern has one way to match a text: queries are users', and a second one would take them minutes.
     def replace(match: re.Match[str]) -> str:
-        word = match[1].strip()
+        word = match[1].removeprefix("-").removesuffix("-").strip()
         if word in values:
             return values[word]
         key = word.removeprefix("variables.")
         if word.startswith("variables.") and key in variables:
             return variables[key]
-        before = template[: match.start(1)]
+        before = template[: match.start(1) + match[1].find(word)]
         line = before.count("\n") + 1
         if word.startswith("variables."):
             column = len((before[before.rfind("\n") + 1 :] + "variables").encode())
@@ -67,7 +68,7 @@ def render(template: str, values: Mapping[str, str], variables: Mapping[str, str
             raise TemplateError(f'template excution failed: {where}: map has no entry for key "{key}"')  # its spelling
         raise TemplateError(f'template parsing failed: template: tmpl:{line}: function "{word}" not defined')
 
-    return collapse(re.sub(r"\{\{-?\s*([^{}]*?)\s*-?\}\}", replace, template))
+    return collapse(re.sub(r"\{\{([^{}]*)\}\}", replace, template))
 
 
 def collapse(query: str) -> str:
@@ -171,7 +172,7 @@ def threshold_text(metric: Obj) -> str:
     """The threshold for people: `>= 99`, `<= 500`."""
     found = bounds(metric)
     if found is None:
-        sign = ">=" if metric["name"] == SUCCESS_RATE else "<="
+        sign = ">=" if name_of(metric) == SUCCESS_RATE else "<="
         return f"{sign} {go_float(float(metric.get('threshold') or 0))}"
     low, high = found
     words = [f"{sign} {go_float(float(v))}" for sign, v in ((">=", low), ("<=", high)) if v is not None]
@@ -196,7 +197,7 @@ def custom_verdict(c: Canary, metric: Obj, value: float) -> str:
     """Inline queries and templates."""
     low, high = bounds(metric) or (None, float(metric.get("threshold") or 0))
     why = _outside(value, low, high, lambda bound: go_float(float(bound)))
-    return texts.halt(c, f"{metric['name']} {go_fixed(value)} {why}") if why else ""
+    return texts.halt(c, f"{name_of(metric)} {go_fixed(value)} {why}") if why else ""
 
 
 def _outside(value: float, low: float | None, high: float | None, told: Callable[[float], str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 Obj = dict[str, Any]
@@ -21,18 +21,18 @@ class NotReady:
 
 def deployment_readiness(deployment: Obj, deadline: int, threshold: int, now: datetime) -> NotReady | None:
     """None if it is ready. `deadline` (seconds) is the Canary's, `threshold` the percentage that must be available."""
-    meta, spec, status = deployment["metadata"], deployment["spec"], deployment.get("status") or {}
+    meta, spec, status = deployment["metadata"], deployment.get("spec") or {}, deployment.get("status") or {}
     if int(meta.get("generation") or 0) > int(status.get("observedGeneration") or 0):
         return NotReady(WAITING + "observed deployment generation less than desired generation")
-    conditions = {c["type"]: c for c in status.get("conditions") or []}
+    conditions = {c.get("type"): c for c in status.get("conditions") or []}
     progressing, available = conditions.get("Progressing"), conditions.get("Available")
     if progressing and progressing.get("reason") == "ProgressDeadlineExceeded":
         return NotReady(f'deployment "{meta["name"]}" exceeded its progress deadline', retriable=False)
     retriable = True
-    short = available and (available["status"], available.get("reason")) == ("False", "MinimumReplicasUnavailable")
+    short = available and (available.get("status"), available.get("reason")) == ("False", "MinimumReplicasUnavailable")
     if progressing and available and short:
         since = available.get("lastUpdateTime")  # Go reads a missing time as one that is long past
-        retriable = bool(since) and _moment(since) + timedelta(seconds=deadline) >= now
+        retriable = bool(since) and (now - _moment(since)).total_seconds() <= deadline
     replicas, updated = spec.get("replicas"), int(status.get("updatedReplicas") or 0)
     if replicas is not None and updated < int(replicas):
         return NotReady(f"{WAITING}{updated} out of {replicas} new replicas have been updated", retriable)

@@ -44,6 +44,7 @@ class Recorder:
 
     def _of(self, metric: Any, target: str, namespace: str, labels: tuple[str, ...]) -> Any:
         """A metric's child, remembered for `forget`."""
+        labels = tuple(label.encode("utf-8", "replace").decode() for label in labels)  # or the whole page breaks
         self._series.setdefault((target, namespace), set()).add((metric, labels))
         return metric.labels(*labels)
 

@@ -14,6 +14,7 @@ from canary_tutorial.flagger.spec import Canary
 
 Obj = dict[str, Any]
 
+MOST_MATCHES = 10_000  # more would not fit into an object; to put them together would hold up every other Canary
 ORIGINAL = "flagger.kubernetes.io/original-configuration"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 TOOLKIT = {
@@ -127,6 +128,8 @@ def _merged_matches(c: Canary, conditions: list[Obj] | None = None) -> list[Obj]
     own = c.service.get("match") or []
     if not own:
         return [dict(condition) for condition in conditions]
+    if len(conditions) * len(own) > MOST_MATCHES:
+        raise Refused(f"{len(own)} of spec.service.match times {len(conditions)} of spec.analysis.match are too many")
     return [
         {**base, **{field: condition[field] for field in ("headers", "sourceLabels") if condition.get(field)}}
         for condition in conditions
@@ -164,7 +167,7 @@ def next_cookies(c: Canary, routes: Routes, cookies: Cookies, letters: list[str]
     if not affinity:
         return cookies
     if routes.canary:
-        canary = cookies.canary or f"{affinity['cookieName']}={letters[0]}"
+        canary = cookies.canary or f"{affinity.get('cookieName')}={letters[0]}"
         name = affinity.get("primaryCookieName")
         return Cookies(canary, (cookies.primary or f"{name}={letters[1]}") if name else "", cookies.previous)
     return Cookies("", "", cookies.canary or cookies.previous)
@@ -216,7 +219,7 @@ def read(c: Canary, virtualservice: Obj) -> Routes:
 
 
 def _host(destination: Obj) -> str:
-    return str((destination.get("destination") or {}).get("host", ""))
+    return str((destination.get("destination") or {}).get("host") or "")
 
 
 # -- reconciling
@@ -266,9 +269,17 @@ def reconciled(c: Canary, selector: str, current: Obj) -> Obj | None:
     return {**current, "metadata": {**meta, **some(labels=labels), "annotations": annotations}, "spec": wanted}
 
 
+def without_nulls(value: Any) -> Any:
+    """A field that is null is one that is not there."""
+    if isinstance(value, dict):
+        return {key: without_nulls(each) for key, each in value.items() if each is not None}
+    return [without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
 def _comparable(c: Canary, spec: Obj) -> Obj:
     """A spec without what a release changes in it."""
     affinity = c.analysis.get("sessionAffinity")
+    spec = without_nulls(spec)
     http = spec.get("http") or []
     free: tuple[str, ...] = ("weight",)
     if affinity:
@@ -282,11 +293,11 @@ def _comparable(c: Canary, spec: Obj) -> Obj:
 
 
 def _fixed(rule: Obj, free: tuple[str, ...]) -> Obj:
-    fixed = {key: value for key, value in rule.items() if key not in ("mirror", "mirrorPercentage")}
+    fixed = {key: value for key, value in rule.items() if value and key not in ("mirror", "mirrorPercentage")}
     fixed["route"] = [{k: v for k, v in each.items() if k not in free} for each in rule.get("route") or []]
     return fixed
 
 
 def _is_cookie_rule(rule: Obj, names: list[str]) -> bool:
-    regexes = [((m.get("headers") or {}).get("Cookie") or {}).get("regex", "") for m in rule.get("match") or []]
+    regexes = [((m.get("headers") or {}).get("Cookie") or {}).get("regex") or "" for m in rule.get("match") or []]
     return any(f".*{name}." in regex for regex in regexes for name in names)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from canary_tutorial.flagger import analysis, objects, steps, targets, texts, workloads, writing
 from canary_tutorial.flagger.effects import Alert, Emit, Explained, Gauge, Get, Log, Obj, Refused, Rules, TickEnds
 from canary_tutorial.flagger.routes import Routes
+from canary_tutorial.flagger.shapes import misfit
 from canary_tutorial.flagger.spec import AB, BLUE_GREEN, Canary, Settings
 from canary_tutorial.flagger.status import (
     ADVANCING,
@@ -37,10 +38,14 @@ def advance(name: str, namespace: str, settings: Settings) -> Rules:
         return
     c = Canary(obj)
     try:
+        if not c.target:
+            raise Refused(texts.no_target(c))
         yield from _advance(c, settings)
     except (TickEnds, Refused) as why:
         if str(why):
             yield Emit(c.obj, "Warning", str(why))
+    except Exception as error:  # there is no I/O here: one of the objects cannot be read
+        yield Emit(c.obj, "Warning", texts.unreadable(c, misfit(obj) or repr(error)), level="error")
 
 
 def _advance(c: Canary, settings: Settings) -> Rules:

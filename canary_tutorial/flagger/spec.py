@@ -11,14 +11,32 @@ Obj = dict[str, Any]
 AB, BLUE_GREEN, CANARY = "ab-testing", "blue-green", "canary"
 LEAST_INTERVAL = 10.0  # seconds; Flagger raises shorter ones
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-DURATION = r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|ms|s|m|h)"
+DURATION = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)"
+LONGEST = (2**63 - 1) / 1e9  # seconds; Go counts nanoseconds in 64 bits
 
 
 def go_duration(text: str) -> float | None:
-    """Go's duration text in seconds; None if it is none."""
+    """Go's duration text in seconds; None if it is not one, or too long for Go."""
     if not re.fullmatch(f"({DURATION})+", text or ""):
         return None
-    return sum(float(n) * UNITS[unit] for n, unit in re.findall(DURATION, text))
+    seconds = sum(float(n) * UNITS[unit] for n, unit in re.findall(DURATION, text))
+    return seconds if seconds <= LONGEST else None
+
+
+def mapping(obj: Obj, field: str) -> Obj:
+    """A part of an object; {} where it is absent, null, or no object at all."""
+    found = obj.get(field)
+    return found if isinstance(found, dict) else {}
+
+
+def name_of(item: Obj) -> str:
+    """What a metric, a hook, a container or a reference is called."""
+    return str(item.get("name") or "")
+
+
+def whole(value: Any) -> int:
+    """A number of a status, which anybody may have edited: 0 if it is not one."""
+    return int(value) if isinstance(value, int | float) and abs(value) < 2**63 else 0
 
 
 @dataclass(frozen=True)
@@ -34,7 +52,10 @@ class Settings:
 
 
 class Canary:
-    """A view on the object; nothing is copied. Names are put together once, since each tick asks for them often."""
+    """A view on the object; nothing is copied. Names are put together once, since each tick asks for them often.
+
+    Any object makes one: what is missing, null or of another type reads as empty, and `shapes` says what is wrong.
+    """
 
     __slots__ = (
         *("analysis", "apex", "canary_service", "kind", "name", "namespace", "obj", "phase", "primary"),
@@ -46,17 +67,17 @@ class Canary:
         meta = obj["metadata"]
         self.name: str = meta["name"]
         self.namespace: str = meta["namespace"]
-        self.spec: Obj = obj["spec"]
-        self.status: Obj = obj.get("status") or {}
-        self.phase: str = self.status.get("phase") or ""
-        self.service: Obj = self.spec.get("service") or {}
-        self.analysis: Obj = self.spec.get("analysis") or {}
+        self.spec = mapping(obj, "spec")
+        self.status = mapping(obj, "status")
+        self.phase = str(self.status.get("phase") or "")
+        self.service = mapping(self.spec, "service")
+        self.analysis = mapping(self.spec, "analysis")
         self.skip_analysis = bool(self.spec.get("skipAnalysis"))
-        target = self.spec["targetRef"]
-        self.target: str = target["name"]
-        self.kind: str = target.get("kind", "Deployment")
+        target = mapping(self.spec, "targetRef")
+        self.target = str(target.get("name") or "")
+        self.kind = str(target.get("kind") or "Deployment")
         self.primary = f"{self.target}-primary"
-        self.apex: str = self.service.get("name") or self.target
+        self.apex = str(self.service.get("name") or self.target)
         self.primary_service = f"{self.apex}-primary"
         self.canary_service = f"{self.apex}-canary"
 
@@ -79,11 +100,11 @@ class Canary:
 
     @property
     def failed_checks(self) -> int:
-        return int(self.status.get("failedChecks") or 0)
+        return whole(self.status.get("failedChecks"))
 
     @property
     def done_iterations(self) -> int:
-        return int(self.status.get("iterations") or 0)
+        return whole(self.status.get("iterations"))
 
     @property
     def strategy(self) -> str:
@@ -129,6 +150,4 @@ class Canary:
 
     def hooks(self, type_: str) -> list[Obj]:
         """The webhooks of a type in order; a hook without type is a rollout hook."""
-        if "webhooks" not in self.analysis:
-            return []
         return [hook for hook in self.analysis.get("webhooks") or [] if (hook.get("type") or "rollout") == type_]

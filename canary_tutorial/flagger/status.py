@@ -39,7 +39,17 @@ def timestamp(moment: datetime) -> str:
 
 def revision_hash(template: Any) -> str:
     """A short name for a pod template: the CRC-32 of its canonical JSON in Flagger's alphabet. Opaque, but stable."""
-    return str(zlib.crc32(CANONICAL(template).encode())).translate(ALPHABET)
+    text = CANONICAL(template)
+    if any(nothing in text for nothing in (":null", ":[]", ":{}")):
+        text = CANONICAL(_said(template))
+    return str(zlib.crc32(text.encode())).translate(ALPHABET)
+
+
+def _said(value: Any) -> Any:
+    """Without the fields that are null or empty: some API servers write them, others leave them out."""
+    if isinstance(value, dict):
+        return {key: said for key, each in value.items() if (said := _said(each)) not in (None, [], {})}
+    return [_said(each) for each in value] if isinstance(value, list) else value
 
 
 def has_changed(status: Obj, new_hash: str) -> bool:
@@ -52,21 +62,23 @@ def has_changed(status: Obj, new_hash: str) -> bool:
 
 def with_fields(status: Obj, fields: Obj, kind: str, now: datetime) -> Obj:
     """The status after a write: fields changed, time moved, the condition brought up to the phase."""
-    written = {"canaryWeight": 0, "failedChecks": 0, "iterations": 0, **status, **fields}
+    known = {key: value for key, value in status.items() if value is not None}
+    written = {"canaryWeight": 0, "failedChecks": 0, "iterations": 0, **known, **fields}
     written["lastTransitionTime"] = timestamp(now)
     if written.get("phase") and "phase" in fields:
         written["conditions"] = conditions(status.get("conditions"), written["phase"], kind, now)
     return {key: value for key, value in written.items() if value not in (None, "")}
 
 
-def conditions(current: list[Obj] | None, phase: str, kind: str, now: datetime) -> list[Obj]:
+def conditions(current: Any, phase: str, kind: str, now: datetime) -> list[Obj]:
     """The one condition, `Promoted`; kept as it is while neither status nor reason change."""
     value, message = CONDITIONS.get(phase, CONDITIONS[INITIALIZING])
-    old = next((c for c in current or [] if c["type"] == "Promoted"), None)
-    if old and (old["status"], old["reason"]) == (value, phase):
-        return list(current or [])
+    present = [each for each in current if isinstance(each, dict)] if isinstance(current, list) else []
+    old = next((each for each in present if each.get("type") == "Promoted"), {})
+    if (old.get("status"), old.get("reason")) == (value, phase):
+        return present
     stamp = timestamp(now)
-    since = old["lastTransitionTime"] if old and old["status"] == value else stamp
+    since = (old.get("lastTransitionTime") if old.get("status") == value else None) or stamp
     return [
         {
             "type": "Promoted",
@@ -103,5 +115,5 @@ def fields_of_phase(phase: str, status: Obj, iterations: int) -> Obj:
         fields["canaryWeight"] = 0
         fields["iterations"] = iterations - 1 if phase == WAITING_PROMOTION else 0
     if phase in (INITIALIZED, SUCCEEDED):
-        fields["lastPromotedSpec"] = status.get("lastAppliedSpec", "")
+        fields["lastPromotedSpec"] = status.get("lastAppliedSpec") or ""
     return fields

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from canary_tutorial.flagger import configs, texts, workloads
 from canary_tutorial.flagger.effects import Create, Explained, Get, Log, Now, Obj, Patch, Random, Refused, Rules, Update
 from canary_tutorial.flagger.readiness import NotReady, deployment_readiness
-from canary_tutorial.flagger.spec import Canary, Settings
+from canary_tutorial.flagger.spec import Canary, Settings, name_of
 from canary_tutorial.flagger.status import has_changed as is_new_revision
 from canary_tutorial.flagger.status import revision_hash
 
@@ -104,7 +104,7 @@ def scale_from_zero(c: Canary) -> Rules:
     reference = c.spec.get("autoscalerRef")
     primary = autoscaler = None
     if reference:
-        autoscaler = yield from find("HorizontalPodAutoscaler", reference["name"], c.namespace)
+        autoscaler = yield from find("HorizontalPodAutoscaler", name_of(reference), c.namespace)
     else:
         primary = yield from find("Deployment", c.primary, c.namespace)
     yield from scale(c, workloads.replicas_from_zero(c, found, primary, autoscaler))

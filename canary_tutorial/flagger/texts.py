@@ -84,6 +84,14 @@ def promotion_failed(c: Canary, why: str) -> str:
     return f"Promotion of {_target(c)} failed, primary not ready: {why}"
 
 
+def unreadable(c: Canary, why: str) -> str:
+    return f"Canary {_canary(c)} cannot be read: {why}"
+
+
+def no_target(c: Canary) -> str:
+    return f"Canary {_canary(c)} has no spec.targetRef.name"
+
+
 def not_built_in(what: str, given: str, known: str) -> str:
     return f"the {what} {given} is not built in here, only {known} is"
 

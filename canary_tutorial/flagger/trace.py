@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from canary_tutorial.flagger.effects import CallHook, Checked, Emit, Get, Obj, Refused, Update, WriteStatus
 from canary_tutorial.flagger.routes import read
-from canary_tutorial.flagger.spec import Canary
+from canary_tutorial.flagger.spec import Canary, name_of
 
 
 class Step(NamedTuple):
@@ -50,7 +50,7 @@ def row(name: str, namespace: str, began: datetime, steps: Iterable[Step]) -> Ob
                 fields = ("metric", "query", "interval", "value", "threshold", "verdict")
                 seen["checks"].append({field: getattr(effect, field) for field in fields})
             case CallHook(_, hook, _) if refused is None:
-                seen["hooks"].append({"name": hook["name"], "type": hook.get("type") or "rollout", "error": answer})
+                seen["hooks"].append({"name": name_of(hook), "type": hook.get("type") or "rollout", "error": answer})
             case Emit(_, type_, message):
                 seen["events"].append({"type": type_, "message": message})
     return seen

@@ -12,7 +12,7 @@ from datetime import datetime
 import httpx2
 
 from canary_tutorial.flagger.effects import Obj
-from canary_tutorial.flagger.spec import go_duration
+from canary_tutorial.flagger.spec import go_duration, mapping
 from canary_tutorial.flagger.status import revision_hash
 
 DEFAULT_TIMEOUT = 10.0  # seconds
@@ -21,12 +21,12 @@ GOOD = (200, 201, 202)
 
 def payload(canary: Obj, phase: str, metadata: Obj | None) -> Obj:
     """The body of every call; metadata only if there is some."""
-    meta, status = canary["metadata"], canary.get("status") or {}
+    meta, status = canary["metadata"], mapping(canary, "status")
     body = {
         "name": meta["name"],
         "namespace": meta["namespace"],
         "phase": phase,
-        "checksum": revision_hash([status.get("trackedConfigs"), status.get("lastAppliedSpec", "")]),
+        "checksum": revision_hash([status.get("trackedConfigs"), status.get("lastAppliedSpec") or ""]),
     }
     return body | ({"metadata": dict(metadata)} if metadata else {})
 
@@ -48,7 +48,8 @@ async def call(clients: Clients, hook: Obj, body: Obj) -> str | None:
     timeout = timeout_of(hook)
     if timeout is None:
         return f'time: invalid duration "{hook["timeout"]}"'
-    url, began = hook["url"], f"POST {hook['url']} giving up after"
+    url = str(hook.get("url") or "")
+    began = f"POST {url} giving up after"
     attempt = 0
     try:
         async with asyncio.timeout(timeout):
@@ -67,8 +68,10 @@ async def _attempt(http: httpx2.AsyncClient, url: str, body: Obj) -> tuple[bool,
     """(whether that is the answer, why not). An answer to be tried again keeps its body to itself."""
     try:
         answer = await http.post(url, content=json.dumps(body), headers={"Content-Type": "application/json"})
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+    except httpx2.HTTPError as error:
         return False, f'Post "{url}": {_why(error, url)}'
+    except (httpx2.InvalidURL, ValueError) as error:  # an address of odd form
+        return False, f'Post "{url}": {error}'
     if answer.status_code in GOOD:
         return True, None
     if answer.status_code == 429 or (answer.status_code >= 500 and answer.status_code != 501):

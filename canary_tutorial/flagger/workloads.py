@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from canary_tutorial.flagger.effects import Refused
 from canary_tutorial.flagger.routes import TOOLKIT, some
-from canary_tutorial.flagger.spec import Canary, Settings
+from canary_tutorial.flagger.spec import Canary, Settings, name_of
 
 Obj = dict[str, Any]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -21,12 +21,24 @@ def copy(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
+def pod_spec(deployment: Obj) -> Obj:
+    """The spec of a Deployment's pods."""
+    found: Obj = ((deployment.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return found
+
+
+def replicas_of(deployment: Obj) -> int:
+    """How many pods a Deployment asks for: 1 where it does not say."""
+    replicas = (deployment.get("spec") or {}).get("replicas")
+    return 1 if replicas is None else int(replicas)
+
+
 def owner_reference(c: Canary) -> Obj:
     return {
         "apiVersion": "flagger.app/v1beta1",
         "kind": "Canary",
         "name": c.name,
-        "uid": c.obj["metadata"].get("uid", ""),
+        "uid": c.obj["metadata"].get("uid") or "",
         "controller": True,
         "blockOwnerDeletion": True,
     }
@@ -36,7 +48,7 @@ def owning_canary(obj: Obj) -> str | None:
     """The name of the Canary that controls the object, if one does."""
     for reference in obj["metadata"].get("ownerReferences") or []:
         if reference.get("controller") and reference.get("kind") == "Canary":
-            return str(reference["name"])
+            return name_of(reference)
     return None
 
 
@@ -44,7 +56,7 @@ def selector_label(c: Canary, target: Obj, allowed: Sequence[str]) -> tuple[str,
     """The label that tells primary from canary, and its value; refused if the target selects by none of `allowed`."""
     labels = (target["spec"].get("selector") or {}).get("matchLabels") or {}
     for label in allowed:
-        if label in labels:
+        if labels.get(label) is not None:
             return label, str(labels[label])
     raise Refused(
         f"getSelectorLabel failed: deployment {c.target}.{c.namespace} spec.selector.matchLabels must contain one of "
@@ -105,7 +117,7 @@ def promoted_primary(
     """
     spec = {k: v for k, v in primary["spec"].items() if k not in ROLLOUT} | _rollout_settings(target)
     if not c.spec.get("autoscalerRef"):
-        spec["replicas"] = target["spec"].get("replicas", 1)
+        spec["replicas"] = replicas_of(target)
     made = _primary_template(c, target, label, settings, flagger_id, configs)
     kept = (primary["spec"]["template"].get("metadata") or {}) | made["metadata"]
     meta = {field: value for field, value in primary["metadata"].items() if field not in ("labels", "annotations")}
@@ -118,7 +130,7 @@ def promoted_primary(
 
 
 def _rollout_settings(target: Obj) -> Obj:
-    return {field: copy(target["spec"][field]) for field in ROLLOUT if field in target["spec"]}
+    return {field: copy(target["spec"][field]) for field in ROLLOUT if target["spec"].get(field) is not None}
 
 
 def _primary_template(
@@ -223,7 +235,7 @@ def config_copy(c: Canary, obj: Obj, prefixes: Sequence[str]) -> Obj:
         },
     }
     fields = ("data", "type") if obj["kind"] == "Secret" else ("data",)
-    return made | {field: obj[field] for field in fields if field in obj}
+    return made | {field: obj[field] for field in fields if obj.get(field) is not None}
 
 
 # -- Services and DestinationRules
@@ -248,14 +260,14 @@ def ports(c: Canary, target: Obj) -> list[Obj]:
 
 def _discovered(target: Obj, main: int | str) -> list[Obj]:
     found = []
-    for container in target["spec"]["template"]["spec"].get("containers") or []:
-        if container["name"] in ("istio-proxy", "envoy"):
+    for container in pod_spec(target).get("containers") or []:
+        if name_of(container) in ("istio-proxy", "envoy"):
             continue
         for index, port in enumerate(container.get("ports") or []):
             number = int(port["containerPort"])
             if main in (number, port.get("name")):
                 continue
-            name = port.get("name") or f"tcp-{container['name']}-{index}"
+            name = port.get("name") or f"tcp-{name_of(container)}-{index}"
             found.append({"name": name, "protocol": "TCP", "port": number, "targetPort": number})
     return found
 
@@ -298,7 +310,7 @@ def reconciled_service(c: Canary, current: Obj, wanted: Wanted) -> Obj | None:
     """The Service put right, or None. Labels and annotations are only managed on Services that this Canary owns."""
     spec, meta = current["spec"], current["metadata"]
     present = spec.get("ports") or []
-    given = {port.get("name"): port["nodePort"] for port in present if "nodePort" in port}
+    given = {port.get("name"): port["nodePort"] for port in present if port.get("nodePort")}
     ports = [{**port, "nodePort": given[port["name"]]} if port["name"] in given else port for port in wanted.ports]
     selector = {wanted.label: wanted.selects}
     changed: Obj = {}
@@ -358,7 +370,7 @@ def destinationrule(c: Canary, host: str, spec: Obj) -> Obj:
 
 def primary_autoscaler(c: Canary, autoscaler: Obj) -> Obj:
     limits = c.spec["autoscalerRef"].get("primaryScalerReplicas") or {}
-    spec = {field: autoscaler["spec"][field] for field in SCALING if field in autoscaler["spec"]}
+    spec = {field: autoscaler["spec"][field] for field in SCALING if autoscaler["spec"].get(field) is not None}
     spec |= {field: int(limits[field]) for field in ("minReplicas", "maxReplicas") if limits.get(field) is not None}
     return {
         "apiVersion": "autoscaling/v2",
@@ -377,7 +389,7 @@ def autoscaler_differs(target: Obj, primary: Obj, wanted: Obj) -> bool:
     """Whether the primary's autoscaler is written again: for labels and annotations too, which then stay as they are."""
     if any(primary["spec"].get(field) != wanted["spec"].get(field) for field in ("metrics", "behavior", "maxReplicas")):
         return True
-    if primary["spec"].get("minReplicas", 1) != wanted["spec"].get("minReplicas", 1):
+    if (primary["spec"].get("minReplicas") or 1) != (wanted["spec"].get("minReplicas") or 1):
         return True
     return any(
         (target["metadata"].get(f) or {}) != (primary["metadata"].get(f) or {}) for f in ("labels", "annotations")

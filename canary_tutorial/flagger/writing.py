@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from canary_tutorial.flagger import configs, objects, targets
 from canary_tutorial.flagger.effects import Explained, Log, Obj, Refused, Rules, TickEnds, WriteStatus
-from canary_tutorial.flagger.spec import Canary, Settings
+from canary_tutorial.flagger.spec import Canary, Settings, whole
 from canary_tutorial.flagger.status import fields_of_phase, fields_of_sync, revision_hash
 
 
@@ -15,7 +15,7 @@ def sync(c: Canary, phase: str, settings: Settings, *, weight: int = 0, keep: bo
         tracked = yield from configs.checksums(c, target, settings)
     changed = fields_of_sync(phase, revision_hash(target["spec"]["template"]), tracked, weight)
     if keep:
-        changed |= {name: int(c.status.get(name) or 0) for name in ("canaryWeight", "failedChecks", "iterations")}
+        changed |= {name: whole(c.status.get(name)) for name in ("canaryWeight", "failedChecks", "iterations")}
     return (yield from write(c, changed))
 
 

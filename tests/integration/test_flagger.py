@@ -248,6 +248,60 @@ def test_kubectl_sees_a_release_from_its_beginning_to_its_end(cluster: Cluster, 
     assert "Promotion completed! Scaling down podinfo.test" in shown
 
 
+MALFORMED: dict[str, Obj] = {
+    "no-spec": {},
+    "spec-null": {"spec": None},
+    "spec-empty": {"spec": {}},
+    "reverting": {"spec": {"revertOnDeletion": True}},
+    "analysis-null": {"spec": {"targetRef": None, "analysis": None}},
+    "no-lists": {"spec": {"analysis": {"metrics": None, "webhooks": None, "alerts": None, "match": None}}},
+    "fractions": {"spec": {"analysis": {"threshold": 1.5, "stepWeight": 0.5}, "service": {"port": 98.98}}},
+    "huge": {"spec": {"progressDeadlineSeconds": 1e300, "analysis": {"stepWeight": 1e300}, "service": {"port": 1e300}}},
+    "odd-interval": {"spec": {"analysis": {"interval": "1s" + "1" * 20_000}}},
+    "another-path": {"spec": {"targetRef": {"name": "../../test/deployments/podinfo"}}},
+}
+
+
+def malformed(name: str, odd: Obj) -> Obj:
+    """A Canary that is in order but for this."""
+    _, canary = objects()
+    canary["metadata"] = {"name": name, "namespace": "test"}
+    canary["spec"]["targetRef"]["name"] = name
+    for field, value in (odd.get("spec") or {}).items():
+        mended = canary["spec"].get(field) if isinstance(value, dict) else None
+        canary["spec"][field] = {**mended, **value} if mended else value
+    if not odd.get("spec"):
+        del canary["spec"]
+        canary |= odd
+    return canary
+
+
+def test_canaries_that_cannot_be_read_stop_nobody_elses_release(cluster: Cluster, flagger: Path):
+    path = "/apis/flagger.app/v1beta1/namespaces/test/canaries"
+    as_json, as_patch = {"Content_Type": "application/json"}, {"Content_Type": "application/merge-patch+json"}
+    taken = []
+    for name, odd in MALFORMED.items():
+        answer = cluster.server.http("POST", path, json.dumps(malformed(name, odd)).encode(), **as_json)
+        taken += [name] if answer.status_code == 201 else []
+    assert {"no-spec", "fractions", "huge", "another-path"} <= set(taken)
+    for obj in objects():
+        cluster.apply(obj)
+    until(lambda: cluster.phase() == "Initialized")
+    for name in taken:  # an edit makes Flagger look again
+        edit = json.dumps({"metadata": {"annotations": {"looked": "again"}}}).encode()
+        assert cluster.server.http("PATCH", f"{path}/{name}", edit, **as_patch).status_code == 200
+    cluster.kubectl("set", "image", "deployment/podinfo", "-n", "test", "podinfod=podinfo:2")
+    until(lambda: cluster.phase() == "Progressing")
+    for name in taken[::2]:
+        cluster.server.http("DELETE", f"{path}/{name}")
+    until(lambda: cluster.phase() == "Succeeded")
+    log = flagger.read_text()
+    assert log.count("Starting operator") == 1
+    assert "Traceback" not in log
+    assert "Canary no-spec.test has no spec.analysis" in log
+    assert "exception was never retrieved" not in log
+
+
 def test_deleting_with_revert_gives_the_target_its_pods_back(cluster: Cluster, flagger: Path):
     deployment, canary = objects()
     canary["spec"]["revertOnDeletion"] = True
