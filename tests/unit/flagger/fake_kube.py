@@ -6,6 +6,7 @@ Deployments are ready as soon as they are written. Watches hear of every write.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import itertools
 import marshal
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -29,6 +30,10 @@ class FastLoop(asyncio.SelectorEventLoop):
         return self.now
 
     def _run_once(self) -> None:
+        timers = self._scheduled  # type: ignore[attr-defined]
+        while timers and timers[0].cancelled():  # asyncio drops these too, but only after the clock was read
+            heapq.heappop(timers)._scheduled = False
+            self._timer_cancelled_count -= 1
         if not self._ready and self._scheduled:  # type: ignore[attr-defined]
             self.now = max(self.now, self._scheduled[0]._when)  # type: ignore[attr-defined]
         super()._run_once()  # type: ignore[misc]

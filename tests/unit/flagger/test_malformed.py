@@ -242,24 +242,28 @@ async def release(beside: list[Obj], monkeypatch: pytest.MonkeyPatch) -> tuple[S
     unheard: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: unheard.append(context))
     work = asyncio.create_task(controller.run())
-    await asyncio.sleep(1)
-    kube.put(podinfo("victim"))
-    kube.put(victim)
-    await asyncio.sleep(100)
-    assert status(kube)["phase"] == "Initialized"
-    for obj in beside:  # everything again, as an edit and at the end as a deletion
-        kube._tell("MODIFIED", {**obj, "spec": {"analysis": None}})
-        kube._tell("MODIFIED", obj)
-    kube.edit("Deployment", "victim", lambda o: o["spec"]["template"]["metadata"].update(annotations={"new": "yes"}))
-    await asyncio.sleep(300)
-    assert status(kube)["phase"] == "Succeeded"
-    for obj in beside:
-        kube._tell("DELETED", obj)
-    await asyncio.sleep(15)
-    assert not work.done()
-    assert unheard == []
-    work.cancel()
-    await asyncio.wait([work])
+    try:
+        await asyncio.sleep(1)
+        kube.put(podinfo("victim"))
+        kube.put(victim)
+        await asyncio.sleep(100)
+        assert status(kube)["phase"] == "Initialized"
+        for obj in beside:  # everything again, as an edit and at the end as a deletion
+            kube._tell("MODIFIED", {**obj, "spec": {"analysis": None}})
+            kube._tell("MODIFIED", obj)
+        kube.edit(
+            "Deployment", "victim", lambda o: o["spec"]["template"]["metadata"].update(annotations={"new": "yes"})
+        )
+        await asyncio.sleep(300)
+        assert status(kube)["phase"] == "Succeeded"
+        for obj in beside:
+            kube._tell("DELETED", obj)
+        await asyncio.sleep(15)
+        assert not work.done()
+        assert unheard == []
+    finally:
+        work.cancel()
+        await asyncio.wait([work])
     return kube, said.getvalue(), recorder
 
 
