@@ -148,10 +148,10 @@ async def run(flags: Flags) -> int:
     )
     logger.log("info", "Started operator workers")
     done, _ = await asyncio.wait([work, asyncio.create_task(ending.wait())], return_when=asyncio.FIRST_COMPLETED)
-    if work in done and (why := work.exception()):
-        while isinstance(why, BaseExceptionGroup):
-            why = why.exceptions[0]
-        logger.log("error", f"operator failed: {why!r}")
+    if work in done and (failure := work.exception()):
+        while isinstance(failure, BaseExceptionGroup):
+            failure = failure.exceptions[0]
+        logger.log("error", f"operator failed: {failure!r}")
         return 1
     work.cancel()
     logger.log("info", "Shutting down operator workers")

@@ -5,11 +5,16 @@
 A gate is closed until it is opened; its key is the Canary's name and namespace. A task of type cmd is taken at once
 (202) and run in the background, the same one only once at a time; one of type bash is run to its end (200, or 500 with
 its output). Listens on $LISTEN_ADDRESS (127.0.0.1 outside a pod).
+
+Whoever has an account on this machine reaches that address, and so does a web page in its browsers. So there are no
+tasks, unless -tasks-token-file names a file: then a task runs whose metadata has the file's text as `token`. And what a
+page of another origin asks for is refused, gates included (`origins.py`).
 """
 
 from __future__ import annotations
 
 import argparse
+import hmac
 import json
 import os
 import re
@@ -21,8 +26,15 @@ import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+from canary_tutorial.flagger.origins import is_foreign
+
+MOST = 1 << 20  # bytes of a request's body
+NO_TASKS = "this load tester runs no tasks: it was started without -tasks-token-file"
+NO_TOKEN = "the token in the task's metadata is missing or wrong: it must be that of -tasks-token-file"
+FOREIGN = "requests of web pages from another origin are refused"
 BLOCKING = {"bash": ["bash", "-c"], "helm": ["helm"], "helmv3": ["helm"], "kubectl": ["kubectl"]}
 
 
@@ -120,8 +132,8 @@ def kill(process: subprocess.Popen[str]) -> None:
 class LoadTester:
     """What the HTTP handler asks."""
 
-    def __init__(self, timeout: float, namespaces: str = "") -> None:
-        self._gates, self.tasks = Gates(), Tasks(timeout)
+    def __init__(self, timeout: float, namespaces: str = "", token: str = "") -> None:
+        self._gates, self.tasks, self._token = Gates(), Tasks(timeout), token
         self._namespaces = re.compile(namespaces) if namespaces else None
 
     def serve(self, path: str, body: bytes) -> tuple[int, str] | None:
@@ -146,30 +158,34 @@ class LoadTester:
             if not isinstance(payload, dict):
                 raise ValueError("it is no object")
             metadata = payload.get("metadata") or {}
-            texts = [payload.get("name", ""), payload.get("namespace", ""), *dict(metadata).values()]
+            texts = [payload.get("name") or "", payload.get("namespace") or "", *dict(metadata).values()]
             if not all(isinstance(text, str) for text in texts):
                 raise ValueError("a text is none")
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             log("error", f"decoding the request body failed: {error}")
             raise Refusal(400, "") from None
-        if self._namespaces and not self._namespaces.search(str(payload.get("namespace", ""))):
-            raise Refusal(403, f"namespace {payload.get('namespace', '')} is not allowed")
+        if self._namespaces and not self._namespaces.search(str(payload.get("namespace") or "")):
+            raise Refusal(403, f"namespace {payload.get('namespace') or ''} is not allowed")
         return payload
 
     def _key(self, payload: dict[str, Any]) -> str:
-        return f"{payload.get('name', '')}.{payload.get('namespace', '')}"
+        return f"{payload.get('name') or ''}.{payload.get('namespace') or ''}"
 
     def _task(self, payload: dict[str, Any]) -> tuple[int, str] | None:
         metadata = payload.get("metadata") or {}
         if not metadata:
             raise Refusal(400, "metadata not found in payload")
-        kind = metadata.get("type", "cmd")
+        if not self._token:
+            raise Refusal(403, NO_TASKS)
+        if not hmac.compare_digest(metadata.get("token", "").encode("utf-8", "replace"), self._token.encode()):
+            raise Refusal(403, NO_TOKEN)
+        kind = metadata.get("type") or "cmd"
         if kind in BLOCKING:
             return self._blocking(kind, metadata)
         if kind != "cmd":
             log("error", f"there is no task of type {kind} here: use cmd or bash")
             return None  # Flagger's own drops the connection too
-        if "cmd" not in metadata:
+        if not metadata.get("cmd"):
             raise Refusal(400, "cmd not found in metadata")
         self.tasks.in_background(self._key(payload), metadata["cmd"], is_true(metadata.get("logCmdOutput")))
         return 202, ""
@@ -206,8 +222,14 @@ def handler(tester: LoadTester) -> type[BaseHTTPRequestHandler]:
 
         def answer(self) -> None:
             length = self.headers.get("Content-Length", "0")
-            body = self.rfile.read(int(length)) if length.isdigit() else b""
+            size = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
+            body = self.rfile.read(min(size, MOST))
             try:
+                if size > MOST:
+                    self.close_connection = True
+                    raise Refusal(413, "the body is too large")
+                if is_foreign(self.headers):
+                    raise Refusal(403, FOREIGN)
                 answer = tester.serve(self.path.split("?")[0], body)
             except Refusal as refusal:
                 answer = refusal.status, refusal.text
@@ -236,12 +258,23 @@ def main(words: list[str] | None = None) -> None:
         ("log-level", "debug", "accepted for compatibility"),
         ("timeout", "1h", "how long a task may run"),
         ("namespace-regexp", "", "namespaces that may use it"),
+        ("tasks-token-file", "", "file with the token that a task's metadata must have; without it there are no tasks"),
     ):
         parser.add_argument(f"-{name}", f"--{name}", default=default, help=text)
     options = parser.parse_args(sys.argv[1:] if words is None else words)
     from canary_tutorial.flagger.spec import go_duration
 
-    tester = LoadTester(go_duration(options.timeout) or 3600.0, options.namespace_regexp)
+    token = ""
+    if options.tasks_token_file:
+        try:
+            token = Path(options.tasks_token_file).read_text().strip()
+        except (OSError, ValueError) as error:
+            log("fatal", f"cannot read the token: {error}")
+            sys.exit(1)
+        if not token:
+            log("fatal", f"there is no token in {options.tasks_token_file}")
+            sys.exit(1)
+    tester = LoadTester(go_duration(options.timeout) or 3600.0, options.namespace_regexp, token)
     address = os.environ.get("LISTEN_ADDRESS", "127.0.0.1")
     try:
         server = ThreadingHTTPServer((address, int(options.port)), handler(tester))

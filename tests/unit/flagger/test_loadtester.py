@@ -19,11 +19,12 @@ import pytest
 from canary_tutorial.flagger.loadtester import LoadTester, handler, log
 
 Ask = Any
+TOKEN = "a token of this test"
 
 
 @pytest.fixture
 def tester() -> LoadTester:
-    return LoadTester(timeout=2.0)
+    return LoadTester(timeout=2.0, token=TOKEN)
 
 
 @pytest.fixture
@@ -31,11 +32,16 @@ def ask(tester: LoadTester) -> Iterator[Ask]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(tester))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
 
-    def ask(path: str, metadata: Any = None, body: bytes | None = None, method: str = "POST") -> tuple[int, str]:
+    def ask(
+        path: str, metadata: Any = None, body: bytes | None = None, method: str = "POST", **headers: str
+    ) -> tuple[int, str]:
+        if isinstance(metadata, dict) and metadata:
+            metadata = {"token": TOKEN, **metadata}
         payload = {"name": "podinfo", "namespace": "test"} | ({"metadata": metadata} if metadata is not None else {})
         connection = http.client.HTTPConnection(*server.server_address[:2], timeout=5)
         with closing(connection):
-            connection.request(method, path, json.dumps(payload).encode() if body is None else body)
+            given = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, json.dumps(payload).encode() if body is None else body, given)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
 
@@ -176,3 +182,115 @@ def test_other_namespaces_can_be_shut_out():
         tester.serve("/gate/check", body)
     assert refused.value.status == 403
     assert tester.serve("/gate/check", body.replace(b"test", b"prod-1")) == (403, "Forbidden")
+
+
+# -- who may not
+
+
+@pytest.mark.parametrize("type_", ["cmd", "bash", "helm", "helmv3", "kubectl", "concord", "ngrinder", "dance", ""])
+@pytest.mark.parametrize("token", ["", "x", TOKEN + " ", TOKEN[:-1], "\u00e4"])
+def test_a_task_without_the_token_is_refused(ask: Ask, tmp_path: Path, type_: str, token: str):
+    status, text = ask("/", {"type": type_, "cmd": f"touch {tmp_path}/run", "token": token})
+    assert (status, text) == (
+        403,
+        "the token in the task's metadata is missing or wrong: it must be that of -tasks-token-file",
+    )
+    time.sleep(0.02)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("metadata", [{"type": "bash"}, {"type": "cmd"}, {}, {"token": ""}], ids=str)
+def test_without_a_token_file_there_are_no_tasks_at_all(tmp_path: Path, metadata: dict[str, str]):
+    from canary_tutorial.flagger.loadtester import Refusal
+
+    payload = {"name": "a", "namespace": "b", "metadata": {"cmd": f"touch {tmp_path}/run", **metadata}}
+    tester = LoadTester(1.0)
+    for path in ("/", "/any", "/gate/open/x", "/rollback"):
+        with pytest.raises(Refusal) as refused:
+            tester.serve(path, json.dumps(payload).encode())
+        assert refused.value.status == 403
+        assert "started without -tasks-token-file" in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+FOREIGN = [
+    {"Origin": "http://evil.example"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Origin": "https://127.0.0.1"},
+    {"Origin": "http://127.0.0.1:1"},
+    {"Origin": "http://evil.example", "Host": "evil.example"},
+    {"Origin": "http://evil.example:8080", "Host": "evil.example:8080"},
+    {"Origin": "http://[", "Host": "["},
+    {"Sec_Fetch_Site": "cross-site"},
+    {"Sec_Fetch_Site": "same-site"},
+    {"Sec_Fetch_Site": "Cross-Site", "Origin": "http://127.0.0.1:8080", "Host": "127.0.0.1:8080"},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+@pytest.mark.parametrize(
+    "path", ["/gate/open", "/gate/close", "/gate/approve", "/rollback/open", "/rollback/close", "/"]
+)
+def test_what_a_foreign_page_asks_for_is_refused(ask: Ask, path: str, headers: dict[str, str]):
+    metadata = {"type": "bash", "cmd": "echo a"}
+    assert ask(path, metadata, **headers)[0] == 403
+    assert ask("/gate/check") == ask("/rollback/check") == (403, "Forbidden")
+
+
+def test_the_same_origin_and_programs_are_served(ask: Ask):
+    own = {"Host": "127.0.0.1:8080", "Origin": "http://127.0.0.1:8080", "Sec_Fetch_Site": "same-origin"}
+    assert ask("/gate/open", **own) == (202, "")
+    assert ask("/gate/check") == (200, "Approved")
+    assert ask("/", {"type": "bash", "cmd": "echo a", "returnCmdOutput": "true"}) == (200, "a\n")
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"name": null, "namespace": null, "metadata": null}', b"\xff"])
+def test_odd_bodies_get_an_answer(ask: Ask, body: bytes):
+    assert ask("/", body=body)[0] == 400
+
+
+def test_a_body_without_end_is_refused(ask: Ask):
+    assert ask("/gate/open", body=b" " * 2_000_000)[0] == 413
+
+
+def test_the_process_runs_no_commands_for_anybody_on_the_machine_and_with_a_token_for_who_has_it(tmp_path: Path):
+    """As the pod of `gates` starts it; then with a token from a mounted Secret."""
+    import os
+    import socket
+    import subprocess
+
+    secret, found = tmp_path / "token", tmp_path / "found"
+    secret.write_text("from-a-secret\n")
+
+    def post(port: int, **metadata: str) -> tuple[int, str]:
+        body = {"name": "a", "namespace": "b", "metadata": {"type": "bash", "cmd": f"touch {found}", **metadata}}
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        with closing(connection):
+            connection.request("POST", "/", json.dumps(body))
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    for flags, given, expected in (
+        ([], {}, 403),
+        ([f"-tasks-token-file={secret}"], {}, 403),
+        ([f"-tasks-token-file={secret}"], {"token": "from-a-secret"}, 200),
+    ):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        words = [sys.executable, "-m", "canary_tutorial.flagger.loadtester", f"-port={port}", *flags]
+        process = subprocess.Popen(words, stderr=subprocess.DEVNULL, env={**os.environ, "LISTEN_ADDRESS": "127.0.0.1"})
+        try:
+            deadline = time.monotonic() + 10
+            while True:
+                try:
+                    status, _ = post(port, **given)
+                    break
+                except ConnectionRefusedError:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.02)
+            assert status == expected
+            assert found.exists() is (expected == 200)
+        finally:
+            process.terminate()
+            process.wait(10)
