@@ -16,8 +16,11 @@ from pathlib import Path
 
 import yaml
 
+from canary_tutorial.lab.files import directory, read, write_below
+
 RELEASED = "2.0.0 2.0.1 2.0.2 2.1.0 2.1.1 2.1.2 2.1.3 3.0.0 3.1.0 3.1.5 4.0.0 5.0.0 5.2.1 6.0.0 6.0.1 6.0.2 6.0.3"
 PODINFO_TAGS = frozenset([*RELEASED.split(), "6.0.4", "6.1.0", "6.5.0", "6.14.1"])
+LARGEST_CONFIG = 1024 * 1024  # bytes; a ConfigMap holds no more
 TOOLS = "CANARY_TUTORIAL_TOOLS"
 FLAGGER = "CANARY_TUTORIAL_FLAGGER"
 # Programs that are not ours, and how to get them.
@@ -62,16 +65,26 @@ def _prometheus(start: Start) -> list[str]:
     command = [word for word in start.command if not word.startswith(("--storage.tsdb.path", "--web.listen-address"))]
     port = next((w.rpartition(":")[2] for w in start.command if w.startswith("--web.listen-address")), "9090")
     for number, word in enumerate(command):
-        if word.startswith("--config.file="):
-            config = yaml.safe_load(Path(word.partition("=")[2]).read_text())
-            for job in config.get("scrape_configs") or []:
-                if any(d.get("role") == "pod" for d in job.pop("kubernetes_sd_configs", [])):
-                    job["file_sd_configs"] = [{"files": [str(start.targets)]}]
-            copy = start.directory / "prometheus.yml"
-            copy.write_text(yaml.safe_dump(config))
-            command[number] = f"--config.file={copy}"
+        if word.startswith("--config.file=") and (
+            config := _scraping(start.directory / "work" / word.partition("=")[2], start.targets)
+        ):
+            command[number] = f"--config.file={write_below(start.directory, 'prometheus.yml', config)}"
     data = start.directory / "data"
     return [*command, f"--web.listen-address={start.listen_address}:{port}", f"--storage.tsdb.path={data}"]
+
+
+def _scraping(path: Path, targets: Path) -> str | None:
+    """The configuration with its pods read from a file; None for one that cannot be read: Prometheus says that best."""
+    try:
+        with directory(path.parent) as at:
+            content = read(at, path.name, LARGEST_CONFIG)
+        config = yaml.safe_load((content or b"").decode())
+        for job in config["scrape_configs"]:
+            if any(discovery.get("role") == "pod" for discovery in job.pop("kubernetes_sd_configs", None) or []):
+                job["file_sd_configs"] = [{"files": [str(targets)]}]
+        return yaml.safe_dump(config)
+    except Exception:  # of any kind: YAML is read into whatever it says
+        return None
 
 
 def _flagger(start: Start) -> list[str]:
@@ -119,7 +132,7 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join(place for place in places if place))
 
 
-def write_programs(directory: Path) -> dict[str, str]:
+def write_programs(where: Path) -> dict[str, str]:
     """Write the containers' PATH; returns what is missing on this machine, with the remedy."""
     python = [sys.executable, "-m"]
     flagger = os.environ.get(FLAGGER) or shutil.which("flagger")
@@ -133,7 +146,7 @@ def write_programs(directory: Path) -> dict[str, str]:
     for name in REMEDIES:
         found = find_program(name)
         programs[name] = [found] if found else None
-    directory.mkdir(exist_ok=True)
+    where.mkdir(mode=0o700)
     for name, command in programs.items():
         if command is None:
             missing[name] = f"{name} is not on PATH: {REMEDIES[name]}"
@@ -141,7 +154,5 @@ def write_programs(directory: Path) -> dict[str, str]:
         else:
             proxy = ' ${HTTP_PROXY:+-x "$HTTP_PROXY"}' if name == "hey" else ""
             line = f'exec {shlex.join(command)}{proxy} "$@"'
-        script = directory / name
-        script.write_text(f"#!/bin/sh\n{line}\n")
-        script.chmod(0o755)
+        write_below(where, name, f"#!/bin/sh\n{line}\n", 0o700)
     return missing

@@ -44,7 +44,7 @@ def send(processes: Iterable[psutil.Process], sig: int) -> None:
     for process in processes:
         try:
             process.send_signal(sig)
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, psutil.AccessDenied):  # gone, or run as another user (sudo)
             continue
 
 

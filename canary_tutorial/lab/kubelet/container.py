@@ -8,7 +8,7 @@ import os
 import signal
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from canary_tutorial.lab.kubelet.logs import Log
@@ -17,12 +17,13 @@ from canary_tutorial.lab.processes import die_with_parent, family, send
 
 @dataclass(frozen=True)
 class Program:
-    """What to run: argv, its whole environment, where."""
+    """What to run: argv, its whole environment, where; and where its mountPaths really are."""
 
     command: list[str]
     environment: Mapping[str, str]
     directory: Path
     stdin: bool = False
+    mounts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Run:
@@ -35,8 +36,8 @@ class Run:
         self._drains = [asyncio.ensure_future(log.drain(s, name)) for s, name in streams if s is not None]
 
     @classmethod
-    async def start(cls, program: Program, log_path: Path) -> Run:
-        """Start the program; raises OSError if there is none of that name."""
+    async def start(cls, program: Program, log_path: Path, root: Path) -> Run:
+        """Start the program; raises OSError or ValueError if that is none of this machine."""
         process = await asyncio.create_subprocess_exec(
             *program.command,
             stdin=asyncio.subprocess.PIPE if program.stdin else asyncio.subprocess.DEVNULL,
@@ -47,7 +48,7 @@ class Run:
             start_new_session=True,
             preexec_fn=die_with_parent(),
         )
-        return cls(process, program, Log(log_path))
+        return cls(process, program, Log(log_path, root))
 
     async def wait(self) -> int:
         """The exit code as a shell tells it: 128 + n for signal n. Nothing that it started stays."""

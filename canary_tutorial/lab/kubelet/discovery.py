@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from canary_tutorial.lab.files import write_below
 from canary_tutorial.lab.store import Obj
 
+log = logging.getLogger(__name__)
 TARGETS = "targets.json"
 META = "__meta_kubernetes_pod_"
 
@@ -21,36 +24,42 @@ def targets(pods: Iterable[Obj]) -> list[dict[str, Any]]:
     """One target for each port of each pod that has an address (one without port for pods without)."""
     found = []
     for pod in pods:
-        status, meta = pod.get("status") or {}, pod["metadata"]
-        if not status.get("podIP"):
-            continue
-        labels = {
-            "__meta_kubernetes_namespace": meta["namespace"],
-            f"{META}name": meta["name"],
-            f"{META}ip": status["podIP"],
-            f"{META}phase": status.get("phase", ""),
-            f"{META}ready": _ready(status),
-        }
-        for kind in ("label", "annotation"):
-            for key, value in (meta.get(f"{kind}s") or {}).items():
-                name = re.sub(r"[^a-zA-Z0-9_]", "_", key)
-                labels[f"{META}{kind}_{name}"] = value
-                labels[f"{META}{kind}present_{name}"] = "true"
-        addresses = [
-            (f"{status['podIP']}:{port['containerPort']}", container["name"])
-            for container in pod["spec"]["containers"]
-            for port in container.get("ports") or []
-        ] or [(status["podIP"], pod["spec"]["containers"][0]["name"])]
-        found += [{"targets": [a], "labels": labels | {f"{META}container_name": c}} for a, c in addresses]
+        try:
+            found += _targets(pod)
+        except (AttributeError, KeyError, TypeError):  # not as a pod should be; the others are all the same
+            log.warning("pod %s is no target", (pod.get("metadata") or {}).get("name"))
     return found
 
 
+def _targets(pod: Obj) -> list[dict[str, Any]]:
+    status, meta = pod.get("status") or {}, pod["metadata"]
+    if not status.get("podIP"):
+        return []
+    labels = {
+        "__meta_kubernetes_namespace": meta["namespace"],
+        f"{META}name": meta["name"],
+        f"{META}ip": status["podIP"],
+        f"{META}phase": status.get("phase") or "",
+        f"{META}ready": _ready(status),
+    }
+    for kind in ("label", "annotation"):
+        for key, value in (meta.get(f"{kind}s") or {}).items():
+            name = re.sub(r"[^a-zA-Z0-9_]", "_", key)
+            labels[f"{META}{kind}_{name}"] = value or ""
+            labels[f"{META}{kind}present_{name}"] = "true"
+    containers = (pod.get("spec") or {}).get("containers") or [{}]
+    addresses = [
+        (f"{status['podIP']}:{port['containerPort']}", container["name"])
+        for container in containers
+        for port in container.get("ports") or []
+    ] or [(status["podIP"], containers[0].get("name") or "")]
+    return [{"targets": [a], "labels": labels | {f"{META}container_name": c}} for a, c in addresses]
+
+
 def write_targets(directory: Path, pods: Iterable[Obj]) -> None:
-    fresh = directory / f".{TARGETS}"
-    fresh.write_text(json.dumps(targets(pods)))
-    fresh.replace(directory / TARGETS)
+    write_below(directory, TARGETS, json.dumps(targets(pods)))
 
 
 def _ready(status: Obj) -> str:
     conditions = status.get("conditions") or []
-    return next((c["status"].lower() for c in conditions if c["type"] == "Ready"), "unknown")
+    return next((str(c.get("status")).lower() for c in conditions if c and c.get("type") == "Ready"), "unknown")

@@ -12,23 +12,35 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from canary_tutorial.lab.kubelet.reading import ConfigError
 from canary_tutorial.lab.quantity import amount
 from canary_tutorial.lab.store import Obj
 
+NO_KEY = "references non-existent secret key"
 Find = Callable[[str, str], Obj | None]  # ("ConfigMap" or "Secret", name) -> the object
-
-
-class ConfigError(Exception):
-    """The pod names something that is not there; the message is Kubernetes' own."""
 
 
 def data_of(obj: Obj) -> dict[str, bytes]:
     """The content of a ConfigMap or a Secret."""
-    content = {key: value.encode() for key, value in (obj.get("stringData") or {}).items()}
+    content = {key: _bytes(value) for key, value in (obj.get("stringData") or {}).items()}
     if obj.get("kind") == "Secret":
-        return {key: base64.b64decode(value) for key, value in (obj.get("data") or {}).items()} | content
-    binary = {key: base64.b64decode(value) for key, value in (obj.get("binaryData") or {}).items()}
-    return {key: value.encode() for key, value in (obj.get("data") or {}).items()} | binary
+        return _decoded(obj, "data") | content
+    return {key: _bytes(value) for key, value in (obj.get("data") or {}).items()} | _decoded(obj, "binaryData")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
+
+
+def _decoded(obj: Obj, field: str) -> dict[str, bytes]:
+    content = {}
+    for key, value in (obj.get(field) or {}).items():
+        try:
+            content[key] = base64.b64decode(value)
+        except ValueError as error:
+            name = (obj.get("metadata") or {}).get("name", "")
+            raise ConfigError(f'{obj["kind"].lower()} "{name}": {field}[{key}]: illegal base64 data') from error
+    return content
 
 
 def environment(pod: Obj, container: Obj, pod_ip: str, find: Find) -> dict[str, str]:
@@ -36,13 +48,13 @@ def environment(pod: Obj, container: Obj, pod_ip: str, find: Find) -> dict[str, 
     variables: dict[str, str] = {}
     for source in container.get("envFrom") or []:
         for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
-            if field in source:
+            if source.get(field) is not None:
                 found = _found(kind, source[field], find)
-                prefix = source.get("prefix", "")
+                prefix = source.get("prefix") or ""
                 variables |= {prefix + key: value.decode(errors="replace") for key, value in data_of(found).items()}
     for entry in container.get("env") or []:
-        value = entry.get("value", "")
-        if "valueFrom" in entry:
+        value = entry.get("value") or ""
+        if entry.get("valueFrom") is not None:
             resolved = _value_from(entry["valueFrom"], pod, container, pod_ip, find)
             if resolved is None:
                 continue
@@ -62,14 +74,14 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
 
 def _value_from(source: Obj, pod: Obj, container: Obj, pod_ip: str, find: Find) -> str | None:
     for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
-        if field in source:
+        if source.get(field) is not None:
             reference = source[field]
             content = data_of(_found(kind, reference, find))
             if reference["key"] in content:
                 return content[reference["key"]].decode(errors="replace")
             if reference.get("optional"):
                 return None
-            where = f"{kind} {pod['metadata']['namespace']}/{reference['name']}"
+            where = f"{kind} {pod['metadata']['namespace']}/{reference.get('name', '')}"
             raise ConfigError(f"couldn't find key {reference['key']} in {where}")
     if "fieldRef" in source:
         return field_value(pod, source["fieldRef"]["fieldPath"], pod_ip)
@@ -79,9 +91,10 @@ def _value_from(source: Obj, pod: Obj, container: Obj, pod_ip: str, find: Find) 
 
 
 def _found(kind: str, reference: Obj, find: Find) -> Obj:
-    found = find(kind, reference["name"])
+    name = reference.get("name") or ""
+    found = find(kind, name)
     if found is None and not reference.get("optional"):
-        raise ConfigError(f'{kind.lower()} "{reference["name"]}" not found')
+        raise ConfigError(f'{kind.lower()} "{name}" not found')
     return found or {}
 
 
@@ -119,42 +132,61 @@ def volume_files(pod: Obj, volume: Obj, find: Find, token: str, ca: str, pod_ip:
     """What a volume holds when the pod starts: file name -> content; an emptyDir holds nothing."""
     if "configMap" in volume:
         source = volume["configMap"]
-        return _items(source, _found("ConfigMap", source, find))
+        return _items(source, "configmap references non-existent config key", _found("ConfigMap", source, find))
     if "secret" in volume:
         source = volume["secret"]
-        return _items(source, _found("Secret", {**source, "name": source["secretName"]}, find))
+        return _items(source, NO_KEY, _found("Secret", {**source, "name": source.get("secretName")}, find))
     if "downwardAPI" in volume:
-        return {
-            item["path"]: field_value(pod, item["fieldRef"]["fieldPath"], pod_ip).encode()
-            for item in volume["downwardAPI"].get("items") or []
-            if "fieldRef" in item
-        }
+        items = volume["downwardAPI"].get("items") or []
+        return {item["path"]: _bytes(_downward(pod, item, pod_ip)) for item in items}
     files: dict[str, bytes] = {}
     for source in (volume.get("projected") or {}).get("sources") or []:
         if "serviceAccountToken" in source:
             files[source["serviceAccountToken"]["path"]] = token.encode()
         elif "secret" in source:
-            files |= _items(source["secret"], _found("Secret", source["secret"], find))
+            files |= _items(source["secret"], NO_KEY, _found("Secret", source["secret"], find))
         else:
             files |= volume_files(pod, source, find, token, ca, pod_ip)
     return files
 
 
-def _items(source: Obj, found: Obj) -> dict[str, bytes]:
+def _downward(pod: Obj, item: Obj, pod_ip: str) -> str:
+    if "resourceFieldRef" in item:
+        return resource_value(pod, {}, item["resourceFieldRef"])
+    return field_value(pod, (item.get("fieldRef") or {}).get("fieldPath") or "", pod_ip)
+
+
+def _items(source: Obj, missing: str, found: Obj) -> dict[str, bytes]:
     content = data_of(found)
     items = source.get("items")
-    if items is None:
+    if not items:
         return content
+    for item in items:
+        if item["key"] not in content and not source.get("optional"):
+            raise ConfigError(f"{missing}: {item['key']}")
     return {item["path"]: content[item["key"]] for item in items if item["key"] in content}
 
 
-def mounts(container: Obj, volumes: Path) -> dict[str, str]:
+def mounts(container: Obj, volumes: Path, variables: Mapping[str, str] | None = None) -> dict[str, str]:
     """mountPath -> real directory (or file, with subPath), the longest first."""
-    pairs = {
-        mount["mountPath"].rstrip("/"): str(volumes / mount["name"] / mount.get("subPath", "")).rstrip("/")
-        for mount in container.get("volumeMounts") or []
-    }
+    pairs = {}
+    for mount in container.get("volumeMounts") or []:
+        below = mount.get("subPath") or _expanded(mount.get("subPathExpr") or "", variables or {})
+        path = mount["mountPath"].rstrip("/")
+        if not path:
+            raise ConfigError("invalid mount: destination can't be '/'")
+        if below.startswith("/") or ".." in below.split("/") or "\0" in below:
+            raise ConfigError(f'failed to prepare subPath for volumeMount "{mount["name"]}" of container '
+                              f'"{container.get("name", "")}"')  # fmt: skip
+        pairs[path] = str(volumes / mount["name"] / below).rstrip("/")
     return dict(sorted(pairs.items(), key=lambda pair: -len(pair[0])))
+
+
+def _expanded(text: str, variables: Mapping[str, str]) -> str:
+    for name in re.findall(r"(?<!\$)\$\(([^)]*)\)", text):
+        if name not in variables:
+            raise ConfigError(f'missing value for "{name}"')
+    return expand(text, variables)
 
 
 def relocate(text: str, where: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import platform
 import shutil
@@ -14,6 +15,7 @@ from canary_tutorial.lab.errors import ApiError
 from canary_tutorial.lab.kinds import LEASES, NODES
 from canary_tutorial.lab.store import Obj, Store, timestamp
 
+log = logging.getLogger(__name__)
 NAMESPACE = "kube-node-lease"
 RENEWAL = 10.0  # seconds, as a real kubelet's
 DURATION = 40  # seconds after which a node without renewal is given up
@@ -24,19 +26,23 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 async def beat(store: Store, name: str) -> None:
     """Renew the node's Lease for ever; one that somebody deleted comes back."""
     while True:
+        pause = RENEWAL
         try:
             renew(store, name)
         except ApiError:  # its namespace is not there yet, or no more
-            await asyncio.sleep(RENEWAL / 100)
-        else:
-            await asyncio.sleep(RENEWAL)
+            pause = RENEWAL / 100
+        except Exception:  # a Lease that somebody has changed into what cannot be read
+            log.exception("the node's Lease")
+        await asyncio.sleep(pause)
 
 
 def renew(store: Store, name: str) -> None:
     """Say once that the node lives."""
     now = store.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if store.find(LEASES, name, NAMESPACE):
-        store.change(LEASES, name, NAMESPACE, lambda lease: lease["spec"].update(renewTime=now))
+        store.change(
+            LEASES, name, NAMESPACE, lambda lease: lease.update(spec=(lease.get("spec") or {}) | {"renewTime": now})
+        )
         return
     uid = store.get(NODES, name)["metadata"]["uid"]
     owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid}

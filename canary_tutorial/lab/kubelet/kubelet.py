@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import stat
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +16,13 @@ from pathlib import Path
 import aiohttp
 
 from canary_tutorial.lab.controllers.events import Recorder
-from canary_tutorial.lab.errors import ApiError, BadRequest
+from canary_tutorial.lab.errors import ApiError, BadRequest, InternalError
 from canary_tutorial.lab.kinds import CONFIGMAPS, NODES, PODS, SECRETS
 from canary_tutorial.lab.kubelet import heartbeat
 from canary_tutorial.lab.kubelet.discovery import write_targets
-from canary_tutorial.lab.kubelet.environment import Find, mounts, relocate
-from canary_tutorial.lab.kubelet.pods import container_environment, find_in, listen_address
+from canary_tutorial.lab.kubelet.environment import Find, relocate
+from canary_tutorial.lab.kubelet.pods import find_in, listen_address
+from canary_tutorial.lab.kubelet.reading import explained, without_nulls
 from canary_tutorial.lab.kubelet.sessions import Attachment, ProcessSession
 from canary_tutorial.lab.kubelet.worker import Worker
 from canary_tutorial.lab.network import pod_addresses, resolver
@@ -29,6 +31,9 @@ from canary_tutorial.lab.store import Event, Obj, Store
 from canary_tutorial.lab.tokens import Tokens
 
 NODE = "lab"
+MOST_OUTPUT = 10 * 1024  # bytes of what a probe or hook says that are kept, as in Kubernetes
+LONGEST_SHOWN = 200  # characters of a program's name in a message
+AGAIN = 5.0  # seconds until what could not be written is tried again
 
 
 class Kubelet:
@@ -92,19 +97,23 @@ class Kubelet:
             worker.update(pod)
             if event.type == "DELETED":
                 worker.ending.set()
-        elif event.type != "DELETED" and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
+        elif event.type != "DELETED" and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
             asyncio.get_running_loop().call_soon(self._bind, pod)
 
     def _on_content(self, event: Event) -> None:
-        """A mounted ConfigMap or Secret changes while its pods run."""
-        if event.type == "MODIFIED":
-            for worker in self._workers.values():
+        """A ConfigMap or Secret is there, or other than it was, while the pods that mount it run or wait for it."""
+        if event.type != "DELETED":  # what is mounted stays, as in Kubernetes
+            for worker in list(self._workers.values()):
                 if worker.pod["metadata"]["namespace"] == event.object["metadata"]["namespace"]:
                     worker.refresh_volumes()
 
     def _write_targets(self) -> None:
         self._writing_targets = None
-        write_targets(self.directory, self.store.list(PODS))
+        try:
+            write_targets(self.directory, self.store.list(PODS))
+        except OSError as error:
+            self.log.warning("what Prometheus may scrape cannot be written: %s", error)
+            self._writing_targets = asyncio.get_running_loop().call_later(AGAIN, self._write_targets)
 
     def _bind(self, pod: Obj) -> None:
         """Schedule a pod onto this node, the only one."""
@@ -112,34 +121,48 @@ class Kubelet:
         current = self.store.find(PODS, meta["name"], meta["namespace"])
         if current is None or current["metadata"]["uid"] != meta["uid"] or meta["uid"] in self._workers or self._ending:
             return
+        if "deletionTimestamp" in current["metadata"]:  # nothing of it runs here
+            self._let_go(current)
+            return
         address = self._address(meta["uid"])
-        with contextlib.suppress(ApiError):
+        if address is None:
+            text = "0/1 nodes are available: 1 Too many pods."
+            self.recorder.record(pod, "Warning", "FailedScheduling", text, "default-scheduler")
+            asyncio.get_running_loop().call_later(AGAIN, self._bind, pod)
+            return
+        try:
             bound = self.store.change(
-                PODS, meta["name"], meta["namespace"], lambda p: p["spec"].__setitem__("nodeName", NODE)
+                PODS, meta["name"], meta["namespace"], lambda p: p.setdefault("spec", {}).__setitem__("nodeName", NODE)
             )
             self._workers[meta["uid"]] = Worker(self, bound, address)
+        except ApiError:  # gone meanwhile
+            self._addresses.pop(address, None)
 
-    def _address(self, uid: str) -> str:
+    def _address(self, uid: str) -> str | None:
         """The next free address after the last one given: a fresh pod rarely gets the address of one just gone."""
         addresses = list(pod_addresses(self._network))
         start = addresses.index(self._last_address) + 1 if self._last_address else 0
-        free = next(a for a in addresses[start:] + addresses[:start] if a not in self._addresses)
-        self._addresses[free], self._last_address = uid, free
+        free = next((a for a in addresses[start:] + addresses[:start] if a not in self._addresses), None)
+        if free:
+            self._addresses[free], self._last_address = uid, free
         return free
 
     def gone(self, worker: Worker) -> None:
         """A worker has ended: the pod may go."""
         self._workers.pop(worker.uid, None)
         self._addresses.pop(worker.place.ip, None)
-        meta = worker.pod["metadata"]
+        self._let_go(worker.pod)
+
+    def _let_go(self, pod: Obj) -> None:
+        meta = pod["metadata"]
         with contextlib.suppress(ApiError):
-            self.store.delete(PODS, meta["name"], meta["namespace"], grace=0, uid=worker.uid)
+            self.store.delete(PODS, meta["name"], meta["namespace"], grace=0, uid=meta["uid"])
 
     # -- what pods take from the machine (kubelet/pods.py: Machine)
 
     def find(self, namespace: str) -> Find:
         kinds = {"ConfigMap": CONFIGMAPS, "Secret": SECRETS}
-        return lambda kind, name: self.store.find(kinds[kind], name, namespace)
+        return lambda kind, name: without_nulls(self.store.find(kinds[kind], name, namespace))
 
     def token(self, pod: Obj) -> str:
         account = pod["spec"].get("serviceAccountName") or "default"
@@ -163,9 +186,9 @@ class Kubelet:
         last = state.restartCount - (0 if "waiting" in state.state and state.lastState else 1)
         run = last if previous else state.restartCount
         path = worker.log_path(container, run)
-        if not path.exists() and not previous:
+        if not self._is_log(path) and not previous:
             path = worker.log_path(container, last)  # waiting to start again: what the last run said
-        if path.exists():
+        if self._is_log(path):
             return path
         if previous:
             raise BadRequest(f'previous terminated container "{container}" in pod "{name}" not found')
@@ -173,27 +196,36 @@ class Kubelet:
         why = "trying and failing to pull image" if "Image" in reason else reason
         raise BadRequest(f'container "{container}" in pod "{name}" is waiting to start: {why}')
 
+    def _is_log(self, path: Path) -> bool:
+        """Whether it is a log, and not a link or a pipe that the container has laid in its place."""
+        try:
+            inside = path.parent.resolve() == self.directory.resolve() / path.parent.relative_to(self.directory)
+            return inside and stat.S_ISREG(path.lstat().st_mode)
+        except (OSError, ValueError):
+            return False
+
     def container_running(self, pod: Obj, container: str) -> bool:
         worker = self._workers.get(pod["metadata"]["uid"])
         state = worker.state(container) if worker else None
         return bool(state and state.running)
 
     async def exec(self, pod: Obj, container: str, command: list[str], stdin: bool, tty: bool) -> Session:
-        worker = self._worker(pod)
-        spec = worker.container(container)
-        if spec is None or container not in worker.runs:
+        run = self._worker(pod).runs.get(container)
+        if run is None:
             raise BadRequest(f'container not found ("{container}")')
-        environment = container_environment(worker.pod, spec, worker.place, self)
-        where = mounts(spec, worker.place.directory / "volumes")
-        words = [find_in(self.directory / "bin", command[0]), *(relocate(word, where) for word in command[1:])]
-        directory = worker.runs[container].program.directory
+        program = run.program
+        name = command[0] if command else ""
+        words = [find_in(self.directory / "bin", name), *(relocate(word, program.mounts) for word in command[1:])]
         try:
-            return await ProcessSession.start(words, environment, directory, stdin, tty)
-        except OSError as error:
+            return await ProcessSession.start(words, program.environment, program.directory, stdin, tty)
+        except (OSError, ValueError) as error:  # ValueError: a NUL, or a half of a character
             raise BadRequest(
-                f'OCI runtime exec failed: exec failed: unable to start container process: exec: "{command[0]}": '
-                f"{(error.strerror or '').lower()}"
+                f"OCI runtime exec failed: exec failed: unable to start container process: exec: "
+                f'"{name[:LONGEST_SHOWN]}": {_why(error)}'
             ) from error
+        except Exception as error:
+            self.log.exception("exec in %s", pod["metadata"]["name"])
+            raise InternalError(f"Internal error occurred: {explained(error)}") from error
 
     async def attach(self, pod: Obj, container: str, stdin: bool, tty: bool) -> Session:
         run = self._worker(pod).runs.get(container)
@@ -207,7 +239,7 @@ class Kubelet:
         output = b""
         try:
             while chunk := await session.read():
-                output += chunk[1]
+                output += chunk[1][: MOST_OUTPUT - len(output)]
             return await session.wait(), output.decode(errors="replace").strip()
         finally:
             await session.kill()
@@ -217,3 +249,7 @@ class Kubelet:
         if worker is None:
             raise BadRequest(f'pod "{pod["metadata"]["name"]}" is not running')
         return worker
+
+
+def _why(error: OSError | ValueError) -> str:
+    return (error.strerror or "").lower() if isinstance(error, OSError) else "invalid argument"

@@ -1,22 +1,34 @@
-"""From a pod's spec to programs: addresses, environment, command, volumes on disk. Pure but for `write_volumes`."""
+"""From a pod's spec to programs: addresses, environment, command. Pure but for what an image writes to adapt itself."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from canary_tutorial.lab import files
 from canary_tutorial.lab.images import Start, find_image, tag_of
 from canary_tutorial.lab.kubelet.container import Program
 from canary_tutorial.lab.kubelet.discovery import TARGETS
-from canary_tutorial.lab.kubelet.environment import Find, environment, expand, mounts, relocate, volume_files
+from canary_tutorial.lab.kubelet.environment import Find, environment, expand, mounts, relocate
+from canary_tutorial.lab.kubelet.reading import ConfigError
+from canary_tutorial.lab.kubelet.volumes import below_pod
 from canary_tutorial.lab.network import OUTBOUND_PORT, app_address
 from canary_tutorial.lab.store import Obj
 
-if TYPE_CHECKING:
-    from canary_tutorial.lab.kubelet.worker import Place
-
 SIDECAR = "istio-proxy"
+WORK = "work"  # where the programs of a pod run, below its directory
+
+
+@dataclass
+class Place:
+    """Where a pod lives."""
+
+    ip: str
+    directory: Path
 
 
 class Machine(Protocol):
@@ -35,41 +47,12 @@ class Machine(Protocol):
 
 
 def has_sidecar(pod: Obj) -> bool:
-    return any(container["name"] == SIDECAR for container in pod["spec"]["containers"])
+    return any(container.get("name") == SIDECAR for container in pod["spec"]["containers"])
 
 
 def listen_address(pod: Obj, place: Place) -> str:
     """Where the pod's programs listen: behind its sidecar, or on the pod's own address."""
     return app_address(place.ip) if has_sidecar(pod) else place.ip
-
-
-def write_volumes(pod: Obj, place: Place, machine: Machine) -> None:
-    """Make the pod's volumes; raises ConfigError if a ConfigMap or Secret is missing."""
-    find = machine.find(pod["metadata"]["namespace"])
-    for volume in pod["spec"].get("volumes") or []:
-        directory = place.directory / "volumes" / volume["name"]
-        directory.mkdir(parents=True, exist_ok=True)
-        if "emptyDir" in volume:
-            continue
-        files = volume_files(pod, volume, find, machine.token(pod), machine.ca, place.ip)
-        for stale in [path for path in directory.rglob("*") if path.is_file()]:
-            if str(stale.relative_to(directory)) not in files:
-                stale.unlink()
-        for name, content in files.items():
-            _replace(directory / name, content)
-    config = place.directory / "kubeconfig"
-    config.touch(0o600)
-    config.write_text(machine.kubeconfig(pod))
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never half of it."""
-    if path.exists() and path.read_bytes() == content:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_bytes(content)
-    fresh.replace(path)
 
 
 def base_environment(pod: Obj, container: Obj, place: Place, machine: Machine) -> dict[str, str]:
@@ -96,18 +79,14 @@ def base_environment(pod: Obj, container: Obj, place: Place, machine: Machine) -
     }
 
 
-def container_environment(pod: Obj, container: Obj, place: Place, machine: Machine) -> dict[str, str]:
-    """All variables of a container, mountPaths in them made real."""
-    asked = environment(pod, container, place.ip, machine.find(pod["metadata"]["namespace"]))
-    where = mounts(container, place.directory / "volumes")
-    return base_environment(pod, container, place, machine) | {k: relocate(v, where) for k, v in asked.items()}
-
-
 def program_for(pod: Obj, container: Obj, place: Place, machine: Machine) -> Program:
-    """The process behind a container; raises ImageError or ConfigError."""
+    """The process behind a container; raises ImageError, ConfigError or whatever else is wrong with its spec."""
+    files.check_name(container["name"])  # its log has that name
     image = find_image(container["image"])
-    variables = {**image.environment, **container_environment(pod, container, place, machine)}
-    where = mounts(container, place.directory / "volumes")
+    asked = environment(pod, container, place.ip, machine.find(pod["metadata"]["namespace"]))
+    base = {**image.environment, **base_environment(pod, container, place, machine)}
+    where = _mounted(pod, container, place, machine, base | asked)
+    variables = base | {name: relocate(value, where) for name, value in asked.items()}
     entrypoint = container.get("command") or [image.entrypoint]
     words = [relocate(expand(word, variables), where) for word in [*entrypoint, *(container.get("args") or [])]]
     words[0] = find_in(machine.directory / "bin", words[0])
@@ -115,12 +94,29 @@ def program_for(pod: Obj, container: Obj, place: Place, machine: Machine) -> Pro
         kubeconfig = place.directory / "kubeconfig"
         targets = machine.directory / TARGETS
         words = image.adapt(Start(words, variables["LISTEN_ADDRESS"], place.directory, kubeconfig, targets))
-    directory = place.directory / "work"
-    directory.mkdir(exist_ok=True)
-    return Program(words, variables, directory, bool(container.get("stdin")))
+    with below_pod(place, machine, WORK):
+        return Program(words, variables, place.directory / WORK, bool(container.get("stdin")), where)
+
+
+def _mounted(pod: Obj, container: Obj, place: Place, machine: Machine, variables: Mapping[str, str]) -> dict[str, str]:
+    """mountPath -> real path, each of them in a volume of this pod, wherever its links lead."""
+    names, name = {volume.get("name") for volume in pod["spec"].get("volumes") or []}, container["name"]
+    real = Path(os.path.realpath(machine.directory)) / place.directory.relative_to(machine.directory) / "volumes"
+    found: dict[str, str] = {}
+    for mount in container.get("volumeMounts") or []:
+        volume = mount.get("name")
+        if volume not in names:
+            raise ConfigError(f'cannot find volume "{volume}" to mount into container "{name}"')
+        one = mounts({**container, "volumeMounts": [mount]}, place.directory / "volumes", variables)
+        if any(not Path(os.path.realpath(path)).is_relative_to(real / volume) for path in one.values()):
+            raise ConfigError(f'failed to prepare subPath for volumeMount "{volume}" of container "{name}"')
+        found |= one
+    return found
 
 
 def find_in(programs: Path, name: str) -> str:
     """`./podinfo` or `/app/podinfo` in an image is `podinfo` in the lab's table."""
-    own = programs / Path(name).name
-    return str(own) if own.exists() else name
+    with contextlib.suppress(OSError, ValueError):  # too long, or not the name of any file
+        own = programs / Path(name).name
+        return str(own) if own.is_file() else name
+    return name

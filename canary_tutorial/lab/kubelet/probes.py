@@ -10,10 +10,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import aiohttp
+from yarl import URL
 
+from canary_tutorial.lab.kubelet.reading import ConfigError, explained
 from canary_tutorial.lab.store import Obj
 
 IMPATIENCE = 0.2  # seconds between probes of a fresh container: lessons should not wait for a period
+MOST_REDIRECTS = 10
+LONGEST = 10**8  # seconds
 PATIENT_AFTER = 10.0  # seconds; then its own period will do
 
 Exec = Callable[[list[str]], Awaitable[tuple[int, str]]]
@@ -26,18 +30,25 @@ class Prober:
         self._container, self._address, self._exec, self._http = container, address, exec_, http
 
     async def once(self, probe: Obj) -> str | None:
-        """None if the probe succeeds, else why not, in the kubelet's words."""
-        timeout = probe.get("timeoutSeconds", 1)
+        """None if the probe succeeds, else why not, in the kubelet's words; a probe that cannot be run has failed."""
+        timeout = number(probe, "timeoutSeconds", 1)
         try:
             async with asyncio.timeout(timeout):
-                if "exec" in probe:
-                    code, output = await self._exec(probe["exec"]["command"])
-                    return None if code == 0 else output
-                if "tcpSocket" in probe:
-                    return await self._tcp(self._port(probe["tcpSocket"]["port"]))
-                return await self._get(probe["httpGet"])
+                return await self._once(probe)
         except TimeoutError:
-            return f"command timed out after {timeout}s" if "exec" in probe else "context deadline exceeded"
+            return f"command timed out after {timeout:g}s" if "exec" in probe else "context deadline exceeded"
+        except Exception as error:
+            return explained(error)
+
+    async def _once(self, probe: Obj) -> str | None:
+        if "exec" in probe:
+            code, output = await self._exec(probe["exec"].get("command") or [])
+            return None if code == 0 else output
+        if "tcpSocket" in probe:
+            return await self._tcp(self._port(probe["tcpSocket"].get("port", "")))
+        if "httpGet" in probe:
+            return await self._get(probe["httpGet"])
+        return "the lab's probes are exec, httpGet and tcpSocket"
 
     async def _tcp(self, port: int) -> str | None:
         try:
@@ -50,22 +61,41 @@ class Prober:
         return None
 
     async def _get(self, action: Obj) -> str | None:
-        port = self._port(action["port"])
-        url = f"{action.get('scheme', 'HTTP').lower()}://{self._address}:{port}{action.get('path', '/')}"
-        headers = {header["name"]: header["value"] for header in action.get("httpHeaders") or []}
-        try:
-            async with self._http.get(url, headers={"User-Agent": "kube-probe/1.32", **headers}, ssl=False) as answer:
-                if 200 <= answer.status < 400:
-                    return None
-                return f"HTTP probe failed with statuscode: {answer.status}"
-        except (aiohttp.ClientError, OSError) as error:
-            return f'Get "{url}": dial tcp {self._address}:{port}: {_why(error)}'
+        """GET; redirects are followed on the pod itself, and one that leads elsewhere has answered, as in Kubernetes."""
+        port = self._port(action.get("port", ""))
+        scheme = action.get("scheme", "HTTP").lower()
+        if scheme not in ("http", "https"):
+            return f'Get "{scheme}://{self._address}:{port}": unsupported protocol scheme "{scheme}"'
+        base = URL.build(scheme=scheme, host=self._address, port=port)
+        url = base.join(URL("/" + action.get("path", "").lstrip("/")))
+        headers = {each.get("name", ""): each.get("value", "") for each in action.get("httpHeaders") or []}
+        for _ in range(MOST_REDIRECTS):
+            try:
+                async with self._http.get(
+                    url, headers={"User-Agent": "kube-probe/1.32", **headers}, ssl=False, allow_redirects=False
+                ) as answer:
+                    status, onward = answer.status, answer.headers.get("Location", "")
+            except (aiohttp.ClientError, OSError) as error:
+                return f'Get "{url}": dial tcp {self._address}:{port}: {_why(error)}'
+            if 300 <= status < 400 and onward and (target := url.join(URL(onward))).host == self._address:
+                url = target
+                continue
+            return None if 200 <= status < 400 else f"HTTP probe failed with statuscode: {status}"
+        return f'Get "{url}": stopped after {MOST_REDIRECTS} redirects'
 
     def _port(self, port: int | str) -> int:
         if isinstance(port, int):
             return port
-        named = (p["containerPort"] for p in self._container.get("ports") or [] if p.get("name") == port)
-        return int(next(named, 0))
+        named = (p.get("containerPort", 0) for p in self._container.get("ports") or [] if p.get("name") == port)
+        found = next(named, int(port) if port.isascii() and port.isdigit() and len(port) < 6 else None)
+        if found is None:
+            raise ConfigError(f'couldn\'t find port "{port}" of container "{self._container.get("name", "")}"')
+        return int(found)
+
+
+def number(probe: Obj, field: str, default: int) -> float:
+    """A number of seconds or times; 0 is Kubernetes' way to leave one out, and no clock takes more than a few years."""
+    return float(min(max(probe.get(field) or default, 0), LONGEST))
 
 
 def _why(error: BaseException) -> str:
@@ -90,9 +120,9 @@ async def watch(
     An impatient watch probes a fresh container more often until its first success, but counts failures at the probe's
     own pace, so that nothing fails earlier than it would elsewhere.
     """
-    period = probe.get("periodSeconds", 10)
+    period = number(probe, "periodSeconds", 10)
     successes = failures = 0
-    await asyncio.sleep(probe.get("initialDelaySeconds", 0))
+    await asyncio.sleep(number(probe, "initialDelaySeconds", 0))
     began = counted = time.monotonic()
     while True:
         now = time.monotonic()
@@ -100,12 +130,12 @@ async def watch(
         why = await prober.once(probe)
         if why is None:
             successes, failures, impatient = successes + 1, 0, False
-            if successes >= probe.get("successThreshold", 1):
+            if successes >= number(probe, "successThreshold", 1):
                 yield Verdict(True)
         elif not hurry or now - counted >= period:
             successes, failures, counted = 0, failures + 1, now
             tell(why)
-            if failures >= probe.get("failureThreshold", 3):
+            if failures >= number(probe, "failureThreshold", 3):
                 yield Verdict(False, why)
         pause = min(period, IMPATIENCE) if hurry and impatient else period
         await asyncio.sleep(max(0.0, pause - (time.monotonic() - now)))

@@ -33,7 +33,7 @@ class ProcessSession:
     async def start(
         cls, command: list[str], environment: Mapping[str, str], directory: Path, stdin: bool, tty: bool
     ) -> ProcessSession:
-        """Start it; raises OSError if there is no such program."""
+        """Start it; raises OSError or ValueError if that is no program."""
         if tty:
             master, slave = pty.openpty()
             os.set_blocking(master, False)
@@ -48,6 +48,9 @@ class ProcessSession:
                     *command, stdin=slave, stdout=slave, stderr=slave, env={**environment, "TERM": "xterm"},
                     cwd=directory, start_new_session=True, preexec_fn=control,
                 )  # fmt: skip
+            except BaseException:
+                os.close(master)
+                raise
             finally:
                 os.close(slave)
             return cls(process, master)
@@ -82,7 +85,9 @@ class ProcessSession:
 
     async def resize(self, width: int, height: int) -> None:
         if self._terminal is not None:
-            fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+            rows, columns = (min(max(side, 0), 0xFFFF) for side in (height, width))
+            with contextlib.suppress(OSError):  # the program has ended
+                fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     async def wait(self) -> int:
         code = await self._process.wait()

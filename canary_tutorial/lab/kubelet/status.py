@@ -104,8 +104,8 @@ def _incomplete(init: list[ContainerState]) -> str:
 
 def _condition(before: Obj, type_: str, holds: bool, reason: str, message: str, now: datetime) -> Obj:
     value = "True" if holds else "False"
-    old: dict[str, Any] = next((c for c in before.get("conditions") or [] if c["type"] == type_), {})
-    since = old["lastTransitionTime"] if old.get("status") == value else timestamp(now)
+    old: dict[str, Any] = next((c for c in before.get("conditions") or [] if c.get("type") == type_), {})
+    since = (old.get("lastTransitionTime") if old.get("status") == value else None) or timestamp(now)
     condition: Obj = {"type": type_, "status": value, "lastProbeTime": None, "lastTransitionTime": since}
     if not holds and reason:
         condition["reason"] = reason
