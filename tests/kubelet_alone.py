@@ -83,7 +83,7 @@ class Alone:
         return {event["reason"]: event["message"] for event in about}
 
 
-def eventually(check: Callable[[], Any], seconds: float = 30) -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 15) -> Any:
     """Wait until `check` returns something true, and return that."""
     end = time.monotonic() + seconds
     while not (found := check()):
