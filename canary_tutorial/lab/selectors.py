@@ -21,7 +21,7 @@ NAME = r"[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?"
 SET = re.compile(rf"^({NAME})\s+(in|notin)\s*\(([^()]*)\)$")
 EQUAL = re.compile(rf"^({NAME})\s*(==|=|!=)\s*([-A-Za-z0-9_.]*)$")
 EXISTS = re.compile(rf"^(!?)\s*({NAME})$")
-NUMBER = re.compile(rf"^({NAME})\s*([<>])\s*(-?\d+)$")
+NUMBER = re.compile(rf"^({NAME})\s*([<>])\s*(-?[0-9]{{1,18}})$")
 
 
 def everything(_: Any) -> bool:
@@ -38,11 +38,22 @@ def labels(text: str) -> Test:
 
 def label_test(text: str) -> LabelTest:
     """The same as a test for a mapping of labels."""
-    parts = [part.strip() for part in re.split(r",(?![^(]*\))", text) if part.strip()]
+    parts = [part for part in _requirements(text) if part]
     if not parts:
         return everything
     tests = [_requirement(part, text) for part in parts]
     return lambda have: all(test(have) for test in tests)
+
+
+def _requirements(text: str) -> list[str]:
+    """The parts between commas, but for those within brackets."""
+    parts, pending = [], ""
+    for piece in text.split(","):
+        pending = f"{pending},{piece}" if pending else piece
+        if pending.count("(") <= pending.count(")"):
+            parts.append(pending.strip())
+            pending = ""
+    return [*parts, pending.strip()]
 
 
 def label_selector(selector: Obj | None) -> LabelTest:
@@ -129,7 +140,7 @@ def _exists(key: str) -> LabelTest:
 def _number(key: str, operator: str, bound: int) -> LabelTest:
     def test(have: Mapping[str, str]) -> bool:
         value = have.get(key, "")
-        if not re.fullmatch(r"-?\d{1,18}", value):
+        if not re.fullmatch(r"-?[0-9]{1,18}", value):
             return False
         return int(value) > bound if operator == ">" else int(value) < bound
 

@@ -76,8 +76,9 @@ def applied(
         raise conflict(disputes)
     owned_by_others: set[Path] = set().union(*(own for _, own in others)) if others else set()
     new: Obj = _merged(live or {}, config, shape)
-    for path in removable(before, wanted.keys() | owned_by_others):
-        _remove(new, path)
+    gone = removable(before, wanted.keys() | owned_by_others)
+    if gone:
+        new = _without(new, managed.fields_v1(set(gone)))
     kept = []
     for entry, own in others:
         left = own - contested
@@ -140,28 +141,34 @@ def _merged(live: Any, config: Any, shape: Schema) -> Any:
     return clone(config)
 
 
-def _remove(obj: Any, path: Path) -> None:
-    """Take the value at a path away, and the map or list that is left empty by it."""
-    step, rest = path[0], path[1:]
+def _without(obj: Any, gone: Obj) -> Any:
+    """The object without the values at the paths of a tree (`fieldsV1`), nor the maps and lists left empty by that.
+
+    One walk takes them all away: one for each would look at every value as often as there are paths.
+    """
     if isinstance(obj, dict):
-        name = step.removeprefix("f:")
-        if name not in obj:
-            return
-        if rest:
-            obj[name] = inner = clone(obj[name])
-            _remove(inner, rest)
-        if not rest or obj[name] in ({}, []):
-            del obj[name]
-    elif isinstance(obj, list):
-        at = next((i for i, each in enumerate(obj) if _is_step(each, step)), None)
-        if at is not None and not rest:
-            del obj[at]
-        elif at is not None:
-            _remove(obj[at], rest)
+        kept = {}
+        for name, inner in obj.items():
+            below = gone.get(f"f:{name}")
+            left = inner if below is None else _left(inner, below)
+            if below is None or left not in (GONE, {}, []):
+                kept[name] = left
+        return kept
+    if isinstance(obj, list):
+        keys = sorted({tuple(json.loads(step[2:])) for step in gone if step.startswith("k:")})[:4]  # of one list: one
+        items = []
+        for each in obj:
+            steps = [managed.item_step(each, list(some)) for some in keys] if isinstance(each, dict) else []
+            below = next((gone[step] for step in [*steps, managed.item_step(each, None)] if step in gone), None)
+            left = each if below is None else _left(each, below)
+            items += [] if left is GONE else [left]
+        return items
+    return obj
 
 
-def _is_step(item: Any, step: str) -> bool:
-    value = json.loads(step[2:])
-    if step.startswith("k:"):
-        return isinstance(item, dict) and all(item.get(key) == inner for key, inner in value.items())
-    return bool(item == value)
+GONE = object()
+
+
+def _left(value: Any, gone: Obj) -> Any:
+    """What stays of a value whose own path ends here (`{}` or a dot: nothing), or goes on in the tree."""
+    return GONE if not gone or "." in gone else _without(value, gone)

@@ -7,29 +7,42 @@ as long as that version lives.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from typing import Any
 
+import re2
 import yaml
 from aiohttp import web
 
-from canary_tutorial.lab.api import protobuf
+from canary_tutorial.lab.api import bounds, protobuf
 from canary_tutorial.lab.errors import ApiError, BadRequest, TooLarge, UnsupportedMediaType
 from canary_tutorial.lab.store import Obj
 
 LIMIT = 3 * 1024 * 1024  # bytes, as in a real API server
-MAX_DEPTH = 200
-MAX_NODES = 400_000  # what a YAML document may grow to when its aliases are followed
+MAX_TAGS = 8  # handles of a YAML document: libyaml compares each with all others
+LONG_NUMBER = re2.compile(r"[0-9]{19}")
 JSON_TYPES = ("application/json", "", "application/octet-stream")
 YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml", "application/apply-patch+yaml")
 COMPRESS_FROM = 128 * 1024  # a real server's threshold for gzip
 
 
 class Loader(yaml.CSafeLoader):
-    """YAML as Kubernetes reads it: dates stay text."""
+    """YAML as Kubernetes reads it: dates stay text, and so do numbers to the base of 60."""
 
 
+def _number(name: str) -> Any:
+    construct = getattr(yaml.constructor.SafeConstructor, f"construct_yaml_{name}")
+
+    def number(loader: Loader, node: yaml.ScalarNode) -> Any:
+        return node.value if ":" in node.value else construct(loader, node)
+
+    return number
+
+
+for _name in ("int", "float"):
+    Loader.add_constructor(f"tag:yaml.org,2002:{_name}", _number(_name))
 Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
@@ -74,23 +87,43 @@ def parse(body: bytes, content_type: str) -> Any:
             "the body of the request was in an unknown format - accepted media types include: "
             "application/json, application/yaml, application/vnd.kubernetes.protobuf"
         )
-    if _too_deep(value):
-        raise BadRequest(f"the object is nested too deeply: more than {MAX_DEPTH} levels")
+    bounds.check(value)
     return value
 
 
 def _parse_json(body: bytes) -> Any:
     try:
         text = body.decode("utf-8")
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        value = _loads(text)
     except (ValueError, RecursionError) as exc:
         raise BadRequest(f"couldn't get version/kind; json parse error: {exc or 'nested too deeply'}") from None
+    if "\\ud" not in text.lower():
+        return value
+    bounds.check(value)
     # A lone surrogate can be escaped in JSON but not be written again: replaced, as Go does.
-    return json.loads(_whole(json.dumps(value, ensure_ascii=False))) if "\\ud" in text.lower() else value
+    return json.loads(_whole(json.dumps(value, ensure_ascii=False)))
+
+
+def _loads(text: str) -> Any:
+    integer = _integer if LONG_NUMBER.search(text) else None
+    collecting = gc.isenabled()
+    gc.disable()  # a million lists would be looked through again and again, and none can be let go
+    try:
+        return json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=integer)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _integer(text: str) -> int | float:
+    """Go has 64 bits for an integer; what is larger becomes a float."""
+    value = int(text)
+    return value if -(2**63) <= value < 2**63 else _finite(text)
 
 
 def _parse_protobuf(body: bytes) -> Any:
     value = protobuf.decode(body)
+    bounds.check(value)
     try:
         return _as_json(value)
     except (ValueError, RecursionError) as exc:
@@ -99,56 +132,56 @@ def _parse_protobuf(body: bytes) -> Any:
 
 def _parse_yaml(body: bytes) -> Any:
     try:
-        loader = Loader(body)
+        text = body.decode("utf-8")
+        _measure(text)
+        loader = Loader(text)
         try:
-            node = loader.get_single_node()
-            if node is None:
-                return None
-            _check_aliases(node)
-            value = loader.construct_document(node)
+            return _as_json(loader.get_single_data())
         finally:
             loader.dispose()
-        return _as_json(value)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError) as exc:
         first = " ".join(str(exc).split()) or "nested too deeply"
         raise BadRequest(f"error converting YAML to JSON: yaml: {first}") from None
 
 
-def _check_aliases(root: yaml.Node) -> None:
-    """Refuse a document that refers to itself or grows beyond `MAX_NODES` when its aliases are followed."""
-    sizes: dict[int, int] = {}
-    open_nodes: set[int] = set()
+def _measure(text: str) -> None:
+    """Refuse a document that is too large, also when its aliases are followed, or that contains itself.
 
-    def size(node: yaml.Node) -> int:
-        if id(node) in sizes:
-            return sizes[id(node)]
-        if id(node) in open_nodes:
-            raise ValueError("anchor contains itself")
-        open_nodes.add(id(node))
-        children = node.value if isinstance(node.value, list) else []
-        flat = [each for child in children for each in (child if isinstance(child, tuple) else (child,))]
-        sizes[id(node)] = 1 + sum(size(child) for child in flat)
-        open_nodes.discard(id(node))
-        if sizes[id(node)] > MAX_NODES:
-            raise ValueError("document contains excessive aliasing")
-        return sizes[id(node)]
+    It is read as a stream of events, since to make an object of it libyaml would go as deep as the document.
+    """
+    if text.count("%TAG") > MAX_TAGS:
+        raise ValueError("too many %TAG directives")
+    known: dict[str, bounds.Size | None] = {}  # None: not yet at its end
+    around: list[tuple[bounds.Size, str | None]] = []
+    here: bounds.Size = 0, 0, 0
+    for event in yaml.parse(text, Loader=Loader):
+        anchor = getattr(event, "anchor", None)
+        if isinstance(event, yaml.CollectionStartEvent):
+            around.append((here, anchor))
+            known |= {anchor: None} if anchor else {}
+            here = 1, 0, 0
+        elif isinstance(event, yaml.CollectionEndEvent):
+            (nodes, size, height), (outer, anchor) = here, around.pop()
+            here = _sum(outer, (nodes, size, height + 1))
+            known |= {anchor: (nodes, size, height + 1)} if anchor else {}
+        elif isinstance(event, yaml.ScalarEvent):
+            known |= {anchor: (1, len(event.value), 0)} if anchor else {}
+            here = _sum(here, (1, len(event.value), 0))
+        elif isinstance(event, yaml.AliasEvent):
+            found = known.get(anchor or "", (0, 0, 0))
+            if found is None:
+                raise ValueError("anchor contains itself")
+            here = _sum(here, found)
+        bounds.refuse(here[0] // 2, here[1], len(around) + here[2])  # keys are scalars, too
 
-    size(root)
 
-
-def _too_deep(value: Any) -> bool:
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(MAX_DEPTH):
-        inner = [child for each in level for child in (each.values() if isinstance(each, dict) else each)]
-        level = [child for child in inner if isinstance(child, dict | list)]
-        if not level:
-            return False
-    return True
+def _sum(one: bounds.Size, other: bounds.Size) -> bounds.Size:
+    return one[0] + other[0], one[1] + other[1], max(one[2], other[2])
 
 
 def _as_json(value: Any) -> Any:
     """What JSON can say of a value; raises ValueError where it cannot say it."""
-    return json.loads(_whole(json.dumps(value, allow_nan=False, ensure_ascii=False)))
+    return _loads(_whole(json.dumps(value, allow_nan=False, ensure_ascii=False)))
 
 
 def _whole(text: str) -> str:
@@ -177,6 +210,12 @@ def go_type(value: Any) -> str:
 
 def encode(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def check_size(obj: Obj) -> None:
+    """Refuse an object that has grown, by patches or defaults or its writers' entries, beyond what is stored."""
+    bounds.check(obj, 2)
+    bounds.check_stored(encode(obj))
 
 
 class Encoder:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from canary_tutorial.lab import schema
+from canary_tutorial.lab.api import expressions
 from canary_tutorial.lab.errors import Cause
 from canary_tutorial.lab.kinds import CRDS, Kind, Scale
 from canary_tutorial.lab.schema import Schema
@@ -145,7 +146,7 @@ def check(definition: Obj) -> list[Cause]:
         causes.append(Cause.invalid("metadata.name", definition["metadata"]["name"], hint))
     if spec["scope"] not in ("Namespaced", "Cluster"):
         causes.append(Cause.unsupported("spec.scope", spec["scope"], ["Cluster", "Namespaced"]))
-    versions = spec["versions"]
+    versions, patterns = spec["versions"], Patterns()
     if sum(bool(each.get("storage")) for each in versions) != 1:
         causes.append(Cause.invalid("spec.versions", "", "must have exactly one version marked as storage version"))
     for i, each in enumerate(versions):
@@ -156,7 +157,7 @@ def check(definition: Obj) -> list[Cause]:
         elif openapi.get("type") != "object":
             causes.append(Cause.required(f"{path}.type", "must not be empty at the root"))
         else:
-            causes += _check_schema(openapi, path)
+            causes += _check_schema(openapi, path, patterns)
         scale = (each.get("subresources") or {}).get("scale") or {}
         for field, value in scale.items():
             if not str(value).startswith("."):
@@ -165,34 +166,67 @@ def check(definition: Obj) -> list[Cause]:
     return causes
 
 
-def _check_schema(shape: Any, path: str) -> list[Cause]:
+def _check_schema(shape: Any, path: str, patterns: Patterns) -> list[Cause]:
     """That a schema can be interpreted at all: keywords of the right JSON type wherever one stands."""
     if not isinstance(shape, dict):
         return [Cause.invalid(path, shape, "must be a schema")]
-    causes = []
+    causes = [Cause.forbidden(f"{path}.{word}", hint) for word, hint in NOT_SUPPORTED.items() if shape.get(word)]
     for word, kinds in KEYWORDS.items():
         if word in shape and (
             not isinstance(shape[word], kinds) or (bool not in kinds and isinstance(shape[word], bool))
         ):
+            causes.append(Cause.wrong_type(f"{path}.{word}", shape[word], "is of the wrong type"))
+    for word in ("required", "x-kubernetes-list-map-keys"):
+        if not all(isinstance(each, str) for each in shape.get(word) or ()):
             causes.append(Cause.wrong_type(f"{path}.{word}", shape[word], "is of the wrong type"))
     if causes:
         return causes
     if shape.get("type", "object") not in ("object", "array", "string", "integer", "number", "boolean"):
         known = ["array", "boolean", "integer", "number", "object", "string"]
         causes.append(Cause.unsupported(f"{path}.type", shape["type"], known))
+    if "pattern" in shape:
+        causes += patterns.check(shape["pattern"], f"{path}.pattern")
     for name, inner in (shape.get("properties") or {}).items():
-        causes += _check_schema(inner, f"{path}.properties[{name}]")
+        causes += _check_schema(inner, f"{path}.properties[{name}]", patterns)
     for word in ("items", "not"):
         if word in shape:
-            causes += _check_schema(shape[word], f"{path}.{word}")
+            causes += _check_schema(shape[word], f"{path}.{word}", patterns)
     if isinstance(shape.get("additionalProperties"), dict):
-        causes += _check_schema(shape["additionalProperties"], f"{path}.additionalProperties")
+        causes += _check_schema(shape["additionalProperties"], f"{path}.additionalProperties", patterns)
     for word in ("allOf", "anyOf", "oneOf"):
         for i, inner in enumerate(shape.get(word) or ()):
-            causes += _check_schema(inner, f"{path}.{word}[{i}]")
+            causes += _check_schema(inner, f"{path}.{word}[{i}]", patterns)
     return causes
 
 
+class Patterns:
+    """The regular expressions of one definition: valid ones, and together no more than can be compiled at once."""
+
+    MOST = 200_000  # instructions
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def check(self, pattern: str, path: str) -> list[Cause]:
+        if self.size > self.MOST:
+            return [Cause.forbidden(path, "the regular expressions of this definition are too large together")]
+        try:
+            self.size += 100 + expressions.size(pattern)
+        except ValueError as exc:
+            self.size += 100
+            return [Cause.invalid(path, pattern, f"must be a valid regular expression, but isn't: {exc}")]
+        return []
+
+
+NOT_SUPPORTED = {
+    "$ref": "$ref is not supported",
+    "definitions": "definitions is not supported",
+    "dependencies": "dependencies is not supported",
+    "patternProperties": "patternProperties is not supported",
+    "additionalItems": "additionalItems is not supported",
+    "id": "id is not supported",
+    "uniqueItems": "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+}
 KEYWORDS: dict[str, tuple[type, ...]] = {
     "type": (str,), "format": (str,), "pattern": (str,), "properties": (dict,), "items": (dict,), "not": (dict,),
     "required": (list,), "enum": (list,), "allOf": (list,), "anyOf": (list,), "oneOf": (list,),

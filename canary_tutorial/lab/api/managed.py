@@ -18,6 +18,7 @@ Path = tuple[str, ...]
 Leaves = dict[Path, Any]
 
 KEY_DEFAULTS = {"protocol": "TCP"}  # the one key field that manifests leave out
+MAX_STEP = 10_000  # characters
 NOBODYS = {"apiVersion", "kind"}
 NOBODYS_METADATA = {
     "name", "namespace", "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields",
@@ -88,11 +89,22 @@ def paths_of(fields: Any) -> set[Path]:
         for step, inner in node.items():
             if step == ".":
                 found.add(path)
-            else:
+            elif is_step(step):
                 walk(inner, (*path, step))
 
     walk(fields, ())
     return found
+
+
+def is_step(text: str) -> bool:
+    """Whether a client's text is a step of a path: `f:name`, `k:{"key":"value"}` or `v:"value"`."""
+    if text.startswith("f:"):
+        return True
+    try:
+        value = json.loads(text[2:]) if text.startswith(("k:", "v:")) and len(text) < MAX_STEP else None
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) if text.startswith("k:") else value is not None
 
 
 def shown(path: Path) -> str:
@@ -128,7 +140,7 @@ def record(
         left = paths_of(each.get("fieldsV1")) - changed - gone
         if left:
             kept.append(each if not changed and not gone else {**each, "fieldsV1": fields_v1(left)})
-    own = (paths_of(mine["fieldsV1"]) if mine else set()) - gone | changed
+    own = (paths_of(mine.get("fieldsV1")) if mine else set()) - gone | changed
     if own:
         unchanged = mine is not None and not changed and not gone
         kept.append(mine if unchanged and mine else entry(manager, "Update", api_version, own, subresource, time))

@@ -60,9 +60,13 @@ SAID = {
 
 
 def label_faults(labels: Obj, path: str) -> list[Cause]:
-    causes = [Cause.invalid(path, key, SAID[LABEL_KEY]) for key in labels if not LABEL_KEY.fullmatch(key)]
-    wrong = [value for value in labels.values() if not LABEL_VALUE.fullmatch(value)]
+    causes = [Cause.invalid(path, key, SAID[LABEL_KEY]) for key in labels if not _fits(LABEL_KEY, key, 317)]
+    wrong = [value for value in labels.values() if not _fits(LABEL_VALUE, value, 63)]
     return causes + [Cause.invalid(path, value, SAID[LABEL_VALUE]) for value in wrong]
+
+
+def _fits(pattern: re.Pattern[str], text: str, most: int) -> bool:
+    return len(text) <= most and pattern.fullmatch(text) is not None
 
 
 def not_negative(path: str, value: Any) -> Cause:

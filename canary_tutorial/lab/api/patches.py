@@ -7,12 +7,14 @@ from the schema which lists are merged and by which key, and has its directives:
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import jsonpatch
 import jsonpointer
 
 from canary_tutorial.lab import schema
+from canary_tutorial.lab.api import bounds
 from canary_tutorial.lab.errors import BadRequest, Invalid
 from canary_tutorial.lab.schema import Schema
 from canary_tutorial.lab.store import clone
@@ -29,13 +31,25 @@ def json_patch(obj: Obj, operations: Any) -> Any:
     if len(operations) > MAX_OPERATIONS:
         raise BadRequest(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}")
     try:
-        return jsonpatch.apply_patch(obj, operations, in_place=False)
+        return _operated(clone(obj), operations)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as exc:
-        reason = " ".join(str(exc).split())
+        reason = " ".join(str(exc).split())[:1000]
     except (TypeError, KeyError, IndexError, AttributeError, ValueError) as exc:
         reason = f"{type(exc).__name__}: {exc}"
     cause = {"reason": "UnexpectedServerResponse", "message": reason}
     raise Invalid("the server rejected our request due to an error in our request", {"causes": [cause]})
+
+
+def _operated(obj: Any, operations: list[Any]) -> Any:
+    """The object after all operations; those that copy may together double it over and over, so they are counted."""
+    nodes, text, _ = bounds.check(obj, 2)
+    for each in operations:
+        if isinstance(each, dict) and each.get("op") == "copy":
+            more, longer, _ = bounds.check(jsonpointer.resolve_pointer(obj, each["from"]), 2)
+            nodes, text = nodes + more, text + longer
+            bounds.refuse(nodes // 2, text, 0)
+        obj = jsonpatch.apply_patch(obj, [each], in_place=True)
+    return obj
 
 
 def merge(obj: Any, patch: Any) -> Any:
@@ -64,11 +78,12 @@ def strategic(obj: Any, patch: Obj, shape: Schema) -> Obj:
     merged: Obj = dict(obj) if isinstance(obj, dict) else {}
     retained = patch.get(RETAIN)
     if isinstance(retained, list):
-        merged = {key: value for key, value in merged.items() if key in retained}
+        names = {each for each in retained if isinstance(each, str)}
+        merged = {key: value for key, value in merged.items() if key in names}
     for key, value in patch.items():
         if key.startswith(DELETE):
-            name, gone = key.removeprefix(DELETE), value if isinstance(value, list) else []
-            merged[name] = [each for each in _list(merged.get(name)) if each not in gone]
+            name, gone = key.removeprefix(DELETE), set(map(_identity, value if isinstance(value, list) else []))
+            merged[name] = [each for each in _list(merged.get(name)) if _identity(each) not in gone]
         elif key.startswith((ORDER, DIRECTIVE, RETAIN)):
             continue
         elif value is None:
@@ -92,25 +107,31 @@ def _value(old: Any, new: Any, shape: Schema, order: Any) -> Any:
     if key is None or {DIRECTIVE: "replace"} in new:
         return [_without_directives(each) for each in new if each != {DIRECTIVE: "replace"}]
     if key == "":  # a list of plain values, merged as a set
-        merged = [*_list(old), *(each for each in new if each not in _list(old))]
+        have = set(map(_identity, _list(old)))
+        merged = [*_list(old), *(each for each in new if _identity(each) not in have)]
     else:
         merged = _merged_list(_list(old), new, key, schema.items(shape))
     return _ordered(merged, order, key)
 
 
 def _merged_list(old: list[Any], new: list[Any], key: str, item: Schema) -> list[Any]:
-    merged = list(old)
+    merged, gone = list(old), set()
+    at: dict[str, list[int]] = {}
+    for i, each in enumerate(old):
+        if isinstance(each, dict) and key in each:
+            at.setdefault(_identity(each[key]), []).append(i)
     for change in new:
         if not isinstance(change, dict) or key not in change:
-            raise BadRequest(f"map: {change} does not contain declared merge key: {key}")
-        at = [i for i, each in enumerate(merged) if isinstance(each, dict) and each.get(key) == change[key]]
+            raise BadRequest(f"map: {str(change)[:200]} does not contain declared merge key: {key}")
+        name = _identity(change[key])
         if change.get(DIRECTIVE) == "delete":
-            merged = [each for i, each in enumerate(merged) if i not in at]
-        elif at:
-            merged[at[0]] = strategic(merged[at[0]], change, item)
+            gone.update(at.pop(name, []))
+        elif name in at:
+            merged[at[name][0]] = strategic(merged[at[name][0]], change, item)
         else:
+            at[name] = [len(merged)]
             merged.append(_without_directives(change))
-    return merged
+    return [each for i, each in enumerate(merged) if i not in gone]
 
 
 def _ordered(merged: list[Any], order: Any, key: str) -> list[Any]:
@@ -118,20 +139,26 @@ def _ordered(merged: list[Any], order: Any, key: str) -> list[Any]:
     if not isinstance(order, list):
         return merged
 
-    def identity(each: Any) -> Any:
-        return each.get(key) if key and isinstance(each, dict) else each
+    def identity(each: Any) -> str:
+        return _identity(each.get(key) if key and isinstance(each, dict) else each)
 
-    wanted = [identity(each) for each in order]
-    groups: dict[int, list[Any]] = {}
+    wanted: dict[str, int] = {}
+    for index, each in enumerate(order):
+        wanted.setdefault(identity(each), index)
+    named: dict[int, list[Any]] = {}
+    behind: dict[int, list[Any]] = {}
     position = -1
     for each in merged:
-        found = identity(each)
-        if found in wanted:
-            groups.setdefault(wanted.index(found), []).insert(0, each)
-            position = wanted.index(found)
-        else:
-            groups.setdefault(position, []).append(each)
-    return [each for index in sorted(groups) for each in groups[index]]
+        place = wanted.get(identity(each))
+        position = position if place is None else place
+        (behind if place is None else named).setdefault(position, []).append(each)
+    found = sorted(named.keys() | behind.keys())
+    return [each for index in found for each in [*reversed(named.get(index, [])), *behind.get(index, [])]]
+
+
+def _identity(value: Any) -> str:
+    """A text that is equal for equal values, so that lists need not be searched."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _without_directives(value: Any) -> Any:

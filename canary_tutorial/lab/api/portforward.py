@@ -22,6 +22,7 @@ from canary_tutorial.lab.kinds import PODS
 Obj = dict[str, Any]
 CHANNELS = ("v4.channel.k8s.io", "portforward.k8s.io")
 BLOCK = 64 * 1024
+MAX_PORTS = 128  # a channel is one byte, and each port has two
 
 
 async def serve(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
@@ -44,6 +45,8 @@ def _ports(request: web.Request) -> list[int]:
     ports = [int(text) for text in texts if text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536]
     if not ports or len(ports) != len(texts):
         raise BadRequest('query parameter "ports" must name at least one port, each between 1 and 65535')
+    if len(ports) > MAX_PORTS:
+        raise BadRequest(f'query parameter "ports" may name at most {MAX_PORTS} ports')
     return ports
 
 

@@ -86,7 +86,7 @@ def _metadata(kind: Kind, meta: Obj) -> list[Cause]:
         return [Cause.required("metadata.name", "name or generateName is required")]
     if len(name) > limit:
         causes.append(Cause.invalid("metadata.name", name, f"must be no more than {limit} characters"))
-    if not pattern.fullmatch(name):
+    elif not pattern.fullmatch(name):
         causes.append(Cause.invalid("metadata.name", name, SAID[pattern]))
     return (
         causes + label_faults(meta.get("labels") or {}, "metadata.labels") + _annotations(meta.get("annotations") or {})

@@ -22,6 +22,9 @@ FIN = 1
 BLOCK = 32 * 1024
 MAX_FRAME = 1 << 20
 MAX_HEADERS = 1 << 16
+MAX_STREAMS = 4096  # open at the same time in one tunnel
+AT_ONCE = 64  # frames of one message between which others of the lab get their turn
+BEHIND, PATIENCE = 256, 60  # frames that a pod may lag behind; seconds after which it has stopped reading
 
 # The protocol's compression dictionary: its words, each after its length, and then a run of text.
 WORDS = (
@@ -57,6 +60,15 @@ class Stream:
     inbox: asyncio.Queue[bytes]
 
 
+class Refused(Exception):
+    """The client sends what no client of Kubernetes sends: its tunnel ends."""
+
+
+async def _put(stream: Stream, data: bytes) -> None:
+    """Hand on what came for a stream; `TimeoutError` if the other end has stopped reading."""
+    await asyncio.wait_for(stream.inbox.put(data), PATIENCE)
+
+
 class Tunnel:
     """All port-forward connections of one kubectl."""
 
@@ -70,22 +82,14 @@ class Tunnel:
 
     async def run(self) -> None:
         """Read frames until the client goes."""
-        buffer = b""
+        buffer = bytearray()
         try:
             async for message in self.socket:
                 if message.type is not WSMsgType.BINARY:
                     continue
                 buffer += message.data
-                while len(buffer) >= 8:
-                    head, rest = struct.unpack(">II", buffer[:8])
-                    size = rest & 0xFFFFFF
-                    if size > MAX_FRAME:
-                        return
-                    if len(buffer) < 8 + size:
-                        break
-                    payload, buffer = buffer[8 : 8 + size], buffer[8 + size :]
-                    await self._frame(head, rest >> 24, payload)
-        except (zlib.error, struct.error, ConnectionError):
+                del buffer[: await self._frames(buffer)]
+        except (zlib.error, struct.error, ConnectionError, Refused, TimeoutError):
             pass  # not SPDY, or gone: either way the connection ends here
         finally:
             for task in self.tasks:
@@ -93,11 +97,27 @@ class Tunnel:
             await asyncio.gather(*self.tasks, return_exceptions=True)
             await self.socket.close()
 
+    async def _frames(self, buffer: bytearray) -> int:
+        """Take the whole frames of a buffer; returns where the next one begins."""
+        at = taken = 0
+        while len(buffer) - at >= 8:
+            head, rest = struct.unpack_from(">II", buffer, at)
+            size = rest & 0xFFFFFF
+            if size > MAX_FRAME:
+                raise Refused
+            if len(buffer) - at < 8 + size:
+                break
+            await self._frame(head, rest >> 24, bytes(buffer[at + 8 : at + 8 + size]))
+            at, taken = at + 8 + size, taken + 1
+            if taken % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return at
+
     async def _frame(self, head: int, flags: int, payload: bytes) -> None:
         if not head >> 31:
             stream = self.streams.get(head)
             if stream:
-                self._received(stream, flags, payload)
+                await self._received(stream, flags, payload)
             return
         kind = head & 0xFFFF
         if kind == SYN_STREAM:
@@ -105,21 +125,23 @@ class Tunnel:
         elif kind == RST_STREAM:
             stream = self.streams.pop(struct.unpack(">I", payload[:4])[0], None)
             if stream:
-                stream.inbox.put_nowait(b"")
+                await _put(stream, b"")
         elif kind == PING:
             await self._control(PING, payload)
 
-    def _received(self, stream: Stream, flags: int, payload: bytes) -> None:
+    async def _received(self, stream: Stream, flags: int, payload: bytes) -> None:
         if payload:
-            stream.inbox.put_nowait(payload)
+            await _put(stream, payload)
         if flags & FIN:
-            stream.inbox.put_nowait(b"")
+            await _put(stream, b"")
 
     async def _opened(self, number: int, flags: int, headers: dict[str, str]) -> None:
-        stream = self.streams[number] = Stream(number, headers, asyncio.Queue())
+        if len(self.streams) >= MAX_STREAMS:
+            raise Refused
+        stream = self.streams[number] = Stream(number, headers, asyncio.Queue(BEHIND))
         empty = self._deflate.compress(struct.pack(">I", 0)) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
         await self._control(SYN_REPLY, struct.pack(">I", number) + empty)
-        self._received(stream, flags, b"")
+        await self._received(stream, flags, b"")
         pair = self.waiting.setdefault(headers.get("requestid", ""), {})
         pair[headers.get("streamtype", "")] = stream
         if pair.keys() >= {"data", "error"}:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 Obj = dict[str, Any]
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+MAX_MESSAGE = 1 << 24  # bytes; kubectl sends 32 KiB at a time
 STDIN, STDOUT, STDERR, END, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 
 
@@ -39,6 +40,8 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
     command = query.getall("command", [])
     if target.subresource == "exec" and not command:
         raise BadRequest("you must specify at least 1 command")
+    if any("\0" in each for each in command):
+        raise BadRequest("invalid command: a NUL character cannot be passed to a program")
     stdin, tty = _flag(query.get("stdin")), _flag(query.get("tty"))
     socket = await upgrade(request, PROTOCOLS)
     await socket.send_bytes(bytes([STDOUT]))  # says that the connection stands
@@ -65,7 +68,7 @@ async def upgrade(request: web.Request, protocols: tuple[str, ...]) -> web.WebSo
         raise BadRequest(
             f"none of the offered protocols is served: {', '.join(offered)}; served: {', '.join(protocols)}"
         )
-    socket = web.WebSocketResponse(protocols=protocols, max_msg_size=16 * 1024 * 1024)
+    socket = web.WebSocketResponse(protocols=protocols, max_msg_size=MAX_MESSAGE)
     await socket.prepare(request)
     return socket
 
@@ -115,9 +118,11 @@ async def _input(session: Session, socket: web.WebSocketResponse) -> None:
 
 async def _resize(session: Session, payload: bytes) -> None:
     try:
-        size = json.loads(payload)
-        await session.resize(int(size["Width"]), int(size["Height"]))
-    except (ValueError, KeyError, TypeError):
+        size = json.loads(payload[:1024])
+        width, height = int(size["Width"]), int(size["Height"])
+        if 0 <= width < 1 << 16 and 0 <= height < 1 << 16:
+            await session.resize(width, height)
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         log.debug("a terminal size that cannot be read: %r", payload[:80])
 
 

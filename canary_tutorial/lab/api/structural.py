@@ -1,7 +1,8 @@
 """Custom objects against their CustomResourceDefinition's schema: defaults, types and values, in the usual words.
 
 `check` finds all faults, as a real server does, and speaks as it does ("spec.replicas in body must be of type integer:
-"string""), because that text is what people meet and search for. Pure; interprets the schema as it stands.
+"string""), because that text is what people meet and search for. A schema and an object of modest size can together be
+the work of hours, or of gigabytes: `Steps` and `bounds` end it. Pure; interprets the schema as it stands.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from functools import lru_cache
 from typing import Any
 
 from canary_tutorial.lab import schema
+from canary_tutorial.lab.api import bounds, expressions
 from canary_tutorial.lab.errors import BadRequest, Cause
 from canary_tutorial.lab.schema import Schema
 from canary_tutorial.lab.store import clone
@@ -29,24 +30,52 @@ FORMATS = {
 }
 
 
+STEPS = 100_000  # values visited, and what costs as much, in checking one object
+
+
+class Steps:
+    """What is left of the work, and of the room for defaults, that one object may be."""
+
+    def __init__(self) -> None:
+        self.left = STEPS
+        self.nodes = self.text = 0
+
+    def spend(self, steps: int) -> None:
+        self.left -= steps
+        if self.left < 0:
+            raise BadRequest("the object and its schema together take too long to check")
+
+    def add(self, default: Any) -> None:
+        nodes, text, _ = bounds.check(default)
+        self.nodes, self.text = self.nodes + nodes, self.text + text
+        bounds.refuse(self.nodes, self.text, 0)
+
+
 def defaulted(value: Any, shape: Schema) -> Any:
     """The value with the schema's defaults where fields are absent, or null where null is not allowed."""
+    return _defaulted(value, shape, Steps())
+
+
+def _defaulted(value: Any, shape: Schema, steps: Steps) -> Any:
     if isinstance(value, list):
         item = schema.items(shape)
-        return [defaulted(each, item) for each in value]
+        return [_defaulted(each, item, steps) for each in value]
     if not isinstance(value, dict):
         return value
     filled = dict(value)
-    for name, inner in (shape.get("properties") or {}).items():
+    properties = shape.get("properties") or {}
+    steps.spend(len(properties) // 4)
+    for name, inner in properties.items():
         absent = name not in filled or (filled[name] is None and not inner.get("nullable"))
         if absent and "default" in inner:
+            steps.add(inner["default"])
             filled[name] = clone(inner["default"])
-    return {name: defaulted(inner, schema.field(shape, name) or schema.FREE) for name, inner in filled.items()}
+    return {name: _defaulted(inner, schema.field(shape, name) or schema.FREE, steps) for name, inner in filled.items()}
 
 
 def check(obj: Obj, shape: Schema) -> list[Cause]:
     """All faults of an object."""
-    return _check(obj, shape, "")
+    return _check(obj, shape, "", Steps())
 
 
 def check_metadata(obj: Obj) -> None:
@@ -61,13 +90,14 @@ def check_metadata(obj: Obj) -> None:
             del meta[name]
             continue
         faults = _check(
-            inner, schema.field(schema.resolve({"$ref": schema.OBJECT_META}), name) or {}, f"metadata.{name}"
+            inner, schema.field(schema.resolve({"$ref": schema.OBJECT_META}), name) or {}, f"metadata.{name}", Steps()
         )
         if faults:
             raise BadRequest(f"unable to decode metadata: {faults[0]}")
 
 
-def _check(value: Any, shape: Schema, path: str) -> list[Cause]:
+def _check(value: Any, shape: Schema, path: str, steps: Steps) -> list[Cause]:
+    steps.spend(1 + len(path) // 500)
     if value is None:
         if shape.get("nullable") or "type" not in shape:
             return []
@@ -75,17 +105,21 @@ def _check(value: Any, shape: Schema, path: str) -> list[Cause]:
     causes = _type(value, shape, path)
     if causes:
         return causes
-    if "enum" in shape and not any(_equal(value, choice) for choice in shape["enum"]):
-        causes.append(Cause.unsupported(path, value, shape["enum"]))
+    if "enum" in shape:
+        steps.spend(len(shape["enum"]) // 4)
+        if not any(_equal(value, choice) for choice in shape["enum"]):
+            causes.append(Cause.unsupported(path, value, shape["enum"]))
     if isinstance(value, str):
-        causes += _string(value, shape, path)
+        causes += _string(value, shape, path, steps)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         causes += _number(value, shape, path)
     elif isinstance(value, list):
-        causes += _list(value, shape, path)
+        causes += _list(value, shape, path, steps)
     elif isinstance(value, dict):
-        causes += _object(value, shape, path)
-    return causes + _combined(value, shape, path)
+        causes += _object(value, shape, path, steps)
+    for cause in causes:
+        steps.spend(len(cause.message) // 100)
+    return causes + _combined(value, shape, path, steps)
 
 
 def _type(value: Any, shape: Schema, path: str) -> list[Cause]:
@@ -103,16 +137,17 @@ def type_name(value: Any) -> str:
     return names.get(type(value), "null")
 
 
-def _string(value: str, shape: Schema, path: str) -> list[Cause]:
+def _string(value: str, shape: Schema, path: str, steps: Steps) -> list[Cause]:
     causes = []
     if len(value) > shape.get("maxLength", len(value)):
         hint = f"may not be more than {shape['maxLength']} bytes"
         causes.append(Cause(path, "FieldValueTooLong", f"Too long: {hint}"))
     if len(value) < shape.get("minLength", 0):
         causes.append(Cause.invalid(path, value, f"{path} in body should be at least {shape['minLength']} chars long"))
-    pattern = _pattern(shape["pattern"]) if "pattern" in shape else None
-    if pattern and not pattern.search(value):
-        causes.append(Cause.invalid(path, value, f"{path} in body should match '{shape['pattern']}'"))
+    if "pattern" in shape:
+        steps.spend(expressions.cost(shape["pattern"], value))
+        if not expressions.matches(shape["pattern"], value):
+            causes.append(Cause.invalid(path, value, f"{path} in body should match '{shape['pattern']}'"))
     if not _formatted(value, shape.get("format", "")):
         format_ = shape["format"]
         causes.append(Cause.invalid(path, value, f'{path} in body must be of type {format_}: "{value}"'))
@@ -134,7 +169,7 @@ def _number(value: float, shape: Schema, path: str) -> list[Cause]:
     return causes
 
 
-def _list(value: list[Any], shape: Schema, path: str) -> list[Cause]:
+def _list(value: list[Any], shape: Schema, path: str, steps: Steps) -> list[Cause]:
     causes = []
     if len(value) < shape.get("minItems", 0):
         causes.append(Cause.invalid(path, len(value), f"{path} in body should have at least {shape['minItems']} items"))
@@ -143,17 +178,21 @@ def _list(value: list[Any], shape: Schema, path: str) -> list[Cause]:
         causes.append(Cause(path, "FieldValueTooMany", f"Too many: {len(value)}: {hint}"))
     item = schema.items(shape)
     keys = shape.get("x-kubernetes-list-map-keys")
-    seen: list[Any] = []
+    unique = keys or shape.get("x-kubernetes-list-type") == "set"
+    seen: set[str] = set()
     for i, each in enumerate(value):
-        causes += _check(each, item, f"{path}[{i}]")
-        identity = {key: each.get(key) for key in keys} if keys and isinstance(each, dict) else each
-        if (keys or shape.get("x-kubernetes-list-type") == "set") and identity in seen:
-            causes.append(Cause(f"{path}[{i}]", "FieldValueDuplicate", f"Duplicate value: {json.dumps(identity)}"))
-        seen.append(identity)
+        causes += _check(each, item, f"{path}[{i}]", steps)
+        if unique:
+            steps.spend(len(keys or ()))
+            identity = json.dumps({key: each.get(key) for key in keys} if keys and isinstance(each, dict) else each)
+            if identity in seen:
+                causes.append(Cause(f"{path}[{i}]", "FieldValueDuplicate", f"Duplicate value: {identity}"))
+            seen.add(identity)
     return causes
 
 
-def _object(value: Obj, shape: Schema, path: str) -> list[Cause]:
+def _object(value: Obj, shape: Schema, path: str, steps: Steps) -> list[Cause]:
+    steps.spend(len(shape.get("required", ())) // 4)
     dot = f"{path}." if path else ""
     causes = [Cause.required(dot + name) for name in shape.get("required", []) if name not in value]
     if len(value) < shape.get("minProperties", 0):
@@ -167,18 +206,18 @@ def _object(value: Obj, shape: Schema, path: str) -> list[Cause]:
             )
         )
     for name, inner in value.items():
-        causes += _check(inner, schema.field(shape, name) or schema.FREE, dot + name)
+        causes += _check(inner, schema.field(shape, name) or schema.FREE, dot + name, steps)
     return causes
 
 
-def _combined(value: Any, shape: Schema, path: str) -> list[Cause]:
+def _combined(value: Any, shape: Schema, path: str, steps: Steps) -> list[Cause]:
     """allOf, anyOf, oneOf and not; with none fitting, the faults of the branch that came closest are told too."""
-    causes = [cause for branch in shape.get("allOf", ()) for cause in _check(value, branch, path)]
+    causes = [cause for branch in shape.get("allOf", ()) for cause in _check(value, branch, path, steps)]
     for word, said in (("anyOf", "must validate at least one schema (anyOf)"),
                        ("oneOf", "must validate one and only one schema (oneOf)")):  # fmt: skip
         if word not in shape:
             continue
-        results = [_check(value, branch, path) for branch in shape[word]]
+        results = [_check(value, branch, path, steps) for branch in shape[word]]
         fitting = sum(not faults for faults in results)
         if fitting == 0:
             found = ". Found none valid" if word == "oneOf" else ""
@@ -186,7 +225,7 @@ def _combined(value: Any, shape: Schema, path: str) -> list[Cause]:
             causes += sorted(results, key=len)[0]
         elif word == "oneOf" and fitting > 1:
             causes.append(_nameless(f'"{path}" {said}. Found {fitting} valid alternatives'))
-    if "not" in shape and not _check(value, shape["not"], path):
+    if "not" in shape and not _check(value, shape["not"], path, steps):
         causes.append(_nameless(f'"{path}" must not validate the schema (not)'))
     return causes
 
@@ -197,14 +236,6 @@ def _nameless(message: str) -> Cause:
 
 def _equal(value: Any, choice: Any) -> bool:
     return type_name(value) == type_name(choice) and bool(value == choice)
-
-
-@lru_cache(maxsize=512)
-def _pattern(text: str) -> re.Pattern[str] | None:
-    try:
-        return re.compile(text)
-    except re.error:
-        return None  # a Go pattern that Python cannot read checks nothing
 
 
 def _formatted(value: str, name: str) -> bool:

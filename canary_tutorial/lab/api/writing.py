@@ -16,6 +16,7 @@ from canary_tutorial.lab.api import (
     admission,
     authorization,
     bodies,
+    bounds,
     conversion,
     crds,
     managed,
@@ -31,6 +32,7 @@ from canary_tutorial.lab.errors import BadRequest, Cause, Invalid, UnsupportedMe
 from canary_tutorial.lab.store import clone, timestamp
 
 Obj = dict[str, Any]
+MAX_WARNINGS = 4096  # characters
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, so that no names are words
 PATCHES = {"application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"}
 
@@ -70,6 +72,7 @@ def store_new(api: Api, request: web.Request, target: Target, obj: Obj) -> Obj:
         authorization.check_giving(api.authorizer, request[USER], kind, obj)
     if "managedFields" not in meta:
         note(api, request, target, None, obj)
+    bodies.check_size(obj)
     return api.store.create(kind, obj, dry_run=is_dry(request))
 
 
@@ -108,6 +111,7 @@ def store_changed(api: Api, request: web.Request, target: Target, old: Obj, obj:
         authorization.check_giving(api.authorizer, request[USER], kind, obj)
     if not noted:
         note(api, request, target, old, obj)
+    bodies.check_size(obj)
     return api.store.update(kind, obj, "status" if status else None, dry_run=is_dry(request))
 
 
@@ -132,6 +136,7 @@ async def patch(api: Api, request: web.Request, target: Target) -> web.StreamRes
         new = patches.merge(shown, change)
     else:
         new = patches.strategic(shown, change, schema.builtin(target.api_version, target.kind.kind) or schema.FREE)
+    bounds.check(new, 2)  # a patch of no great size can make an object of any
     warnings: list[str] = []
     new = typed(api, request, target, clone(new), warnings, patched=True)
     keep_identity(target, old, new)
@@ -226,11 +231,18 @@ def respond(
     api: Api, request: web.Request, target: Target, obj: Obj, warnings: list[str], status: int = 200
 ) -> web.Response:
     response = reading.show(api, request, target, obj, status)
-    for warning in warnings[:20]:
+    for warning in _shortened(warnings):
         printable = "".join(each if each.isprintable() else " " for each in warning)  # it goes into a header
         quoted = printable.replace("\\", "\\\\").replace('"', '\\"')
         response.headers.add("Warning", f'299 - "{quoted}"')
     return response
+
+
+def _shortened(warnings: list[str]) -> list[str]:
+    """Warnings are headers: each is cut as soon as all together would be too long for that."""
+    if sum(map(len, warnings)) <= MAX_WARNINGS:
+        return warnings
+    return [warning[:256] for warning in warnings[: MAX_WARNINGS // 256]]
 
 
 def _only(mapping: Obj, *names: str) -> Obj:
