@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from served_api import KUBECONFIG, Kubectl, Served
 from test_clients import CRD
@@ -18,6 +20,7 @@ from canary_tutorial.cluster import Cluster
 from canary_tutorial.connection import CONTEXT
 from canary_tutorial.connection import KUBECONFIG as KUBECONFIG_VARIABLE
 from canary_tutorial.errors import Refused
+from canary_tutorial.lab.kinds import CLUSTERROLES, CONFIGMAPS
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 ROBOT = "system:serviceaccount:test:robot"
@@ -212,3 +215,217 @@ def test_a_broken_binding_is_told_what_is_wrong(kubectl: Kubectl) -> None:
         "rules[0].apiGroups: Required value: resource rules must supply at least one api group"
         in kubectl("apply", "-f", "-", stdin=json.dumps(rules), ok=False).stderr
     )
+
+
+def allow(server: Served, *rules: dict[str, Any], namespace: str = "") -> None:
+    """Give the robot rules, everywhere or in one namespace; what it does from here on it does with its own token."""
+    kind, scope = ("", "Cluster") if not namespace else (f"namespaces/{namespace}/", "")
+    path, name = f"/apis/{RBAC}/v1/{kind}{scope.lower()}", {"name": f"given{namespace}"}
+    role = {"metadata": name, "rules": list(rules)}
+    reference = {"apiGroup": RBAC, "kind": f"{scope}Role", "name": name["name"]}
+    subject = {"kind": "ServiceAccount", "name": "robot", "namespace": "test"}
+    binding = {"metadata": name, "roleRef": reference, "subjects": [subject]}
+    for plural, obj in (("roles", role), ("rolebindings", binding)):
+        made = server.http("POST", path + plural, json.dumps(obj).encode())
+        assert made.status_code == 201, made.text
+
+
+def rule(verbs: str, resources: str, group: str = "") -> dict[str, Any]:
+    return {"verbs": verbs.split(), "apiGroups": [group], "resources": resources.split()}
+
+
+def make(server: Served, plural: str, name: str, namespace: str = "test") -> None:
+    path = f"/api/v1/namespaces/{namespace}/{plural}"
+    assert server.http("POST", path, json.dumps({"metadata": {"name": name}}).encode()).status_code == 201
+
+
+# -- lists in pages
+
+
+def first_page(server: Served, path: str) -> str:
+    """The `continue` token of a list's first page."""
+    answer = server.http("GET", path + ("&" if "?" in path else "?") + "limit=1")
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["metadata"]["continue"])
+
+
+def test_a_continue_token_opens_the_list_it_was_given_for_and_no_other(server: Served) -> None:
+    for namespace in ("test", "default"):
+        for name in ("a", "b", "c"):
+            make(server, "secrets", name, namespace)
+            make(server, "configmaps", name, namespace)
+    token = first_page(server, "/api/v1/secrets")
+    for path in (
+        "/api/v1/configmaps", "/api/v1/namespaces/test/secrets", "/api/v1/secrets?labelSelector=a%3Db",
+        "/api/v1/secrets?fieldSelector=metadata.name%3Da",
+    ):  # fmt: skip
+        refused = server.http("GET", path + ("&" if "?" in path else "?") + f"continue={token}")
+        assert (refused.status_code, refused.json()["reason"]) == (400, "BadRequest"), path
+    again = server.http("GET", f"/api/v1/secrets?continue={token}")
+    assert [each["metadata"]["name"] for each in again.json()["items"]] == ["b", "c", "a", "b", "c"]
+
+
+def test_a_continue_token_is_for_the_user_it_was_given_to(server: Served) -> None:
+    for name in ("a", "b", "c"):
+        make(server, "secrets", name)
+    token = first_page(server, "/api/v1/namespaces/test/secrets")
+    allow(server, rule("list get", "configmaps secrets"), namespace="test")
+    server.token = TOKEN
+    for path in ("/api/v1/namespaces/test/secrets", "/api/v1/namespaces/test/configmaps"):
+        assert server.http("GET", f"{path}?continue={token}").status_code == 400
+    own = first_page(server, "/api/v1/namespaces/test/secrets")
+    assert server.http("GET", f"/api/v1/namespaces/test/secrets?limit=1&continue={own}").status_code == 200
+
+
+def test_a_continue_token_outlives_no_right(server: Served) -> None:
+    for name in ("a", "b"):
+        make(server, "secrets", name)
+    allow(server, rule("list", "secrets"), namespace="test")
+    admin, server.token = server.token, TOKEN
+    token = first_page(server, "/api/v1/namespaces/test/secrets")
+    server.token = admin
+    assert server.http("DELETE", f"/apis/{RBAC}/v1/namespaces/test/rolebindings/giventest").status_code == 200
+    server.token = TOKEN
+    assert server.http("GET", f"/api/v1/namespaces/test/secrets?continue={token}").status_code == 403
+
+
+def test_a_continue_token_deletes_nothing_elsewhere(server: Served) -> None:
+    for namespace in ("test", "default"):
+        for name in ("a", "b", "c"):
+            make(server, "configmaps", name, namespace)
+    allow(server, rule("list", "configmaps"))
+    allow(server, rule("deletecollection", "configmaps"), namespace="test")
+    server.token = TOKEN
+    token = first_page(server, "/api/v1/configmaps")
+    assert server.http("DELETE", "/api/v1/namespaces/default/configmaps").status_code == 403
+    assert server.http("DELETE", f"/api/v1/namespaces/test/configmaps?continue={token}").status_code == 400
+    left = server.http("GET", "/api/v1/configmaps").json()["items"]
+    assert len(left) == 6
+
+
+def test_a_continue_token_tells_nothing_and_cannot_be_guessed(server: Served) -> None:
+    for name in ("a", "b", "c"):
+        make(server, "configmaps", name)
+    path = "/api/v1/configmaps"
+    seen = {json.loads(base64.urlsafe_b64decode(first_page(server, path) + "=="))["start"] for _ in range(3)}
+    assert len(seen) == 3
+    assert all(len(each) >= 32 for each in seen)
+    deep = base64.urlsafe_b64encode(b'{"v":"meta.k8s.io/v1","rv":1,"start":' + b"[" * 4000).decode()
+    for token in ("x", "%00", "e30", base64.b64encode(b"[1]").decode(), deep, "%F0%9F%98%80"):
+        refused = server.http("GET", f"{path}?continue={token}")
+        assert (refused.status_code, refused.json()["message"]) == (400, "continue key is not valid"), token
+    old = base64.urlsafe_b64encode(b'{"v":"meta.k8s.io/v1","rv":1,"start":"gone"}').decode()
+    assert server.http("GET", f"{path}?continue={old}").status_code == 410
+
+
+# -- roles that would give more than their maker has
+
+ROLES_VERBS = "get list create update patch"
+AGGREGATED = {"clusterRoleSelectors": [{"matchLabels": {"ev": "il"}}]}
+
+
+@pytest.fixture
+def maker(server: Served) -> Served:
+    """The robot may make roles and bindings and read ConfigMaps, and nothing else."""
+    resources = "roles rolebindings clusterroles clusterrolebindings"
+    allow(server, rule(ROLES_VERBS, resources, RBAC), rule("get list patch", "configmaps"))
+    server.token = TOKEN
+    return server
+
+
+def send(server: Served, method: str, path: str, obj: Any, media: str = "application/json") -> httpx.Response:
+    return server.http(method, f"/apis/{RBAC}/v1/{path}", json.dumps(obj).encode(), Content_Type=media)
+
+
+def role(name: str, *rules: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": list(rules), **more}
+
+
+MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
+
+
+def test_an_aggregation_rule_takes_all_rights(maker: Served) -> None:
+    refused = send(maker, "POST", "clusterroles", role("evil", aggregationRule=AGGREGATED))
+    assert (refused.status_code, refused.json()["message"]) == (
+        403, f'clusterroles.{RBAC} "evil" is forbidden: must have cluster-admin privileges to use an aggregationRule'
+    )  # fmt: skip
+    assert send(maker, "POST", "clusterroles", role("mine", rule("get", "configmaps"))).status_code == 201
+    more = role("mine", rule("get", "configmaps"), aggregationRule=AGGREGATED)
+    for method, path, obj, media in (
+        ("PUT", "clusterroles/mine", more, "application/json"),
+        ("PATCH", "clusterroles/mine", {"aggregationRule": AGGREGATED}, MERGE),
+        ("PATCH", "clusterroles/mine?fieldManager=m&force=true", more, APPLY),
+        ("PATCH", "clusterroles/new?fieldManager=m", role("new", aggregationRule=AGGREGATED), APPLY),
+        ("PATCH", "clusterroles/mine?dryRun=All", {"aggregationRule": AGGREGATED}, MERGE),
+    ):
+        assert send(maker, method, path, obj, media).status_code == 403, (method, path)
+
+
+def test_a_label_on_a_role_gives_no_rights_away(maker: Served) -> None:
+    label = {"metadata": {"labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"}}}
+    for name, code in (("cluster-admin", 403), ("view", 403)):
+        assert send(maker, "PATCH", f"clusterroles/{name}", label, MERGE).status_code == code
+        config = {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name, **label["metadata"]}}
+        assert send(maker, "PATCH", f"clusterroles/{name}?fieldManager=m&force=true", config, APPLY).status_code == code
+    assert send(maker, "POST", "clusterroles", role("mine", rule("get", "configmaps"))).status_code == 201
+    assert send(maker, "PATCH", "clusterroles/mine", label, MERGE).status_code == 200, "what one has one may give"
+
+
+def test_a_binding_takes_the_rights_that_it_gives_or_the_right_to_bind(maker: Served) -> None:
+    def binding(name: str) -> dict[str, Any]:
+        subject = {"kind": "ServiceAccount", "name": "robot", "namespace": "test"}
+        reference = {"apiGroup": RBAC, "kind": "ClusterRole", "name": name}
+        return {"metadata": {"name": "b"}, "roleRef": reference, "subjects": [subject]}
+
+    for path in ("clusterrolebindings", "namespaces/test/rolebindings"):
+        assert send(maker, "POST", path, binding("cluster-admin")).status_code == 403
+        assert send(maker, "POST", path, binding("nowhere")).status_code == 404
+    others = {"subjects": [{"kind": "ServiceAccount", "name": "robot", "namespace": "test"}]}
+    assert send(maker, "PATCH", "clusterrolebindings/cluster-admin", others, MERGE).status_code == 403
+    assert maker.http("GET", "/api/v1/secrets").status_code == 403
+
+
+def test_a_role_of_countless_rights_is_weighed_soon(maker: Served) -> None:
+    many = [f"x{i}" for i in range(2000)]
+    refused = send(maker, "POST", "clusterroles", role("r", {"verbs": many, "apiGroups": many, "resources": many}))
+    assert refused.status_code == 403
+    assert "attempting to grant RBAC permissions not currently held" in refused.json()["message"]
+
+
+def test_an_aggregation_rule_that_cannot_be_read_is_refused(server: Served) -> None:
+    for rule_ in ({"clusterRoleSelectors": [{"matchExpressions": [{"key": "a", "operator": "Near"}]}]}, {}):
+        assert send(server, "POST", "clusterroles", role("r", aggregationRule=rule_)).status_code == 422
+
+
+# -- server-side apply
+
+
+def test_apply_creates_only_for_who_may_create(maker: Served) -> None:
+    def apply(name: str) -> httpx.Response:
+        config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": "b"}}
+        path = f"/api/v1/namespaces/test/configmaps/{name}?fieldManager=m"
+        return maker.http("PATCH", path, json.dumps(config).encode(), Content_Type=APPLY)
+
+    refused = apply("new")
+    assert (refused.status_code, refused.json()["message"]) == (
+        403, f'configmaps "new" is forbidden: User "{ROBOT}" cannot create resource "configmaps" in API group "" in the '
+        'namespace "test"'
+    )  # fmt: skip
+    maker.call(maker.store.create, CONFIGMAPS, {"metadata": {"name": "old", "namespace": "test"}})
+    assert apply("old").status_code == 200
+
+
+def test_apply_to_the_status_of_what_is_not_there_makes_nothing(server: Served) -> None:
+    config = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "status": {"replicas": 1}}
+    path = "/apis/apps/v1/namespaces/test/deployments/d"
+    made = server.http("PATCH", f"{path}/status?fieldManager=m", json.dumps(config).encode(), Content_Type=APPLY)
+    assert made.status_code == 404
+    assert server.http("GET", path).status_code == 404
+
+
+def test_extra_words_about_another_user_take_their_own_right(maker: Served) -> None:
+    assert maker.http("GET", "/api/v1/configmaps", Impersonate_Extra_scopes="all").status_code == 400
+    allowed = rule("impersonate", "users")
+    maker.call(maker.store.change, CLUSTERROLES, "given", None, lambda obj: obj["rules"].append(allowed))
+    headers = {"Impersonate_User": "jane", "Impersonate_Extra_scopes": "all"}
+    assert '"userextras/scopes"' in maker.http("GET", "/api", **headers).json()["message"]

@@ -13,11 +13,12 @@ from typing import Any
 from aiohttp import web
 
 from canary_tutorial.lab import schema
-from canary_tutorial.lab.api import bodies, crds, managed, validation, writing
+from canary_tutorial.lab.api import bodies, crds, managed, options, validation, writing
+from canary_tutorial.lab.api.authorization import Ask
 from canary_tutorial.lab.api.managed import Path
 from canary_tutorial.lab.api.paths import Target
-from canary_tutorial.lab.api.server import Api
-from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Invalid
+from canary_tutorial.lab.api.server import USER, Api
+from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Invalid, NotFound
 from canary_tutorial.lab.schema import Schema
 from canary_tutorial.lab.store import clone, timestamp
 
@@ -38,8 +39,10 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
     config = writing.typed(api, request, target, config, warnings, partial=True)
     config["metadata"].setdefault("name", target.name)
     live = api.store.find(target.kind, target.name or "", target.namespace)
+    if live is None:
+        _check_creation(api, request, target)
     shape = crds.stored_schema(api.store, target.kind, target.version)
-    force = request.query.get("force") in ("true", "1")
+    force = options.flag(request.query, "force")
     now = timestamp(api.store.now())
     new = applied(live, config, shape, manager, target.api_version, target.subresource, now, force)
     causes = [] if target.kind.custom or target.subresource else validation.lacking(new, shape, target.kind)
@@ -52,6 +55,14 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
     writing.keep_identity(target, live, new)
     stored = writing.store_changed(api, request, target, live, new, noted=True)
     return writing.respond(api, request, target, stored, warnings)
+
+
+def _check_creation(api: Api, request: web.Request, target: Target) -> None:
+    """To make what is not there takes the right to create it, too; a sub-resource makes nothing."""
+    if target.subresource:
+        raise NotFound.of(target.kind, target.name or "")
+    ask = Ask("create", target.group, target.kind.plural, target.namespace or "", target.name or "")
+    api.authorizer.check(request[USER], ask)
 
 
 def applied(

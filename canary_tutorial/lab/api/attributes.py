@@ -11,13 +11,13 @@ from urllib.parse import unquote
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from canary_tutorial.lab.api import paths
+from canary_tutorial.lab.api import options, paths
 from canary_tutorial.lab.api.authorization import ACCOUNT, Ask, user_of
 from canary_tutorial.lab.errors import BadRequest, NotFound
 from canary_tutorial.lab.node import User
 
 VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-USER, GROUP, UID = "Impersonate-User", "Impersonate-Group", "Impersonate-Uid"
+USER, GROUP, UID, EXTRA = "Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "impersonate-extra-"
 
 
 def of(request: web.Request, kinds: paths.Kinds) -> Ask:
@@ -40,10 +40,9 @@ def of(request: web.Request, kinds: paths.Kinds) -> Ask:
 def _verb(request: web.Request, name: str) -> str:
     verb = VERBS.get(request.method, request.method.lower())
     if name:
-        watches = verb == "get" and request.query.get("watch") in ("true", "1")
-        return "watch" if watches else verb
+        return "watch" if options.is_watch(request.method, request.query) else verb
     if verb == "get":
-        return "watch" if request.query.get("watch") in ("true", "1") else "list"
+        return "watch" if options.is_watch(request.method, request.query) else "list"
     return "deletecollection" if verb == "delete" else verb
 
 
@@ -69,8 +68,9 @@ def impersonated(headers: CIMultiDictProxy[str]) -> tuple[User, list[Ask]] | Non
     """Whom a request is made for, and what its maker must be allowed for that; None if it is made for nobody else."""
     name = headers.get(USER, "")
     groups, uid = headers.getall(GROUP, []), headers.get(UID, "")
+    extra = [(key[len(EXTRA) :].lower(), each) for key, each in headers.items() if key.lower().startswith(EXTRA)]
     if not name:
-        if groups or uid:
+        if groups or uid or extra:
             raise BadRequest(f"requested groups {groups} without impersonating a user")
         return None
     if name.startswith(ACCOUNT):
@@ -80,4 +80,6 @@ def impersonated(headers: CIMultiDictProxy[str]) -> tuple[User, list[Ask]] | Non
         asks = [Ask("impersonate", "", "users", "", name)]
     asks += [Ask("impersonate", "", "groups", "", group) for group in groups]
     asks += [Ask("impersonate", "authentication.k8s.io", "uids", "", uid)] if uid else []
+    for key, each in extra:
+        asks.append(Ask("impersonate", "authentication.k8s.io", f"userextras/{unquote(key)}", "", each))
     return user_of(name, groups, uid), asks

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from canary_tutorial.lab import selectors
-from canary_tutorial.lab.errors import Forbidden, NotFound
+from canary_tutorial.lab.errors import BadRequest, Forbidden, NotFound
 from canary_tutorial.lab.kinds import CLUSTERROLEBINDINGS, CLUSTERROLES, RBAC, ROLEBINDINGS, ROLES, Kind
 from canary_tutorial.lab.node import User
 from canary_tutorial.lab.store import Event, Store
@@ -22,7 +22,7 @@ Obj = dict[str, Any]
 MASTERS = "system:masters"
 USERS = 1000  # remembered at most: a client may act as anybody
 ACCOUNT = "system:serviceaccount:"
-GIVING = ("rules", "aggregationRule", "roleRef", "subjects")  # what, in a role or binding, gives rights
+KEYS = ("apiGroups", "resources", "resourceNames", "nonResourceURLs", "verbs")  # of a rule
 KINDS = (ROLES, CLUSTERROLES, ROLEBINDINGS, CLUSTERROLEBINDINGS)
 
 
@@ -48,27 +48,34 @@ class Ask:
         return f'cannot {self.verb} resource "{self.resource}" in API group "{self.group}" {where}'
 
 
-@dataclass(frozen=True, slots=True)
 class Grant:
     """One rule that a user has, where (an empty namespace: everywhere), and by which binding."""
 
-    rule: Obj
-    namespace: str
-    by: str
+    __slots__ = ("by", "groups", "names", "namespace", "resources", "rule", "urls", "verbs")
+
+    def __init__(self, rule: Obj, namespace: str, by: str) -> None:
+        self.rule, self.namespace, self.by = rule, namespace, by
+        self.verbs, self.groups = frozenset(rule.get("verbs") or ()), frozenset(rule.get("apiGroups") or ())
+        self.resources, self.names = frozenset(rule.get("resources") or ()), frozenset(rule.get("resourceNames") or ())
+        self.urls = tuple(rule.get("nonResourceURLs") or ())
 
     def allows(self, ask: Ask) -> bool:
-        rule = self.rule
-        if not _has(rule.get("verbs"), ask.verb):
+        if not ("*" in self.verbs or ask.verb in self.verbs):
             return False
         if ask.path:
-            return not self.namespace and any(_on_path(url, ask.path) for url in rule.get("nonResourceURLs") or ())
-        names = rule.get("resourceNames")
+            return not self.namespace and any(_on_path(url, ask.path) for url in self.urls)
         return (
             self.namespace in ("", ask.namespace)
-            and _has(rule.get("apiGroups"), ask.group)
-            and _has_resource(rule.get("resources") or (), ask.resource)
-            and (not names or ask.name in names)
+            and ("*" in self.groups or ask.group in self.groups)
+            and self._has_resource(ask.resource)
+            and (not self.names or ask.name in self.names)
         )
+
+    def _has_resource(self, wanted: str) -> bool:
+        if "*" in self.resources or wanted in self.resources:
+            return True
+        sub = wanted.partition("/")[2]
+        return bool(sub) and f"*/{sub}" in self.resources
 
 
 class Authorizer:
@@ -155,7 +162,10 @@ def all_rules(store: Store, role: Obj) -> list[Obj]:
     """A role's own rules, and those of the roles that it aggregates."""
     rules: list[Obj] = list(role.get("rules") or [])
     for selector in (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or []:
-        chosen = selectors.label_selector(selector)
+        try:
+            chosen = selectors.label_selector(selector)
+        except BadRequest:
+            continue  # selects nothing, and locks nobody out
         for other in store.list(CLUSTERROLES):
             if chosen(other["metadata"].get("labels") or {}):
                 rules += other.get("rules") or []
@@ -181,31 +191,76 @@ def user_of(name: str, groups: Iterable[str], uid: str = "") -> User:
     return User(name, uid, tuple(dict.fromkeys([*found, "system:authenticated"])))
 
 
-def check_giving(authorizer: Authorizer, user: User, kind: Kind, obj: Obj) -> None:
+def check_giving(
+    authorizer: Authorizer, user: User, kind: Kind, obj: Obj, old: Obj | None = None, name: str | None = None
+) -> None:
     """Nobody gives away what they have not: raise `Forbidden` where a role or binding would do that.
 
-    Unless the user may `escalate` roles, or `bind` this one.
+    Unless the user may `escalate` roles, or `bind` this one; `name` is that of the URL, which has none for what is to be
+    created. Any change of a role or binding counts, a label as well: by a label a role is aggregated into another.
     """
-    namespace = obj["metadata"].get("namespace", "")
+    if old is not None and _same_but_for_owners(old, obj):
+        return
+    meta = obj["metadata"]
+    namespace = meta.get("namespace") or ""
     if kind in (ROLES, CLUSTERROLES):
-        given = all_rules(authorizer.store, obj)
-        dispensed = Ask("escalate", RBAC, kind.plural, namespace, obj["metadata"]["name"])
+        named = meta["name"] if name is None else name
+        if authorizer.why(user, Ask("escalate", RBAC, kind.plural, namespace, named)) is not None:
+            return
+        gathers = obj.get("aggregationRule") or (old or {}).get("aggregationRule")  # any rule, now or later
+        if gathers and _lacking(authorizer, user, EVERYTHING, ""):
+            raise Forbidden.to(kind, meta["name"], "must have cluster-admin privileges to use an aggregationRule")
+        given: list[Obj] = list(obj.get("rules") or [])
     else:
         reference = obj["roleRef"]
         of = CLUSTERROLES if reference["kind"] == "ClusterRole" else ROLES
+        if authorizer.why(user, Ask("bind", RBAC, of.plural, namespace, reference["name"])) is not None:
+            return
+        if role_of(authorizer.store, reference, namespace) is None:
+            raise NotFound.of(of, reference["name"])  # nobody knows yet what would be given
         given = rules_of(authorizer.store, reference, namespace)
-        dispensed = Ask("bind", RBAC, of.plural, namespace, reference["name"])
-    if authorizer.why(user, dispensed) is not None:
-        return
-    if kind not in (ROLES, CLUSTERROLES) and role_of(authorizer.store, obj["roleRef"], namespace) is None:
-        raise NotFound.of(of, obj["roleRef"]["name"])  # nobody knows yet what would be given
-    lacking = [rule for rule in given if any(authorizer.why(user, ask) is None for ask in asks_of(rule, namespace))]
+    lacking = _lacking(authorizer, user, given, namespace)
     if lacking:
         groups = " ".join(f'"{group}"' for group in user.groups)
         who = f'user "{user.name}" (groups=[{groups}])'
         held = "\n".join(_shown(rule) for rule in lacking)
         why = f"{who} is attempting to grant RBAC permissions not currently held:\n{held}"
-        raise Forbidden.to(kind, obj["metadata"]["name"], why)
+        raise Forbidden.to(kind, meta["name"], why)
+
+
+EVERYTHING: list[Obj] = [
+    {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
+    {"verbs": ["*"], "nonResourceURLs": ["*"]},
+]
+MOST = 3000  # single rights that one check weighs: a rule of long lists would have billions
+
+
+def _same_but_for_owners(old: Obj, new: Obj) -> bool:
+    """Whether a change concerns only what the garbage collector writes, or nothing."""
+
+    def essence(obj: Obj) -> Obj:
+        free = ("finalizers", "ownerReferences", "managedFields", "resourceVersion", "generation")
+        meta = {key: each for key, each in obj["metadata"].items() if key not in free}
+        return {key: each for key, each in obj.items() if key not in ("apiVersion", "kind")} | {"metadata": meta}
+
+    return essence(old) == essence(new)
+
+
+def _lacking(authorizer: Authorizer, user: User, rules: list[Obj], namespace: str) -> list[Obj]:
+    """The rules that a user does not hold whole."""
+    left, found = MOST, []
+    for rule in rules:
+        left -= _rights(rule)
+        if left < 0 or any(authorizer.why(user, ask) is None for ask in asks_of(rule, namespace)):
+            found.append(rule)
+    return found
+
+
+def _rights(rule: Obj) -> int:
+    """How many single rights a rule spells out."""
+    counts = {key: len(rule.get(key) or ()) for key in KEYS}
+    resources = counts["apiGroups"] * counts["resources"] * max(counts["resourceNames"], 1)
+    return counts["verbs"] * (resources + counts["nonResourceURLs"])
 
 
 def asks_of(rule: Obj, namespace: str) -> Iterator[Ask]:
@@ -221,20 +276,8 @@ def asks_of(rule: Obj, namespace: str) -> Iterator[Ask]:
 
 def _shown(rule: Obj) -> str:
     """A rule as Kubernetes prints it: `{APIGroups:[""], Resources:["pods"], Verbs:["get"]}`."""
-    keys = ("apiGroups", "resources", "resourceNames", "nonResourceURLs", "verbs")
-    parts = [f"{key[0].upper()}{key[1:]}:{json.dumps(rule[key])}" for key in keys if rule.get(key)]
+    parts = [f"{key[0].upper()}{key[1:]}:{json.dumps(rule[key])}" for key in KEYS if rule.get(key)]
     return "{" + ", ".join(parts).replace("ApiGroups", "APIGroups") + "}"
-
-
-def _has(listed: list[str] | None, wanted: str) -> bool:
-    return listed is not None and ("*" in listed or wanted in listed)
-
-
-def _has_resource(listed: Iterable[str], wanted: str) -> bool:
-    if "*" in listed or wanted in listed:
-        return True
-    sub = wanted.partition("/")[2]
-    return bool(sub) and f"*/{sub}" in listed
 
 
 def _on_path(url: str, path: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
 from aiohttp import web
@@ -10,11 +12,12 @@ from canary_tutorial.lab.api import bodies, reading, writing
 from canary_tutorial.lab.api.bodies import answer, encode
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import Api
-from canary_tutorial.lab.errors import BadRequest, Cause, Forbidden, Invalid, MethodNotAllowed, NotFound
+from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Forbidden, Invalid, MethodNotAllowed, NotFound
 from canary_tutorial.lab.kinds import NAMESPACES
 
 Obj = dict[str, Any]
 POLICIES = ("Orphan", "Background", "Foreground")
+AT_ONCE = 50
 IMMORTAL = ("default", "kube-system", "kube-public")
 
 
@@ -42,13 +45,14 @@ async def collection(api: Api, request: web.Request, target: Target) -> web.Stre
         raise MethodNotAllowed
     how = await options(request)
     objects, meta = reading.page(api, request, target)
-    deleted = []
+    deleted: list[Obj] = []
     for obj in objects:
-        try:
-            name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
-            deleted.append(api.store.delete(target.kind, name, namespace, **how))
-        except NotFound:
-            continue  # gone with one deleted before it
+        meta = obj["metadata"]
+        with contextlib.suppress(NotFound, Conflict):  # gone with one before it, or another of the same name since
+            only = how | {"uid": how["uid"] or meta["uid"]}
+            deleted.append(api.store.delete(target.kind, meta["name"], meta.get("namespace"), **only))
+        if len(deleted) % AT_ONCE == 0:
+            await asyncio.sleep(0)  # others get their turn
     kind = target.kind.list_kind or f"{target.kind.kind}List"
     whole = {"kind": kind, "apiVersion": target.api_version, "metadata": meta, "items": deleted}
     return answer(request, encode(whole))

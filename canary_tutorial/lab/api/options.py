@@ -9,6 +9,16 @@ from canary_tutorial.lab.errors import Cause, Invalid
 MATCH, EXACT, NOT_OLDER = "resourceVersionMatch", "Exact", "NotOlderThan"
 
 
+def flag(query: Mapping[str, str], name: str) -> bool:
+    """A boolean of a query as Go reads it: anything but `false` and `0` is true, also nothing after the name."""
+    return query.get(name, "0").lower() not in ("false", "0")
+
+
+def is_watch(method: str, query: Mapping[str, str]) -> bool:
+    """Whether a request is a watch. HEAD never is: its answer would not end."""
+    return method == "GET" and flag(query, "watch")
+
+
 def check_list(query: Mapping[str, str]) -> None:
     """Refuse a list's resourceVersionMatch and sendInitialEvents where they make no sense; raises Invalid."""
     match, version, causes = query.get(MATCH), query.get("resourceVersion"), []

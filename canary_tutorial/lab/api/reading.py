@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from typing import Any
 
 import yaml
 from aiohttp import web
 
 from canary_tutorial.lab import selectors
-from canary_tutorial.lab.api import conversion, options, tables, views
+from canary_tutorial.lab.api import conversion, options, pages, tables, views
 from canary_tutorial.lab.api.bodies import answer, encode
 from canary_tutorial.lab.api.paths import Target
-from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.api.server import USER, Api
 from canary_tutorial.lab.errors import BadRequest, Gone, Timeout
 from canary_tutorial.lab.kinds import EVENTS, NODES, PODS, SECRETS
 
 Obj = dict[str, Any]
-SNAPSHOTS = 32  # unfinished lists in pages that are remembered
 PRETTY = 32 * 1024  # bytes of JSON up to which YAML is written in lines
 FIELDS = {
     PODS.key: {"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
@@ -97,8 +94,11 @@ def page(api: Api, request: web.Request, target: Target) -> tuple[list[Obj], Obj
     options.check_list(query)
     limit = number(query.get("limit", ""), "limit")
     token = query.get("continue", "")
+    key = (request[USER], target.kind, target.api_version, target.namespace,
+           query.get("labelSelector", ""), query.get("fieldSelector", ""))  # fmt: skip
     if token:
-        version, start, objects = _continued(api, token)
+        found = api.pages.find(token, key)
+        version, start, objects = found.version, found.start, found.objects
     else:
         check_version(api, query.get("resourceVersion", ""), query.get("resourceVersionMatch", ""))
         version, start, objects = str(api.store.version), 0, chosen(api, request, target)
@@ -106,12 +106,7 @@ def page(api: Api, request: web.Request, target: Target) -> tuple[list[Obj], Obj
     rest = len(objects) - start - limit
     if limit <= 0 or rest <= 0:
         return objects[start:], meta
-    snapshot = f"{version}/{id(objects)}"
-    api.snapshots[snapshot] = objects
-    if len(api.snapshots) > SNAPSHOTS:
-        del api.snapshots[next(iter(api.snapshots))]
-    text = json.dumps({"v": "meta.k8s.io/v1", "rv": version, "snapshot": snapshot, "start": start + limit})
-    meta["continue"] = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    meta["continue"] = api.pages.keep(pages.Rest(key, version, objects, start + limit))
     if not query.get("labelSelector") and not query.get("fieldSelector"):
         meta["remainingItemCount"] = rest
     return objects[start : start + limit], meta
@@ -161,19 +156,6 @@ def check_version(api: Api, version: str, match: str = "") -> None:
 
 class TooNew(Timeout):
     """A version from the future, e.g. of a lab that was restarted."""
-
-
-def _continued(api: Api, token: str) -> tuple[str, int, list[Obj]]:
-    try:
-        known = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        version, start, snapshot = str(known["rv"]), int(known["start"]), str(known["snapshot"])
-    except (ValueError, KeyError, TypeError):
-        raise BadRequest("continue key is not valid") from None
-    objects = api.snapshots.get(snapshot)
-    if objects is None:
-        raise Gone("The provided continue parameter is too old to display a consistent list result. You can start a "
-                   "new list without the continue parameter.")  # fmt: skip
-    return version, max(start, 0), objects
 
 
 def number(text: str, what: str) -> int:

@@ -12,6 +12,7 @@ from canary_tutorial.lab.api import (
     deleting,
     discovery,
     logs,
+    options,
     paths,
     portforward,
     proxy,
@@ -48,7 +49,7 @@ def verb(request: web.Request, target: Target) -> Verb:
     if target.subresource:
         return _subresource(request.method, target)
     method = "GET" if request.method == "HEAD" else request.method
-    if method == "GET" and request.query.get("watch") in ("true", "1"):
+    if options.is_watch(request.method, request.query):
         return watch.serve
     found = (OBJECT if target.name else COLLECTION).get(method)
     if found is None:

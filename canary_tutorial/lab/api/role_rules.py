@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from canary_tutorial.lab.errors import Cause
+from canary_tutorial.lab import selectors
+from canary_tutorial.lab.api.names import label_faults
+from canary_tutorial.lab.errors import BadRequest, Cause
 from canary_tutorial.lab.kinds import RBAC
 
 Obj = dict[str, Any]
@@ -28,6 +30,21 @@ def role(obj: Obj) -> Iterator[Cause]:
                 yield Cause.required(f"{path}.apiGroups", "resource rules must supply at least one api group")
             if not rule.get("resources"):
                 yield Cause.required(f"{path}.resources", "resource rules must supply at least one resource")
+
+    if obj.get("aggregationRule") is not None:
+        yield from _aggregation(obj["aggregationRule"].get("clusterRoleSelectors") or [])
+
+
+def _aggregation(chosen: list[Obj]) -> Iterator[Cause]:
+    path = "aggregationRule.clusterRoleSelectors"
+    if not chosen:
+        yield Cause.required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil")
+    for number, selector in enumerate(chosen):
+        yield from label_faults(selector.get("matchLabels") or {}, f"{path}[{number}].matchLabels")
+        try:
+            selectors.label_selector(selector)
+        except BadRequest as error:
+            yield Cause.invalid(f"{path}[{number}].matchExpressions", "", error.message)
 
 
 def binding(obj: Obj) -> Iterator[Cause]:

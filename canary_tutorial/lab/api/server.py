@@ -19,8 +19,9 @@ from aiohttp import web
 from canary_tutorial.lab.api import attributes
 from canary_tutorial.lab.api.authorization import MASTERS, Authorizer
 from canary_tutorial.lab.api.bodies import Encoder, failure
+from canary_tutorial.lab.api.pages import Pages
 from canary_tutorial.lab.errors import ApiError, InternalError, Unauthorized
-from canary_tutorial.lab.node import Node, Obj, User
+from canary_tutorial.lab.node import Node, User
 from canary_tutorial.lab.store import Store
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class Api:
     issue_token: Callable[[str, str], str] | None = None
     rooms: Mapping[str, Room] = field(default_factory=dict)
     encoder: Encoder = field(default_factory=Encoder)
-    snapshots: dict[str, list[Obj]] = field(default_factory=dict)
+    pages: Pages = field(default_factory=Pages)
     _client: aiohttp.ClientSession | None = None
 
     def __post_init__(self) -> None:

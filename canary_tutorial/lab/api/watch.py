@@ -87,11 +87,11 @@ class Watch:
         """Put what the client is to see first."""
         query = request.query
         version = query.get("resourceVersion", "")
-        send_all = query.get("sendInitialEvents") == "true"
+        send_all = options.flag(query, "sendInitialEvents")
         if version in ("", "0") or send_all:
             for obj in reading.chosen(self.api, request, self.target):
                 self.put("ADDED", obj)
-            if send_all and query.get("allowWatchBookmarks") in ("true", "1"):
+            if send_all and options.flag(query, "allowWatchBookmarks"):
                 self.bookmark({"k8s.io/initial-events-end": "true"})
             return
         reading.check_version(self.api, version)
@@ -125,7 +125,7 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
 async def _stream(watch: Watch, response: web.StreamResponse, request: web.Request, seconds: int, over: bool) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    bookmarks = request.query.get("allowWatchBookmarks") in ("true", "1")
+    bookmarks = options.flag(request.query, "allowWatchBookmarks")
     while True:
         while watch.lines:
             batch = b"".join(watch.lines)

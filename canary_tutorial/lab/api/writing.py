@@ -69,7 +69,7 @@ def store_new(api: Api, request: web.Request, target: Target, obj: Obj) -> Obj:
         raise Invalid.of(kind, meta.get("name") or meta.get("generateName", ""), causes)
     obj = admission.admit(api.store, kind, obj)
     if kind in authorization.KINDS:
-        authorization.check_giving(api.authorizer, request[USER], kind, obj)
+        authorization.check_giving(api.authorizer, request[USER], kind, obj, name=target.name or "")
     if "managedFields" not in meta:
         note(api, request, target, None, obj)
     bodies.check_size(obj)
@@ -107,8 +107,8 @@ def store_changed(api: Api, request: web.Request, target: Target, old: Obj, obj:
     causes += structural_causes(api, target, obj)
     if causes:
         raise Invalid.of(kind, name, causes)
-    if kind in authorization.KINDS and any(old.get(key) != obj.get(key) for key in authorization.GIVING):
-        authorization.check_giving(api.authorizer, request[USER], kind, obj)
+    if kind in authorization.KINDS:
+        authorization.check_giving(api.authorizer, request[USER], kind, obj, old)
     if not noted:
         note(api, request, target, old, obj)
     bodies.check_size(obj)

@@ -1,0 +1,68 @@
+"""Lists in pages: what is left of a list, kept under a random token until its reader asks for more.
+
+A token opens the list that it was given for, and to whom: the same user, kind, version, namespace and selectors. Whoever
+asks must be allowed to list as with any request, so a token outlives no right. Pure.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from canary_tutorial.lab.errors import BadRequest, Gone
+
+Obj = dict[str, Any]
+PER_USER, IN_ALL = 32, 512  # unfinished lists that are remembered
+
+Key = tuple[Any, ...]  # user, kind, version, namespace and selectors of a list
+
+
+@dataclass(frozen=True)
+class Rest:
+    """A list as it was when its first page was read, and where its next one begins."""
+
+    key: Key
+    version: str
+    objects: list[Obj]
+    start: int
+
+
+class Pages:
+    """The unfinished lists of one API server."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Rest] = {}
+
+    def keep(self, rest: Rest) -> str:
+        """Remember what is left; returns the `continue` token. A user's oldest list gives way to the newest."""
+        same = [name for name, each in self._kept.items() if each.key[0] == rest.key[0]]
+        oldest = same if len(same) >= PER_USER else list(self._kept) if len(self._kept) >= IN_ALL else []
+        if oldest:
+            del self._kept[oldest[0]]
+        name = secrets.token_urlsafe(24)
+        self._kept[name] = rest
+        text = json.dumps({"v": "meta.k8s.io/v1", "rv": int(rest.version), "start": name})
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    def find(self, token: str, key: Key) -> Rest:
+        """The list of a token; `BadRequest` if it is none, or another list's, `Gone` if it is no longer kept."""
+        found = self._kept.get(_name_in(token))
+        if found is None:
+            raise Gone("The provided continue parameter is too old to display a consistent list result. You can start "
+                       "a new list without the continue parameter.")  # fmt: skip
+        if found.key != key:
+            raise BadRequest("continue key is not valid: it belongs to another list")
+        return found
+
+
+def _name_in(token: str) -> str:
+    try:
+        known = json.loads(base64.b64decode((token + "=" * (-len(token) % 4)).encode("ascii"), b"-_", validate=True))
+        if not isinstance(known["start"], str) or known["v"] != "meta.k8s.io/v1":
+            raise ValueError(token)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise BadRequest("continue key is not valid") from None
+    return str(known["start"])
