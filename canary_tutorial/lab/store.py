@@ -27,6 +27,7 @@ __all__ = ["Event", "Kind", "Obj", "Store", "clone", "timestamp"]
 log = logging.getLogger(__name__)
 
 Obj = dict[str, Any]
+LONGEST = 2**31  # seconds of grace: with more there is no date
 HISTORY = 1024  # events kept per kind; a watcher that was away for longer lists again
 KEPT_ON_UPDATE = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 
@@ -81,6 +82,10 @@ class Store:
         if not labels:
             return objects
         return [obj for obj in objects if labels.items() <= (obj["metadata"].get("labels") or {}).items()]
+
+    def count(self, kind: Kind) -> int:
+        """How many objects of a kind there are."""
+        return sum(map(len, self._objects.get(kind.key, {}).values()))
 
     # -- writing
 
@@ -310,6 +315,5 @@ def _grace(kind: Kind, obj: Obj, asked: int | None) -> int:
         or obj.get("status", {}).get("phase") in ("Succeeded", "Failed")
     ):
         return 0
-    if asked is not None:
-        return max(asked, 0)
-    return int(obj["spec"].get("terminationGracePeriodSeconds", 30))
+    seconds = obj["spec"].get("terminationGracePeriodSeconds") if asked is None else asked
+    return min(max(30 if seconds is None else int(seconds), 0), LONGEST)

@@ -5,9 +5,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import gzip
 import json
+import socket
+import ssl
+import zlib
 from typing import Any
 
 import pytest
@@ -335,3 +339,128 @@ def test_a_scale_that_is_none_is_refused(server: Served, body: bytes) -> None:
     for method, media in (("PUT", "application/json"), ("PATCH", "application/merge-patch+json")):
         refused = server.http(method, f"{path}/d/scale", body, Content_Type=media)
         assert refused.status_code == 400, (method, refused.text)
+
+
+# -- HTTP itself
+
+
+def raw(server: Served, *pieces: bytes) -> bytes:
+    """What comes back on one connection to which these bytes are sent, until the server closes it or has no more."""
+    host, port = server.url.removeprefix("https://").split(":")
+    context = ssl.create_default_context(cafile=server.ca)
+    with socket.create_connection((host, int(port))) as plain, context.wrap_socket(plain, server_hostname=host) as sock:
+        for piece in pieces:
+            sock.sendall(piece)
+        sock.settimeout(3)
+        answer = b""
+        with contextlib.suppress(TimeoutError):
+            while block := sock.recv(65536):
+                answer += block
+        return answer
+
+
+def head(server: Served, method: str, path: str, **headers: str) -> bytes:
+    given = {"Host": "lab", "Authorization": f"Bearer {server.token}"} | headers
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name.replace('_', '-')}: {each}" for name, each in given.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+CONFIGMAPS = "/api/v1/namespaces/test/configmaps"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "code"),
+    [("gzip", b'{"metadata": {}}', 400), ("gzip", gzip.compress(b"{}")[:12], 400), ("br", b"x", 400), ("x", b"{}", 415),
+     ("deflate", zlib.compress(b"{}"), 415), ("gzip, gzip", b"{}", 415), ("gzip", b"", 400)],
+)  # fmt: skip
+def test_a_body_that_is_not_what_its_encoding_says_is_the_clients_fault(
+    server: Served, caplog: pytest.LogCaptureFixture, encoding: str, body: bytes, code: int
+) -> None:
+    post = head(
+        server, "POST", CONFIGMAPS, Content_Encoding=encoding, Content_Length=str(len(body)), Connection="close"
+    )
+    answer = raw(server, post + body)
+    assert int(answer.split()[1]) == code, answer
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_body_that_cannot_be_decoded_ends_its_connection_and_says_so(server: Served) -> None:
+    post = head(server, "POST", CONFIGMAPS, Content_Encoding="gzip", Content_Length="9")
+    answer = raw(server, post + b"not gzip!")
+    assert b"connection: close" in answer.split(b"\r\n\r\n")[0].lower()
+    assert server.http("GET", CONFIGMAPS).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"NOTHING\r\n\r\n", b"BREW /api/v1/pods HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n",
+     b"GET / HTTP/1.1\r\nX: " + b"y" * 100_000 + b"\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"],
+    ids=["no request", "no method", "a long path", "a long header", "no length"],
+)  # fmt: skip
+def test_what_is_no_http_is_refused_without_a_word_in_the_log(
+    server: Served, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    assert int(raw(server, sent).split()[1]) in (400, 401, 405)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_client_that_goes_in_the_middle_of_its_body_leaves_no_word_in_the_log(
+    server: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, port = server.url.removeprefix("https://").split(":")
+    context = ssl.create_default_context(cafile=server.ca)
+    with socket.create_connection((host, int(port))) as plain, context.wrap_socket(plain, server_hostname=host) as sock:
+        sock.sendall(head(server, "POST", CONFIGMAPS, Content_Length="1000") + b"{")
+    for _ in range(3):
+        assert server.http("GET", CONFIGMAPS).status_code == 200
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("method", ["PROPFIND", "OPTIONS", "TRACE", "POST"])
+def test_a_method_that_an_object_does_not_have_is_not_allowed(server: Served, method: str) -> None:
+    answer = server.http(method, f"{CONFIGMAPS}/x")
+    assert (answer.status_code, answer.json()["reason"]) == (405, "MethodNotAllowed")
+
+
+def test_a_head_of_a_watch_ends_and_the_next_answer_is_its_own(server: Served) -> None:
+    both = head(server, "HEAD", f"{CONFIGMAPS}?watch=1") + head(server, "GET", "/version", Connection="close")
+    first, _, second = raw(server, both).partition(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 200")
+    assert second.startswith(b"HTTP/1.1 200"), second[:80]
+    assert b"gitVersion" in second
+
+
+@pytest.mark.parametrize("seconds", [2**62, 2**31, -1, 0])
+def test_a_pod_of_any_grace_can_be_deleted(server: Served, seconds: int) -> None:
+    spec = {"containers": [{"name": "c", "image": "i"}], "terminationGracePeriodSeconds": seconds, "nodeName": "lab"}
+    for name in ("one", "two"):
+        pod = {"metadata": {"name": name, "namespace": "test"}, "spec": spec}
+        server.call(server.store.create, kinds.PODS, pod)
+    pods = "/api/v1/namespaces/test/pods"
+    for path in (f"{pods}/one", pods):
+        assert server.http("DELETE", path).status_code == 200
+
+
+@pytest.mark.parametrize("number", ["9" * 30, "-1", "1e9", "NaN", "0x10", "%D9%A3", "9" * 5000])
+@pytest.mark.parametrize("name", ["limit", "timeoutSeconds", "resourceVersion", "gracePeriodSeconds", "continue"])
+def test_odd_numbers_are_refused_or_read(server: Served, name: str, number: str) -> None:
+    method = "DELETE" if name == "gracePeriodSeconds" else "GET"
+    watch = "&watch=1&timeoutSeconds=1" if name == "resourceVersion" else ""
+    answer = server.http(method, f"{CONFIGMAPS}?{name}={number}{watch}")
+    assert answer.status_code in (200, 400, 410, 504), answer.text
+
+
+def test_an_empty_step_in_a_path_is_not_read_away(server: Served) -> None:
+    for path in ("/api/v1/namespaces/test//vault/secrets", "/api/v1/namespaces/test//configmaps/a", f"{CONFIGMAPS}//a",
+                 "/api/v1/namespaces/test/pods/p/log/x", "/api/v1//namespaces/test"):  # fmt: skip
+        assert server.http("DELETE", path).status_code in (404, 405), path
+    assert server.http("GET", "/api/v1/namespaces/test").json()["status"]["phase"] == "Active"
+
+
+def test_a_command_with_a_nul_is_refused_before_the_connection_is_given_to_it(server: Served) -> None:
+    server.pod("p")
+    answer = server.http(
+        "GET", "/api/v1/namespaces/test/pods/p/exec?command=a%00b&stdout=1", Upgrade="websocket", Connection="Upgrade",
+        Sec_WebSocket_Key="AAAAAAAAAAAAAAAAAAAAAA==", Sec_WebSocket_Version="13",
+    )  # fmt: skip
+    assert (answer.status_code, answer.json()["reason"]) == (400, "BadRequest")

@@ -11,9 +11,12 @@ A request passes `server` (token, `authorization`, errors), then one room: `disc
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
 
 from canary_tutorial.lab.api import bodies, crds, discovery, openapi, resources
 from canary_tutorial.lab.api.server import Api
@@ -29,6 +32,12 @@ ROOMS = {
 }
 
 
+def own_faults(record: logging.LogRecord) -> bool:
+    """Whether a line of the HTTP server's log tells of a fault of the lab: a client's is the client's to know."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | RequestPayloadError | ConnectionError)
+
+
 def make_app(
     store: Store,
     node: Node,
@@ -42,6 +51,7 @@ def make_app(
     tokens for `kubectl create token`.
     """
     crds.Definitions(store)
+    logging.getLogger("aiohttp.server").addFilter(own_faults)
     api = Api(store, node, authenticate, version, issue_token, ROOMS)
     app = web.Application(client_max_size=bodies.LIMIT)
     app.on_cleanup.append(api.close)

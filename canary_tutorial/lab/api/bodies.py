@@ -15,6 +15,8 @@ from typing import Any
 import re2
 import yaml
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
 
 from canary_tutorial.lab.api import bounds, protobuf
 from canary_tutorial.lab.errors import ApiError, BadRequest, TooLarge, UnsupportedMediaType
@@ -51,10 +53,18 @@ Loader.yaml_implicit_resolvers = {
 
 async def read(request: web.Request) -> bytes:
     """The whole body, at most `LIMIT` bytes."""
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity", "gzip"):
+        raise UnsupportedMediaType(f"the body of the request has an unknown Content-Encoding: {encoding[:80]}")
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise TooLarge(f"Request entity too large: limit is {LIMIT}") from None
+    except (RequestPayloadError, HttpProcessingError):
+        request.content.feed_eof()  # there is nothing more that could be read, nor another request behind it
+        refused = BadRequest(f"the body of the request cannot be decoded: it is not {encoding or 'complete'}")
+        refused.last = True
+        raise refused from None
 
 
 async def read_object(request: web.Request) -> Obj:
@@ -248,4 +258,7 @@ def answer(
 
 
 def failure(error: ApiError) -> web.Response:
-    return web.Response(body=encode(error.status_object()), status=error.code, content_type="application/json")
+    response = web.Response(body=encode(error.status_object()), status=error.code, content_type="application/json")
+    if error.last:
+        response.force_close()
+    return response

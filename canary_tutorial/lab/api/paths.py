@@ -49,6 +49,8 @@ def parse(raw_path: str, kinds: Kinds) -> Target:
             raise NotFound.path()
     if not rest:
         raise NotFound.path()
+    if "" in rest[:-1][:3] or (len(rest) > 3 and rest[2] != "proxy" and rest[3:] != [""]):
+        raise NotFound.path()  # a step that is empty, or one too many: not the object before it
     kind = EVENTS if (group, rest[0]) == (EVENTS_GROUP, EVENTS.plural) else kinds.get((group, rest[0]))
     if kind is None or version not in kind.served or (namespace is not None and not kind.namespaced):
         raise NotFound.path()

@@ -40,6 +40,8 @@ from canary_tutorial.lab.store import Event, Obj, Store, clone
 
 log = logging.getLogger(__name__)
 
+MAX_PODS = 2500  # in the whole lab, of those that controllers make: a node takes some hundred
+RETRY = 10.0  # seconds
 Key = tuple[Kind, str, str]  # kind, namespace, name: one object to look at
 Admit = Callable[[Store, Kind, Obj], Obj]
 
@@ -216,11 +218,23 @@ class Manager:
         except ApiError as refused:
             log.debug("%s %s: %s", key[0].kind, key[2], refused.message)
 
+    def _too_many(self, key: Key, pod: Obj) -> None:
+        """What a quota says. The pods that others give back are asked for again in a while."""
+        owner = self._store.find(key[0], key[2], key[1])
+        why = f"exceeded quota: lab, requested: pods=1, used: pods={MAX_PODS}, limited: pods={MAX_PODS}"
+        if owner and key not in self._timers:
+            message = f'Error creating: pods "{pod["metadata"]["name"]}" is forbidden: {why}'
+            self._recorder.record(owner, "Warning", "FailedCreate", message, replicasets.COMPONENT)
+            self._carry_out(key, Wake(RETRY))
+
     def _create(self, key: Key, kind: Kind, obj: Obj) -> None:
         obj = clone(obj)
         prefix = obj["metadata"].pop("generateName", None)
         if prefix:
             obj["metadata"] |= {"generateName": prefix, "name": prefix + "".join(random.choices(SAFE, k=5))}
+        if kind is PODS and self._store.count(PODS) >= MAX_PODS:
+            self._too_many(key, obj)
+            return
         created = self._store.create(kind, self._admit(self._store, kind, obj))
         if key[0] is REPLICASETS and kind is PODS:
             replicaset = self._store.find(REPLICASETS, key[2], key[1])

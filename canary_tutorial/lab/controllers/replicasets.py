@@ -19,6 +19,7 @@ from canary_tutorial.lab.kinds import PODS, REPLICASETS
 from canary_tutorial.lab.store import Obj, clone
 
 COMPONENT = "replicaset-controller"
+BURST = 50  # pods made in one look: the lab has others to serve between two
 
 
 def plan(replicaset: Obj, pods: list[Obj], now: datetime) -> list[Effect]:
@@ -51,8 +52,8 @@ def plan(replicaset: Obj, pods: list[Obj], now: datetime) -> list[Effect]:
 
 def _scale(replicaset: Obj, active: list[Obj]) -> list[Effect]:
     surplus = len(active) - int(replicaset["spec"].get("replicas", 1))
-    if surplus <= 0:
-        return [Create(PODS, _pod(replicaset)) for _ in range(-surplus)]
+    if surplus <= 0:  # those that are made bring the next look
+        return [Create(PODS, _pod(replicaset)) for _ in range(min(-surplus, BURST))]
     effects: list[Effect] = []
     for pod in sorted(active, key=usefulness)[:surplus]:
         meta = pod["metadata"]

@@ -132,3 +132,8 @@ def test_a_replicaset_that_is_being_deleted_makes_no_pods() -> None:
 
     assert only(Create, effects) == []
     assert [update.kind for update in only(Update, effects)] == [REPLICASETS]
+
+
+def test_a_huge_number_of_pods_is_made_in_small_steps() -> None:
+    effects = plan(replicaset(replicas=300_000), [], NOW)
+    assert 0 < len([e for e in effects if isinstance(e, Create)]) <= 100
