@@ -1,0 +1,68 @@
+"""A lab among hostile neighbors: thousands of inputs, healthy and odd, and nobody else may feel them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from fuzz_lab import CANARY, DEPLOYMENT, Lab, content, lab, processes_of, sent_to_plain, until
+from fuzz_run import Run, tracebacks
+
+SECONDS = 50
+ACCEPTED = 0.30
+
+
+def test_no_input_harms_the_lab_or_a_neighbor(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    inputs, seed = request.config.getoption("--fuzz-inputs", 0), request.config.getoption("--fuzz-seed", 1)
+    only = request.config.getoption("--fuzz-only", "")
+    outside = tmp_path / "outside"
+    for name in ("file", "p", "directory/file"):
+        (outside / name).parent.mkdir(parents=True, exist_ok=True)
+        (outside / name).write_text("untouched")
+    before = content(outside)
+
+    with lab(tmp_path / "home") as running:
+        programs, vault = content(running.directory / "bin"), in_the_vault(running)
+        run = Run(running, seed, str(outside))
+        asyncio.run(run.all(numbers(only) if only else range(1, inputs + 1 if inputs else 10**9), 1e9 if inputs or only else SECONDS))
+        print(run.report())
+        assert run.alive(), "\n".join(("the lab is gone; under way were:", *map(str, run.times[-12:]), *run.faults.values()))
+        found = [*run.faults.values(), *(f"{name}: {error}" for name, text in running.logs().items() for error in tracebacks(text))]
+        assert not found, "\n".join((run.report(), *found))
+        the_victim_is_well(running)
+        assert in_the_vault(running) == vault
+        assert content(running.directory / "bin") == programs
+        assert only or run.accepted >= ACCEPTED, run.report()
+
+    assert content(outside) == before
+    assert processes_of(tmp_path) == []
+
+
+def numbers(text: str) -> list[int]:
+    """`5`, `5-9` or `5,7,9`."""
+    if "-" in text:
+        first, last = map(int, text.split("-"))
+        return list(range(first, last + 1))
+    return [int(each) for each in text.split(",")]
+
+
+def in_the_vault(running: Lab) -> list[str]:
+    listed = [*running.cluster.list("secrets", "vault"), *running.cluster.list("configmaps", "vault")]
+    return [json.dumps(each["metadata"]) for each in listed]
+
+
+def the_victim_is_well(running: Lab) -> None:
+    """With all that is left around it: a route changes, a release is made, a new Canary is taken up."""
+    import httpx
+
+    running.cluster.apply_object(sent_to_plain(7))
+    ask = {"Host": "plain.victim:9898"}
+    with httpx.Client(trust_env=False, timeout=10) as client:
+        until(lambda: client.get(running.mesh, headers=ask).headers.get("x-turn") == "7", 30, "the mesh takes no change")
+    running.apply(DEPLOYMENT.replace("NAME", "podinfo").replace("podinfo:2.0.0", "podinfo:2.1.3"))
+    running.apply(DEPLOYMENT.replace("NAME", "fresh"))
+    running.apply(CANARY.replace("NAME", "fresh"))
+    until(lambda: running.phase("fresh") == "Initialized", 60, "Flagger takes up no new Canary")
+    until(lambda: running.phase("podinfo") == "Succeeded", 60, "Flagger makes no release")
