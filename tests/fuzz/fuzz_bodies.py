@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import yaml
-from fuzz_values import Obj
+from fuzz_grammar import Obj
 
 from canary_tutorial.lab.api.protobuf import MAGIC, tables
 

@@ -16,14 +16,14 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import fuzz_bodies as bodies
-from fuzz_objects import COMMAND, KINDS, OUTSIDE, definition, make
-from fuzz_values import JUNK, NUMBERS, PATTERNS, TEXTS, Obj, Pick, grow, mostly, places, some_damage
+from fuzz_grammar import JUNK, KINDS, NUMBERS, TEXTS, Obj, Pick, grow, make, mostly, some_damage
 
 ADMIN, LIMITED, NOBODY = "admin", "limited", "nobody"
+API_VERSIONS = {plural: (shape.values[0] if isinstance(shape, Pick) else shape)["apiVersion"] for plural, shape in KINDS.items()}
 CONTINUE = "@continue@"  # in a query: a token of somebody's unfinished list
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 REVIEWS = ("selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews")
-SWEEP_EVERY = 25
+SWEEP_EVERY = 60
 SWEPT = ("deployments", "pods", "canaries", "replicasets", "services", "virtualservices", "destinationrules", "gateways", "secrets", "configmaps")
 
 
@@ -56,7 +56,7 @@ def input_of(seed: int, number: int, outside: str) -> Input:
 
 
 def path(plural: str, name: str = "", namespace: str = "den", sub: str = "") -> str:
-    api_version = KINDS[plural][0]
+    api_version = API_VERSIONS[plural]
     start = f"/{'apis' if '/' in api_version else 'api'}/{api_version}"
     steps = [start, *(["namespaces", namespace] if namespace else []), plural.partition(".")[0], *([name] if name else []), *([sub] if sub else [])]
     return "/".join(steps)
@@ -80,20 +80,20 @@ def kind(r: random.Random) -> str:
 
 
 def placed(obj: Obj, outside: str) -> Obj:
-    text = json.dumps(obj)
-    found: Obj = json.loads(text.replace(OUTSIDE, outside.lstrip("/"))) if OUTSIDE in text else obj
-    return found
+    """The object with the directory that no pod may touch in it."""
+    text = json.dumps(obj).replace("@climb@", "../" * 40).replace("@outside@", outside.lstrip("/"))
+    return dict(json.loads(text))
 
 
 # -- queries
 
-WRITE = {"dryRun?": mostly("All", "x", ""), "fieldManager?": mostly("me", "", "x" * 200, "\0"), "fieldValidation?": mostly("Strict", "Warn", "Ignore", "x"),
-         "force?": mostly("true", "false", "x"), "pretty?": "true", "propagationPolicy?": mostly("Background", "Foreground", "Orphan", "x"), "gracePeriodSeconds?": Pick(*NUMBERS)}  # fmt: skip
+WRITE = {"dryRun~": mostly("All", "x", ""), "fieldManager~": mostly("me", "", "x" * 200, "\0"), "fieldValidation~": mostly("Strict", "Warn", "Ignore", "x"),
+         "force~": mostly("true", "false", "x"), "pretty~": "true", "propagationPolicy~": mostly("Background", "Foreground", "Orphan", "x"), "gracePeriodSeconds~": Pick(NUMBERS)}  # fmt: skip
 READ = {
-    "labelSelector?": mostly("app=x", "app in (x,y)", "!app", "app notin (", "a=b,,", "(" * 3000, "x," * 3000, *TEXTS), "limit?": mostly(1, 2, *NUMBERS, "x"),
-    "fieldSelector?": mostly("metadata.name=n0", "status.phase!=Running", "spec.x=1", "a=\\", "=" * 3000, *TEXTS), "continue?": mostly(CONTINUE, *TEXTS, "W" * 3000, "eyJ2IjpbW1tb"),
-    "resourceVersion?": mostly("0", "1", *NUMBERS, "x"), "resourceVersionMatch?": mostly("NotOlderThan", "Exact", "x"), "watch?": Pick("1", "true", "True", "x", "0", ""),
-    "timeoutSeconds?": mostly(1, 1, *NUMBERS, "x"), "allowWatchBookmarks?": "true", "sendInitialEvents?": mostly("true", "x"), "pretty?": "x",
+    "labelSelector~": mostly("app=x", "app in (x,y)", "!app", "app notin (", "a=b,,", "(" * 3000, "x," * 3000, *TEXTS), "limit~": mostly(1, 2, *NUMBERS, "x"),
+    "fieldSelector~": mostly("metadata.name=n0", "status.phase!=Running", "spec.x=1", "a=\\", "=" * 3000, *TEXTS), "continue~": mostly(CONTINUE, *TEXTS, "W" * 3000, "eyJ2IjpbW1tb"),
+    "resourceVersion~": mostly("0", "1", *NUMBERS, "x"), "resourceVersionMatch~": mostly("NotOlderThan", "Exact", "x"), "watch~": Pick(("1", "true", "True", "x", "0", "")),
+    "timeoutSeconds~": mostly(1, 1, *NUMBERS, "x"), "allowWatchBookmarks~": "true", "sendInitialEvents~": mostly("true", "x"), "pretty~": "x",
 }  # fmt: skip
 ACCEPT = mostly(
     "application/json", "application/json;as=Table;v=v1;g=meta.k8s.io", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", "*/*",
@@ -175,7 +175,7 @@ def other_pages(r: random.Random, outside: str) -> Input:
     if r.random() < 0.5:
         return Input(r.choice((ADMIN, LIMITED, NOBODY)), "GET", plain, headers={"Accept": grow(r, ACCEPT)})
     if r.random() < 0.5:
-        spec = {"resourceAttributes?": {"verb": "get", "resource": mostly("pods", 5, ""), "namespace": TEXTS[2]}, "nonResourceAttributes?": {"path": Pick(*TEXTS)}, "namespace?": "den", "user?": "x"}
+        spec = {"resourceAttributes~": {"verb": "get", "resource": mostly("pods", 5, ""), "namespace": TEXTS[2]}, "nonResourceAttributes~": {"path": Pick(TEXTS)}, "namespace~": "den", "user~": "x"}
         body, headers = bodies.encode(r, some_damage(r, {"spec": grow(r, spec)}), bodies.JSON)
         return Input(r.choice((LIMITED, NOBODY)), "POST", f"/apis/authorization.k8s.io/v1/{r.choice(REVIEWS)}", body, headers)
     start = path(kind(r), name(r))
@@ -187,7 +187,7 @@ def other_pages(r: random.Random, outside: str) -> Input:
 
 def delete(r: random.Random, outside: str) -> Input:
     account, namespace = who(r)
-    options = grow(r, {"gracePeriodSeconds?": mostly(0, *NUMBERS), "propagationPolicy?": mostly("Background", "Orphan", "Foreground", "x"), "preconditions?": {"uid?": Pick(*JUNK)}, "dryRun?": ["All"]})
+    options = grow(r, {"gracePeriodSeconds~": mostly(0, *NUMBERS), "propagationPolicy~": mostly("Background", "Orphan", "Foreground", "x"), "preconditions~": {"uid~": Pick(JUNK)}, "dryRun~": ["All"]})
     body, headers = bodies.encode(r, some_damage(r, options), bodies.JSON)
     return Input(account, "DELETE", path(kind(r), name(r), namespace) + query(r, WRITE, 0.2), body, headers)
 
@@ -208,9 +208,11 @@ def hostile_body(r: random.Random, outside: str) -> Input:
 
 def crd(r: random.Random, outside: str) -> Input:
     """The administrator's; who may make CustomResourceDefinitions is trusted with much, but not with the lab's life."""
-    obj = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", **definition(r)}
-    own = obj["metadata"]["name"]
-    obj["spec"] = some_damage(r, obj["spec"]) if r.random() < 0.4 else obj["spec"]
+    group = f"g{r.randrange(3)}.fuzz.example"
+    own = f"things.{group}"
+    spec = {"group": group, **grow(r, "$definition")}
+    obj = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": own}}
+    obj["spec"] = some_damage(r, spec) if r.random() < 0.4 else spec
     where = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     if r.random() < 0.1:
         return Input(ADMIN, "DELETE", f"{where}/{own}")
@@ -222,7 +224,7 @@ def namespace(r: random.Random, outside: str) -> Input:
     own = f"f{r.randrange(4)}"
     if r.random() < 0.3:
         return Input(ADMIN, "DELETE", f"/api/v1/namespaces/{own}" + query(r, WRITE, 0.2))
-    meta = {"name": own, "labels": grow(r, {"istio-injection?": mostly("enabled", "x"), "x?": Pick(*TEXTS)})}
+    meta = {"name": own, "labels": grow(r, {"istio-injection~": mostly("enabled", "x"), "x~": Pick(TEXTS)})}
     body, headers = bodies.encode(r, {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}, bodies.JSON)
     return Input(ADMIN, r.choice(("POST", "PUT")), "/api/v1/namespaces" + (f"/{own}" if r.random() < 0.5 else ""), body, headers)
 
@@ -232,8 +234,8 @@ def namespace(r: random.Random, outside: str) -> Input:
 MINE = {"kind": "ServiceAccount", "name": "limited", "namespace": "gate"}
 SECRETS_RULE = {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["*"]}
 ROLE = {
-    "rules?": Pick([], [SECRETS_RULE], [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}], [{"nonResourceURLs": ["*"], "verbs": ["*"]}]),
-    "aggregationRule?": {"clusterRoleSelectors": Pick([{"matchLabels": {"ev": "il"}}], [{}], [{"matchExpressions": [{"key": "ev", "operator": "DoesNotExist"}]}], [])},
+    "rules~": Pick(([], [SECRETS_RULE], [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}], [{"nonResourceURLs": ["*"], "verbs": ["*"]}])),
+    "aggregationRule~": {"clusterRoleSelectors": Pick(([{"matchLabels": {"ev": "il"}}], [{}], [{"matchExpressions": [{"key": "ev", "operator": "DoesNotExist"}]}], []))},
 }  # fmt: skip
 ROLES = ("cluster-admin", "admin", "edit", "view", "l0", "l1", "l2", "flagger")
 
@@ -282,10 +284,10 @@ def stream(r: random.Random, outside: str) -> Input:
     what = r.choice(("exec", "exec", "attach", "portforward", "portforward", "log", "proxy"))
     where = f"/api/v1/namespaces/fair/pods/steady/{what}"
     if what in ("log", "proxy"):
-        shape = {"container?": mostly("app", *TEXTS), "tailLines?": Pick(*NUMBERS), "follow?": Pick("true", "x"), "previous?": "true", "sinceSeconds?": Pick(*NUMBERS),
-                 "sinceTime?": Pick(*TEXTS), "limitBytes?": Pick(*NUMBERS), "timestamps?": "true"}  # fmt: skip
+        shape = {"container~": mostly("app", *TEXTS), "tailLines~": Pick(NUMBERS), "follow~": Pick(("true", "x")), "previous~": "true", "sinceSeconds~": Pick(NUMBERS),
+                 "sinceTime~": Pick(TEXTS), "limitBytes~": Pick(NUMBERS), "timestamps~": "true"}  # fmt: skip
         return Input(ADMIN, "GET", where + (query(r, shape, 1) if what == "log" else "/" + quote(r.choice(TEXTS), errors="replace")))
-    words = [("command", word.encode("utf-8", "replace")) for word in grow(r, COMMAND)[:3] if word != "podinfo"]
+    words = [("command", word.encode("utf-8", "replace")) for word in grow(r, "$command")[:3] if word != "podinfo"]
     flags = [(each, r.choice(("true", "1", "x"))) for each in ("stdin", "stdout", "stderr", "tty") if r.random() < 0.5]
     ports = [("ports", r.choice((8080, 0, 65536, 22, "x", "8080,8081", 10**30))) for _ in range(r.choice((0, 1, 1, 2)))]
     protocols = r.choice(("v5.channel.k8s.io", "v4.channel.k8s.io", "v4.channel.k8s.io, v5.channel.k8s.io", "SPDY/3.1+portforward.k8s.io", "SPDY/3.1+portforward.k8s.io", "x", ""))
@@ -319,5 +321,3 @@ Maker = Callable[[random.Random, str], Input]
 MAKERS: tuple[tuple[Maker, int], ...] = (
     (write, 46), (patch, 12), (read, 13), (delete, 3), (other_pages, 5), (hostile_body, 4), (crd, 3), (namespace, 1), (trick, 7), (stream, 5), (raw, 1),
 )  # fmt: skip
-
-__all__ = ["ADMIN", "CONTINUE", "LIMITED", "NOBODY", "PATTERNS", "Input", "input_of", "places"]
