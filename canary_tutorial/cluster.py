@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from canary_tutorial import installed, manifests, ownership, pods, rollouts
-from canary_tutorial.api import ANY, APPLY, MERGE, STRATEGIC, TABLE, Api, Obj, Resource, read_json
-from canary_tutorial.errors import NEXT_STEP, BadInput, Missing, NotOurs, NotReady, Refused
-from canary_tutorial.ownership import MANAGER, is_ours, owner, title
+from canary_tutorial import applying, installed, manifests, ownership, pods, rollouts
+from canary_tutorial.api import ANY, MERGE, STRATEGIC, TABLE, Api, Obj, Resource, read_json
+from canary_tutorial.errors import BadInput, Missing, Refused
+from canary_tutorial.ownership import MANAGER
 from canary_tutorial.tables import Table
 from canary_tutorial.waiting import until
 
@@ -98,58 +98,27 @@ class Cluster:
         tutorial's manifests go into this cluster's namespace. Nothing is written unless all of it may be: raises
         NotReady for a file that this cluster cannot run, NotOurs for an object or a field that somebody else set.
         """
-        objects, changes = manifests.change([obj for file in files for obj in self.objects(file)], settings)
-        for file in files:
-            self.check_needs(file)
-        before = [self._before(obj) for obj in objects]
-        rows = [[title(obj), self._write(obj, was)] for obj, was in zip(objects, before, strict=True)]
-        return Table(["object", "result"], rows, title="; ".join(changes))
-
-    def objects(self, file: str | Path) -> Objects:
-        """The objects of a file, as `apply` would write them: the tutorial's own with this cluster's namespace."""
-        path = manifests.find(file)
-        found = manifests.read(path)
-        return manifests.placed(found, self.namespace) if path.parent == manifests.home() else found
-
-    def check_needs(self, file: str | Path) -> None:
-        """Whether this cluster can run a file that says what it needs. Raises NotReady, with the installer to use."""
-        label, elsewhere = manifests.needs(manifests.read(manifests.find(file)))
-        if not label or self.has_node(label):
-            return
-        name = Path(file).name
-        if not self.can_i("list", "nodes"):
-            raise NotReady(
-                f"{name} needs a node with the label {label}, and your account cannot list nodes",
-                f"{NEXT_STEP[403]} On a cluster that is not the lab: {elsewhere}",
-                status=403,
-            )
-        raise NotReady(
-            f"{name} was not applied: it needs a node with the label {label}, and this cluster has none",
-            elsewhere,
-        )
-
-    def has_node(self, label: str) -> bool:
-        """Whether a node carries this label, as far as the account may see nodes."""
-        return self.can_i("list", "nodes") and bool(self.list("nodes", ALL, label))
+        return applying.apply(self, files, settings)
 
     def apply_object(self, obj: Obj) -> str:
         """Server-side apply of one object: `created`, `configured`, `unchanged`, or `left as it is` where somebody
         else's serves as well. Raises NotOurs."""
-        return self._write(obj, self._before(obj))
+        return applying.write(self, obj, applying.before(self, obj))
 
-    def _before(self, obj: Obj) -> Obj | None:
-        """The object as it is now. Raises NotOurs where it is somebody else's and says something else."""
-        found = self.live(obj)
-        if found and not is_ours(found) and not ownership.usable(found, obj):
-            raise self._not_ours(obj, found)
-        return found
+    def install(self, *files: str | Path, **settings: Any) -> Table:
+        """Apply those of `files` whose part nothing on the cluster stands in for, and wait until they run; what is
+        there already stays as its owner has it. Runs `preflight` first: raises NotReady while a row is missing."""
+        if not self._ready:
+            self.preflight(*files).require()
+            self._ready = True
+        return applying.install(self, files, settings)
 
     def live(self, obj: Obj) -> Obj | None:
         """An object of a manifest as it is on the cluster; None where it, or its kind, is not there. A Namespace that
         the account may not read counts as there: whoever gave it rights in one has made it."""
         try:
             resource = self.api.resource_of(obj)
-            return dict(self.api.request("GET", self._path_of(resource, *_address(obj))))
+            return dict(self.api.request("GET", resource.path(*ownership.address(obj))))
         except Missing:
             return None
         except Refused as refused:
@@ -157,40 +126,15 @@ class Cluster:
                 return {"metadata": {}}
             raise
 
-    def _write(self, obj: Obj, before: Obj | None) -> str:
-        if before and not is_ours(before):
-            return f"left as it is: made by {owner(before)}"
-        resource = self.api.resource_of(obj)
-        path, labelled = self._path_of(resource, *_address(obj)), ownership.labelled(obj)
-        query = {"fieldManager": MANAGER, "force": None}
-        try:
-            after = self.api.request("PATCH", path, labelled, query, content_type=APPLY)
-        except Refused as refused:
-            managers = ownership.conflicting_managers(refused.causes)
-            if refused.status != 409 or not managers:
-                raise
-            if set(managers) - {MANAGER, ownership.FLAGGER}:
-                raise _conflict(obj, managers) from refused
-            if ownership.FLAGGER in managers:  # a Service, once a Canary names it
-                return "left to Flagger: " + ", ".join(managers[ownership.FLAGGER])
-            after = self.api.request("PATCH", path, labelled, {**query, "force": "true"}, content_type=APPLY)
-        if resource.kind == "CustomResourceDefinition":
-            self.wait_established(obj["metadata"]["name"])
-        if before is None:
-            return "created"
-        return "unchanged" if _wanted(before) == _wanted(after) else "configured"
+    def has_node(self, label: str) -> bool:
+        """Whether a node carries this label, as far as the account may see nodes."""
+        return self.can_i("list", "nodes") and bool(self.list("nodes", ALL, label))
 
-    def _not_ours(self, obj: Obj, found: Obj) -> NotOurs:
-        if obj["metadata"].get("namespace") == self.namespace:
-            step = 'Choose a namespace of your own: connect(..., namespace="NAME")'
-        else:
-            step = "Leave it to its owner: cluster.preflight() says what is still missing beside it."
-        return NotOurs(
-            f"{title(obj)} was not applied: {owner(found)} made it, not the tutorial. Nothing was changed",
-            step,
-            status=409,
-            reason="Conflict",
-        )
+    def objects(self, file: str | Path) -> Objects:
+        """The objects of a file, as `apply` would write them: the tutorial's own with this cluster's namespace."""
+        path = manifests.find(file)
+        found = manifests.read(path)
+        return manifests.placed(found, self.namespace) if path.parent == manifests.home() else found
 
     def patch(
         self,
@@ -356,27 +300,6 @@ class Cluster:
 
         return preflight.look(self, files)
 
-    def install(self, *files: str | Path, **settings: Any) -> Table:
-        """Apply those of `files` whose part nothing on the cluster stands in for, and wait until they run; what is
-        there already stays as its owner has it. Runs `preflight` first: raises NotReady while a row is missing."""
-        from canary_tutorial import preflight
-
-        if not self._ready:
-            self.preflight(*files).require()
-            self._ready = True
-        rows, changes, started = [], [], []
-        for file in files:
-            if there := preflight.stand_in(self, str(file)):
-                rows.append([str(file), f"there already: {there}"])
-            else:
-                applied = self.apply(file, **settings)
-                rows += [list(row) for row in applied.rows]
-                changes += [applied.title] if applied.title else []
-                started += [obj["metadata"] for obj in self.objects(file) if obj["kind"] == "Deployment"]
-        for deployment in started:
-            self.wait_for_rollout(f"deployment/{deployment['name']}", namespace=deployment["namespace"])
-        return Table(["object", "result"], rows, "; ".join(changes))
-
     def can_i(self, verb: str, kind: str, namespace: str | None = None) -> bool:
         """`kubectl auth can-i`: whether the account may do that to a kind ("deployments.apps", "services/proxy")."""
         name, _, subresource = kind.partition("/")
@@ -418,27 +341,6 @@ class Cluster:
         if namespace == ALL and name:
             raise Refused("one object lives in one namespace: name it instead of '*'")
         return resource.path(name, None if namespace == ALL else namespace or self.namespace)
-
-
-def _address(obj: Obj) -> tuple[str, str | None]:
-    return obj["metadata"]["name"], obj["metadata"].get("namespace")
-
-
-def _conflict(obj: Obj, managers: dict[str, list[str]]) -> NotOurs:
-    who = "; ".join(f"{manager} set {', '.join(fields)}" for manager, fields in managers.items() if manager != MANAGER)
-    force = f"kubectl apply --server-side --force-conflicts --field-manager={MANAGER} -f FILE"
-    return NotOurs(
-        f"{title(obj)} was not applied: {who} since the tutorial did. Nothing was changed",
-        f"Undo that edit, or take the fields back: {force}",
-        status=409,
-        reason="Conflict",
-    )
-
-
-def _wanted(obj: Obj) -> Obj:
-    """An object without what the cluster itself keeps up to date."""
-    metadata = {k: v for k, v in obj["metadata"].items() if k not in ("resourceVersion", "managedFields", "generation")}
-    return {**obj, "metadata": metadata, "status": None}
 
 
 def _split(target: str) -> tuple[str, str]:

@@ -7,14 +7,15 @@ it turns out to matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from canary_tutorial import installed, manifests, ownership
 from canary_tutorial.errors import NEXT_STEP, Missing, NotReady
 from canary_tutorial.ownership import by_kind, is_ours, owner, title
+from canary_tutorial.parts import ABSENT, CANARIES, ISTIO, MISSING, PARTS, THERE, UNKNOWN
 from canary_tutorial.progress import Line
 from canary_tutorial.tables import Table
 
@@ -22,12 +23,9 @@ if TYPE_CHECKING:
     from canary_tutorial.cluster import Cluster
 
 Obj = dict[str, Any]
-THERE, CREATE, MISSING, UNKNOWN = "there", "will create", "missing", "unknown"
-ABSENT = "absent"  # of a part: not there, and its manifests may bring it; MISSING: they may not
+CREATE = "will create"
 COLUMNS = ["needed", "state", "what", "next step"]
 
-ISTIO = ("virtualservices.networking.istio.io", "destinationrules.networking.istio.io")
-CANARIES = "canaries.flagger.app"
 # What a release needs beyond creating objects: in the cluster's own namespace.
 RIGHTS = (
     ("get", "deployments.apps"),
@@ -39,23 +37,6 @@ RIGHTS = (
     ("watch", ISTIO[0]),
 )
 WORKLOADS = ("deployments.apps", "statefulsets.apps", "daemonsets.apps", "services", CANARIES)
-
-
-class Seen(NamedTuple):
-    """How a part stands: its state, what was found, and what to do where it is missing."""
-
-    state: str
-    what: str
-    step: str = "Ask its owner, or use another cluster: connect() takes the lab"
-
-
-@dataclass(frozen=True)
-class Part:
-    """Something a lesson needs: the manifests that bring it, and how to see that it is there already."""
-
-    name: str
-    files: tuple[str, ...]
-    seen: Callable[[Cluster], Seen]
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,10 +57,15 @@ class Preflight(Table):
         return list(dict.fromkeys(title(obj) for objects in self.creates.values() for obj in objects))
 
     def __repr__(self) -> str:
-        """For a terminal: the table with a count where it would name many objects, and below it each of them."""
-        rows = [[n, state, _counted(what) if state == CREATE else what, step] for n, state, what, step in self.rows]
+        """For a terminal: a count where the table would name many objects, and each of them below it."""
+        rows = [
+            [name, state, _counted(what) if state == CREATE else what, step] for name, state, what, step in self.rows
+        ]
         listed = "".join(f"\n  {name}" for name in self.objects)
-        return repr(Table(self.columns, rows)) + (f"\nObjects that would be created:{listed}" if listed else "")
+        return repr(_shown(rows)) + (f"\nObjects that would be created:{listed}" if listed else "")
+
+    def _repr_html_(self) -> str:
+        return _shown(self.rows)._repr_html_()
 
     def require(self) -> None:
         """Raises NotReady while a row is missing; its message names each."""
@@ -91,6 +77,13 @@ class Preflight(Table):
                 "\n→ ".join(steps),
                 status=self.status,
             )
+
+
+def _shown(rows: Sequence[Sequence[str]]) -> Table:
+    """As a reader sees it: without the last column where there is nothing to do."""
+    if any(row[-1] for row in rows):
+        return Table(COLUMNS, [[*row[:-1], row[-1] or "–"] for row in rows])
+    return Table(COLUMNS[:-1], [row[:-1] for row in rows])
 
 
 def _counted(names: str) -> str:
@@ -121,109 +114,6 @@ def look(cluster: Cluster, more: Sequence[str | Path] = ()) -> Preflight:
     return Preflight(COLUMNS, rows, "", creates, 403 if rights[1] == MISSING else 0)
 
 
-def stand_in(cluster: Cluster, file: str) -> str:
-    """What serves as well as a manifest's objects and is there already, made by whomever; "" if they are needed."""
-    cluster.api.rediscover()
-    for part in PARTS:
-        if file in part.files:
-            seen = part.seen(cluster)
-            return "" if seen.state == ABSENT else seen.what
-    return ""
-
-
-# -- parts that a cluster has or has not
-
-
-def _mesh(cluster: Cluster) -> Seen:
-    versions = [cluster.api.versions(kind) for kind in ISTIO]
-    found = installed.istiod(cluster)
-    if found.first and all(versions):
-        if not _injects(cluster):
-            return Seen(ABSENT, f"{_where(found.first)} runs, but no webhook adds sidecars to pods")
-        return Seen(THERE, f"{_where(found.first)}; networking.istio.io {', '.join(versions[0])}")
-    if found.first:
-        return Seen(ABSENT, f"{_where(found.first)} runs, but its kinds are not served")
-    if all(versions) and not found.everywhere:
-        return Seen(UNKNOWN, f"networking.istio.io is served; your account {_may_not('list', 'deployments')}")
-    return Seen(ABSENT, "no istiod runs")
-
-
-def _injects(cluster: Cluster) -> bool:
-    kind = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
-    if not cluster.can_i("list", kind, "*"):
-        return True
-    hooks = [hook for obj in cluster.list(kind, "*") for hook in obj.get("webhooks") or []]
-    return any("sidecar-injector" in hook["name"] for hook in hooks)
-
-
-def _prometheus(cluster: Cluster) -> Seen:
-    if where := installed.prometheus(cluster):
-        return Seen(THERE, f"service {where}")
-    if not cluster.can_i("list", "services", "*"):
-        step = f"If you know where it is: export {installed.PROMETHEUS}=NAMESPACE/SERVICE:PORT"
-        return Seen(MISSING, f"not found, and your account {_may_not('list', 'services')}", step)
-    return Seen(ABSENT, "no Service leads to a Prometheus")
-
-
-def _request_host(cluster: Cluster) -> Seen:
-    kind = "telemetries.telemetry.istio.io"
-    versions = cluster.api.versions(kind)
-    if versions and "v1" not in versions:
-        return Seen(MISSING, f"telemetry.istio.io/v1 comes with Istio 1.22; served: {', '.join(versions)}")
-    if not versions:
-        return Seen(ABSENT, "telemetry.istio.io is not served")
-    found = installed.search(cluster, kind, lambda obj: "request.host" in str(obj.get("spec")))
-    used = [obj for obj in found.objects if obj["metadata"]["namespace"] in _heeded(cluster)]
-    return Seen(THERE, title(used[0])) if used else Seen(ABSENT, "no Telemetry adds it")
-
-
-def _heeded(cluster: Cluster) -> set[str]:
-    """The namespaces whose Telemetry the mesh applies to ours: our own, and the one of istiod."""
-    control_planes = installed.istiod(cluster).objects
-    return {cluster.namespace, "istio-system", *(d["metadata"]["namespace"] for d in control_planes)}
-
-
-def _flagger_kinds(cluster: Cluster) -> Seen:
-    versions = cluster.api.versions(CANARIES)
-    if "v1beta1" in versions:
-        return Seen(THERE, f"flagger.app {', '.join(versions)}")
-    if versions:
-        return Seen(MISSING, f"flagger.app/v1beta1 is not served, only {', '.join(versions)}")
-    return Seen(ABSENT, "flagger.app is not served")
-
-
-def _flagger(cluster: Cluster) -> Seen:
-    found = installed.flagger(cluster)
-    if found.first:
-        mesh = installed.argument(found.first, "mesh-provider") or "istio"
-        if not installed.watches(found.first, cluster.namespace):
-            only = installed.argument(found.first, "namespace")
-            return Seen(MISSING, f"{_where(found.first)} looks after the namespace {only} only")
-        if not mesh.startswith("istio"):
-            return Seen(MISSING, f"{_where(found.first)} looks after {mesh}, and the lessons need istio")
-        return Seen(THERE, _where(found.first))
-    if not found.everywhere and _flagger_kinds(cluster).state == THERE:
-        return Seen(UNKNOWN, f"flagger.app is served; your account {_may_not('list', 'deployments')}")
-    return Seen(ABSENT, "no Flagger runs")
-
-
-def _account(cluster: Cluster) -> Seen:
-    """Flagger's account: Flagger's own affair where it runs."""
-    seen = _flagger(cluster)
-    if seen.state != ABSENT or not cluster.can_i("get", "serviceaccounts", "istio-system"):
-        return seen
-    mine = cluster.find("serviceaccounts", "flagger", "istio-system")
-    return Seen(THERE, title(mine)) if mine and is_ours(mine) else seen
-
-
-PARTS = (
-    Part("mesh: Istio", ("mesh.yaml",), _mesh),
-    Part("Prometheus", ("prometheus.yaml",), _prometheus),
-    Part("label request_host", ("telemetry.yaml",), _request_host),
-    Part("Flagger's kinds", ("flagger-crd.yaml",), _flagger_kinds),
-    Part("Flagger's account", ("flagger-account.yaml",), _account),
-    Part("Flagger", ("flagger-deployment.yaml",), _flagger),
-)
 APPLICATION = ("test-podinfo.yaml", "test-loadtester.yaml", "canary-podinfo.yaml")
 
 
@@ -333,11 +223,3 @@ def _kind(cluster: Cluster, obj: Obj) -> str:
 
 
 PLURALS = {"Canary": "canaries", "Telemetry": "telemetries"}
-
-
-def _where(deployment: Obj) -> str:
-    return f"{title(deployment)} {installed.version(deployment)}".strip()
-
-
-def _may_not(verb: str, resource: str) -> str:
-    return f"cannot {verb} {resource} in all namespaces"

@@ -23,7 +23,8 @@ from canary_tutorial.errors import NotOurs, NotReady, TutorialError
 from canary_tutorial.lab.api.admission import admit
 from canary_tutorial.lab.controllers.events import Recorder
 from canary_tutorial.lab.controllers.manager import Manager
-from canary_tutorial.preflight import CREATE, MISSING, THERE, UNKNOWN, Preflight
+from canary_tutorial.parts import MISSING, THERE, UNKNOWN
+from canary_tutorial.preflight import CREATE, Preflight
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 FOR_THE_LAB = ["mesh.yaml", "prometheus.yaml", "flagger-crd.yaml", "flagger-account.yaml", "flagger-deployment.yaml"]
