@@ -22,6 +22,8 @@ def pod(spec: Obj) -> None:
     for each in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
         container(each)
     for volume in spec.get("volumes") or []:
+        if volume.keys() <= {"name"}:
+            volume["emptyDir"] = {}
         for source in ("configMap", "secret", "downwardAPI", "projected"):
             if isinstance(volume.get(source), dict):
                 volume[source].setdefault("defaultMode", 420)

@@ -18,7 +18,7 @@ LABEL_KEY = re.compile(rf"({LABEL}(\.{LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,6
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](-?[a-z0-9])*")
 ENV_NAME = re.compile(r"[ -<>-~]+")
-DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+DATA_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 QUANTITY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
 PERCENT = re.compile(r"\d{1,9}%")
 PORT_HINT = "must be between 1 and 65535, inclusive"
@@ -67,6 +67,22 @@ def label_faults(labels: Obj, path: str) -> list[Cause]:
 
 def _fits(pattern: re.Pattern[str], text: str, most: int) -> bool:
     return len(text) <= most and pattern.fullmatch(text) is not None
+
+
+def key_faults(key: str, path: str) -> list[Cause]:
+    """Of a key in a ConfigMap or Secret, which becomes the name of a file."""
+    if len(key) > 253:
+        return [Cause.invalid(path, key, "must be no more than 253 characters")]
+    if not DATA_KEY.fullmatch(key):
+        return [Cause.invalid(path, key, SAID[DATA_KEY])]
+    if key in (".", ".."):
+        return [Cause.invalid(path, key, f"must not be '{key}'")]
+    return [Cause.invalid(path, key, "must not start with '..'")] if key.startswith("..") else []
+
+
+def without_nul(text: str, path: str) -> list[Cause]:
+    """No program takes a NUL in a word, and no file system in a name."""
+    return [Cause.invalid(path, text, "must not contain a NUL character")] if "\0" in text else []
 
 
 def not_negative(path: str, value: Any) -> Cause:

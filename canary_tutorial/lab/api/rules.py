@@ -12,7 +12,6 @@ from typing import Any
 from canary_tutorial.lab import kinds, selectors
 from canary_tutorial.lab.api import crds, role_rules
 from canary_tutorial.lab.api.names import (
-    DATA_KEY,
     DNS_LABEL,
     DNS_LABEL_1035,
     DNS_SUBDOMAIN,
@@ -21,6 +20,7 @@ from canary_tutorial.lab.api.names import (
     PORT_HINT,
     SAID,
     duplicate,
+    key_faults,
     label_faults,
     not_negative,
 )  # fmt: skip
@@ -29,6 +29,7 @@ from canary_tutorial.lab.errors import ApiError, Cause
 from canary_tutorial.lab.kinds import Kind
 
 Obj = dict[str, Any]
+MAX_DATA = 1024 * 1024  # bytes in one ConfigMap or Secret
 
 NAMES = {
     kinds.NAMESPACES.key: (DNS_LABEL, 63),
@@ -187,11 +188,18 @@ def _autoscaler(obj: Obj) -> Iterable[Cause]:
         yield Cause.invalid("spec.maxReplicas", high, "must be greater than or equal to `minReplicas`")
 
 
-def _data(obj: Obj) -> Iterable[Cause]:
+def _data(obj: Obj, secret: bool = False) -> Iterable[Cause]:
+    size = 0
     for part in ("data", "binaryData"):
-        for key in obj.get(part) or {}:
-            if not DATA_KEY.fullmatch(key):
-                yield Cause.invalid(f"{part}[{key}]", key, SAID[DATA_KEY])
+        encoded = secret or part == "binaryData"
+        for key, value in (obj.get(part) or {}).items():
+            size += len(value) * 3 // 4 - value[-2:].count("=") if encoded else len(value.encode())
+            yield from key_faults(key, f"{part}[{key}]")
+            if part == "data" and key in (obj.get("binaryData") or {}):
+                yield Cause.invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
+    if size > MAX_DATA:
+        where = "data" if secret else "[]"
+        yield Cause(where, "FieldValueTooLong", f"Too long: may not be more than {MAX_DATA} bytes")
 
 
 CHECKS: dict[tuple[str, str], Any] = {
@@ -201,7 +209,7 @@ CHECKS: dict[tuple[str, str], Any] = {
     kinds.SERVICES.key: _service,
     kinds.AUTOSCALERS.key: _autoscaler,
     kinds.CONFIGMAPS.key: _data,
-    kinds.SECRETS.key: _data,
+    kinds.SECRETS.key: lambda obj: _data(obj, secret=True),
     kinds.CRDS.key: crds.check,
     kinds.ROLES.key: role_rules.role,
     kinds.CLUSTERROLES.key: role_rules.role,

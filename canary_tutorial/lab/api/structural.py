@@ -30,7 +30,7 @@ FORMATS = {
 }
 
 
-STEPS = 100_000  # values visited, and what costs as much, in checking one object
+STEPS = 50_000  # values visited, and what costs as much, in checking one object
 
 
 class Steps:
@@ -106,7 +106,7 @@ def _check(value: Any, shape: Schema, path: str, steps: Steps) -> list[Cause]:
     if causes:
         return causes
     if "enum" in shape:
-        steps.spend(len(shape["enum"]) // 4)
+        steps.spend(len(shape["enum"]) // 2)
         if not any(_equal(value, choice) for choice in shape["enum"]):
             causes.append(Cause.unsupported(path, value, shape["enum"]))
     if isinstance(value, str):
@@ -118,7 +118,7 @@ def _check(value: Any, shape: Schema, path: str, steps: Steps) -> list[Cause]:
     elif isinstance(value, dict):
         causes += _object(value, shape, path, steps)
     for cause in causes:
-        steps.spend(len(cause.message) // 100)
+        steps.spend(1 + len(cause.message) // 100)
     return causes + _combined(value, shape, path, steps)
 
 
@@ -192,7 +192,7 @@ def _list(value: list[Any], shape: Schema, path: str, steps: Steps) -> list[Caus
 
 
 def _object(value: Obj, shape: Schema, path: str, steps: Steps) -> list[Cause]:
-    steps.spend(len(shape.get("required", ())) // 4)
+    steps.spend(len(shape.get("required", ())) // 2)
     dot = f"{path}." if path else ""
     causes = [Cause.required(dot + name) for name in shape.get("required", []) if name not in value]
     if len(value) < shape.get("minProperties", 0):

@@ -17,7 +17,7 @@ import fastjsonschema
 from canary_tutorial.lab import schema
 from canary_tutorial.lab.api.bodies import go_type
 from canary_tutorial.lab.errors import BadRequest, Cause, Invalid
-from canary_tutorial.lab.kinds import AUTOSCALERS, CRDS, DEPLOYMENTS, PODS, REPLICASETS, Kind
+from canary_tutorial.lab.kinds import AUTOSCALERS, CONFIGMAPS, CRDS, DEPLOYMENTS, PODS, REPLICASETS, SECRETS, Kind
 from canary_tutorial.lab.memory import give_back
 from canary_tutorial.lab.quantity import canonical
 from canary_tutorial.lab.schema import Schema
@@ -25,6 +25,7 @@ from canary_tutorial.lab.schema import Schema
 Obj = dict[str, Any]
 # Kinds whose spec has required fields but is itself optional in the published schema.
 WITH_SPEC = {kind.key for kind in (PODS, DEPLOYMENTS, REPLICASETS, AUTOSCALERS, CRDS)}
+BYTES = {SECRETS.key: ("data",), CONFIGMAPS.key: ("binaryData",)}
 INTEGERS = {"int32": 2**31, "int64": 2**63}
 
 
@@ -73,6 +74,24 @@ def check_types(obj: Obj, api_version: str, kind: Kind, *, partial: bool = False
             raise Invalid.of(kind, _name(obj), missing(obj, root, "")) from None
         raise BadRequest(f'{kind.kind} in version "{version}" cannot be handled as a {kind.kind}: '
                          + _go_message(error, root | {"name": kind.kind})) from None  # fmt: skip
+    for part in BYTES.get(kind.key, ()):
+        for text in (obj.get(part) or {}).values():
+            wrong = illegal_byte(text)
+            if wrong is not None:
+                raise BadRequest(f'{kind.kind} in version "{version}" cannot be handled as a {kind.kind}: '
+                                 f"illegal base64 data at input byte {wrong}")  # fmt: skip
+
+
+def illegal_byte(text: str) -> int | None:
+    """Where text is no base64, as Go's decoder counts; None if it is."""
+    whole = re.sub(r"[\r\n]", "", text)
+    letters = len(re.match(r"[A-Za-z0-9+/]*", whole)[0])  # type: ignore[index]
+    padding = whole[letters:]
+    if (letters % 4 == 0 and not padding) or (letters % 4 > 1 and padding == "=" * (4 - letters % 4)):
+        return None
+    if padding == "=" and letters % 4 == 2:
+        return len(whole)
+    return letters if padding else letters - letters % 4
 
 
 @cache

@@ -30,7 +30,8 @@ def plan(replicaset: Obj, pods: list[Obj], now: datetime) -> list[Effect]:
         effects += [_adopt(replicaset, pod) for pod in pods if _is_orphan(pod, selector)]
     mine = [pod for pod in owned_by(replicaset, pods) if is_active(pod)]
     active = [pod for pod in mine if matches(selector, pod["metadata"].get("labels"))]
-    effects += [_release(replicaset, pod) for pod in mine if pod not in active]
+    counted = {pod["metadata"]["uid"] for pod in active}
+    effects += [_release(replicaset, pod) for pod in mine if pod["metadata"]["uid"] not in counted]
     if any(isinstance(effect, Update) for effect in effects):
         return effects  # count again when that is done
     if not is_deleted(replicaset):

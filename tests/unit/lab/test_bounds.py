@@ -38,9 +38,9 @@ else:
 @contextmanager
 def soon() -> Iterator[None]:
     """What is done here takes no time worth speaking of."""
-    begun = time.monotonic()
+    begun = time.process_time()
     yield
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 FATAL = {
