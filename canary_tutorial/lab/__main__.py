@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -88,7 +89,7 @@ def up(name: str, port: int) -> None:
     """Start a lab in the background; returns when it is ready."""
     directory, lock = prepare(name)
     log = directory / "logs" / "main.log"
-    with log.open("ab") as output:
+    with open(log, "xb") as output:
         process = subprocess.Popen(
             command(name, directory, port),
             stdin=subprocess.DEVNULL,
@@ -120,8 +121,7 @@ def up(name: str, port: int) -> None:
 
 
 def why_it_failed(directory: Path, log: Path, port: int) -> str:
-    failed = directory / "failed"
-    why = failed.read_text() if failed.exists() else f"see its log, {log}"
+    why = state.why_failed(directory) or f"see its log, {log}"
     if port and "in use" in why:
         why = f"port {port} is in use by another program: choose another --port, or leave it out"
     return f"The lab could not start: {why}"
@@ -223,11 +223,13 @@ def logs(name: str, follow: bool, part: str | None) -> None:
     """Print the log of a PART: `main`, or a container; without PART, list the parts."""
     try:
         directory = state.directory_of(name)
+        state.check(directory)
     except state.StateError as error:
         fail(str(error))
     parts = {"main": directory / "logs" / "main.log"}
-    for path in sorted(directory.glob("pods/*/logs/*.log"), key=lambda p: p.stat().st_mtime):
-        namespace, pod, _ = path.parents[1].name.split("_")
+    found = [path for path in directory.glob("pods/*/logs/*.log") if stat.S_ISREG(path.lstat().st_mode)]
+    for path in sorted(found, key=lambda p: p.lstat().st_mtime):
+        namespace, pod = path.parents[1].name.rpartition("_")[0].split("_", 1)
         parts[f"{namespace}/{pod}/{path.stem.rpartition('-')[0]}"] = path
     if not parts["main"].exists():
         fail(f"There is no lab {name!r}. Start it: canary-tutorial up --name {name}")
@@ -256,7 +258,7 @@ def down(name: str) -> None:
         fail(str(error))
     if lab is None:
         if directory.exists():
-            state.clean(directory)
+            remove_leftovers(directory)
         click.echo(f"The lab {name!r} is not running.")
         return
     members = family(lab.guard)
@@ -266,8 +268,15 @@ def down(name: str) -> None:
     _, alive = psutil.wait_procs(alive, timeout=5)
     send(alive, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=5)
-    state.clean(directory)
+    remove_leftovers(directory)
     click.echo(f"The lab {name!r} has ended; no process of it is left.")
+
+
+def remove_leftovers(directory: Path) -> None:
+    try:
+        state.clean(directory)
+    except OSError as error:
+        click.echo(f"Note: some files stay in {directory} ({error.strerror}).", err=True)
 
 
 if __name__ == "__main__":

@@ -80,10 +80,10 @@ def write(above: int, name: str, content: bytes, mode: int = 0o600) -> None:
         raise
 
 
-def write_below(root: Path, name: str, content: str, mode: int = 0o600) -> Path:
+def write_below(root: Path, name: str, content: str | bytes, mode: int = 0o600) -> Path:
     """Write a file of the lab's own directory; where it is."""
     with directory(root) as at:
-        write(at, name, content.encode(), mode)
+        write(at, name, content.encode() if isinstance(content, str) else content, mode)
     return root / name
 
 

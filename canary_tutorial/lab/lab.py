@@ -20,12 +20,13 @@ from canary_tutorial.lab.api import bootstrap, make_app
 from canary_tutorial.lab.api.admission import admit
 from canary_tutorial.lab.controllers.events import Recorder
 from canary_tutorial.lab.controllers.manager import Manager
+from canary_tutorial.lab.files import write_below
 from canary_tutorial.lab.guard import end_all_descendants
 from canary_tutorial.lab.images import write_programs
 from canary_tutorial.lab.kinds import NAMESPACES, SERVICEACCOUNTS, SERVICES
 from canary_tutorial.lab.kubelet.kubelet import Kubelet
 from canary_tutorial.lab.network import NETWORKS, lock_address, service_addresses
-from canary_tutorial.lab.state import Lab, StateError, write
+from canary_tutorial.lab.state import Lab, StateError, say_why, write
 from canary_tutorial.lab.store import Event, Store
 from canary_tutorial.lab.tls import make_ca_and_server_cert
 from canary_tutorial.lab.tokens import Tokens
@@ -99,9 +100,7 @@ async def serve(name: str, directory: Path, port: int = 0) -> None:
     )
     await runner.setup()
     await web.SockSite(runner, listener, ssl_context=context).start()
-    path = directory / "kubeconfig"
-    path.touch(0o600)
-    path.write_text(config(tokens.admin))
+    write_below(directory, "kubeconfig", config(tokens.admin))
     guard = os.getppid()
     started = psutil.Process(guard).create_time()
     write(directory, Lab(name, server, network, guard, os.getpid(), started, tuple(missing.values())))
@@ -141,7 +140,7 @@ def main(name: str, directory: str, port: int = 0) -> int:
     try:
         asyncio.run(serve(name, Path(directory), port))
     except (StateError, OSError) as error:
-        (Path(directory) / "failed").write_text(str(error))
+        say_why(Path(directory), str(error))
         logging.error("%s", error)
         return 1
     return 0

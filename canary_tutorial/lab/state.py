@@ -8,16 +8,25 @@ $CANARY_TUTORIAL_HOME/<name>/     mode 0700; default ~/.local/state/canary-tutor
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import json
 import os
 import re
-import shutil
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
 
+from canary_tutorial.lab import files
+from canary_tutorial.lab.files import write_below
+from canary_tutorial.lab.ownership import why_not_ours
+
+FAILED, REASON = "failed", 4096  # where the reason is kept why a lab could not start, and the bytes of it
+FILES = ("lab.json", "kubeconfig", "ca.crt", "server.pem", "targets.json", FAILED)
+DIRECTORIES = ("bin", "pods", "logs")
 HOME = "CANARY_TUTORIAL_HOME"
 DEFAULT_NAME = "lab"
 
@@ -51,6 +60,16 @@ def directory_of(name: str) -> Path:
     return home() / name
 
 
+def check(directory: Path) -> None:
+    """Refuse a lab's directory that is there and that somebody else could change."""
+    why = why_not_ours(directory)
+    if why:
+        raise StateError(
+            f"The lab cannot use {directory}.\n{why} Whoever can change what is there decides what the lab runs.\n"
+            f"→ export {HOME}=$(mktemp -d)"
+        )
+
+
 def prepare(name: str) -> tuple[Path, int]:
     """A fresh, private directory, and a lock on it; what a lab that is gone left there is removed.
 
@@ -59,44 +78,80 @@ def prepare(name: str) -> tuple[Path, int]:
     """
     directory = directory_of(name)
     try:
-        directory.mkdir(parents=True, mode=0o700, exist_ok=True)
+        check(directory)
+        for parent in reversed(directory.parents):
+            parent.mkdir(mode=0o755, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
         directory.chmod(0o700)
-        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        check(directory)
+        lock = _lock(directory)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            clean(directory)
+            (directory / "logs").mkdir(mode=0o700)
+            write_below(directory, FAILED, b" " * REASON)  # room for the reason, also when the disk is full by then
+        except BaseException:
             os.close(lock)
             raise
-        clean(directory)
-        (directory / "logs").mkdir(exist_ok=True)
     except BlockingIOError:
         raise
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise StateError(
             f"The lab cannot write to {directory} ({error.strerror}). "
-            f"Make it writable, or choose another place: export {HOME}=/some/directory"
+            f"{'Free some space there' if full else 'Make it writable'}, "
+            f"or choose another place: export {HOME}=/some/directory"
         ) from error
     return directory, lock
 
 
+def _lock(directory: Path) -> int:
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        found = os.fstat(lock)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
+            raise FileExistsError(errno.EEXIST, f"{directory / 'lock'} is not a file of yours alone")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
+
+
 def clean(directory: Path) -> None:
     """Remove what a lab wrote, and nothing else."""
-    for name in ("lab.json", "kubeconfig", "ca.crt", "server.pem", "targets.json", "failed"):
-        (directory / name).unlink(missing_ok=True)
-    for name in ("bin", "pods", "logs"):
-        shutil.rmtree(directory / name, ignore_errors=True)
+    with files.directory(directory) as at:
+        for name in (*FILES, *DIRECTORIES, *(name for name in os.listdir(at) if name.endswith(".new"))):
+            files.remove(at, name)
+
+
+def say_why(directory: Path, why: str) -> None:
+    """Keep the reason why a lab could not start, in the room made for it."""
+    with contextlib.suppress(OSError):
+        file = os.open(directory / FAILED, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        os.write(file, why.encode(errors="replace")[:REASON])
+        os.close(file)
+
+
+def why_failed(directory: Path) -> str:
+    """The reason that was kept; empty if there was no time for one."""
+    try:
+        return (directory / FAILED).read_text(errors="replace").rstrip()
+    except OSError:
+        return ""
 
 
 def write(directory: Path, lab: Lab) -> None:
-    fresh = directory / "lab.json.new"
-    fresh.write_text(json.dumps(asdict(lab), indent=2))
-    fresh.replace(directory / "lab.json")
+    (directory / FAILED).unlink(missing_ok=True)
+    write_below(directory, "lab.json", json.dumps(asdict(lab), indent=2))
 
 
 def read(name: str) -> Lab | None:
-    """The running lab of that name, or None."""
+    """The running lab of that name, or None; `StateError` if its directory is not ours alone."""
+    directory = directory_of(name)
+    check(directory)
     try:
-        content = json.loads((directory_of(name) / "lab.json").read_text())
+        with files.directory(directory) as at:
+            content = json.loads(files.read(at, "lab.json") or b"")
         lab = Lab(**{**content, "warnings": tuple(content.get("warnings", ()))})
         guard = psutil.Process(lab.guard)  # one that was killed stays a zombie until init looks
         alive = abs(guard.create_time() - lab.started) < 1 and guard.status() != psutil.STATUS_ZOMBIE

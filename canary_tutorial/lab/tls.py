@@ -7,6 +7,8 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from canary_tutorial.lab.files import write_below
+
 NAMES = (
     "localhost",
     "kubernetes",
@@ -52,10 +54,8 @@ def make_ca_and_server_cert(directory: Path) -> tuple[str, ssl.SSLContext]:
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca = certificate("lab-ca", ca_key, "lab-ca", ca_key)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    bundle = directory / "server.pem"
-    bundle.touch(0o600)
-    bundle.write_bytes(certificate("kubernetes", key, "lab-ca", ca_key) + pem)
-    (directory / "ca.crt").write_bytes(ca)
+    bundle = write_below(directory, "server.pem", certificate("kubernetes", key, "lab-ca", ca_key) + pem)
+    write_below(directory, "ca.crt", ca, 0o644)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(bundle)
     return ca.decode(), context
