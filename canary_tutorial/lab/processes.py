@@ -31,6 +31,20 @@ def die_with_parent(sig: int = signal.SIGKILL) -> Callable[[], None]:
     return before_exec
 
 
+def check_descriptors(wanted: int = 16) -> None:
+    """OSError if a program could not be started for want of file descriptors.
+
+    Asked before, as asyncio finds out half-way: then the program runs, and nobody knows of it.
+    """
+    held: list[int] = []
+    try:
+        for _ in range(wanted):
+            held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
 def family(pid: int) -> list[psutil.Process]:
     """A process and all that descend from it; empty if it is gone."""
     try:

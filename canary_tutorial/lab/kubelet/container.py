@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from canary_tutorial.lab.kubelet.logs import Log
-from canary_tutorial.lab.processes import die_with_parent, family, send
+from canary_tutorial.lab.processes import check_descriptors, die_with_parent, family, send
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Run:
     @classmethod
     async def start(cls, program: Program, log_path: Path, root: Path) -> Run:
         """Start the program; raises OSError or ValueError if that is none of this machine."""
+        check_descriptors()
         process = await asyncio.create_subprocess_exec(
             *program.command,
             stdin=asyncio.subprocess.PIPE if program.stdin else asyncio.subprocess.DEVNULL,

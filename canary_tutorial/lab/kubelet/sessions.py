@@ -14,7 +14,7 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 
 from canary_tutorial.lab.kubelet.container import Run
-from canary_tutorial.lab.processes import die_with_parent, family, send
+from canary_tutorial.lab.processes import check_descriptors, die_with_parent, family, send
 
 END = None
 BEHIND = 1024  # pieces of output that an attached client may lag behind
@@ -34,6 +34,7 @@ class ProcessSession:
         cls, command: list[str], environment: Mapping[str, str], directory: Path, stdin: bool, tty: bool
     ) -> ProcessSession:
         """Start it; raises OSError or ValueError if that is no program."""
+        check_descriptors()
         if tty:
             master, slave = pty.openpty()
             os.set_blocking(master, False)

@@ -1,0 +1,91 @@
+"""Starting programs where that is impossible: nothing half started stays, neither process nor file descriptor."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from canary_tutorial.lab.kubelet.container import Program, Run
+from canary_tutorial.lab.kubelet.sessions import ProcessSession
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+@contextlib.contextmanager
+def few_descriptors(more: int) -> Iterator[None]:
+    """This process may open so many more files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 32, hard))
+    held = []
+    with contextlib.suppress(OSError):
+        while True:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+    for descriptor in held[len(held) - more :]:
+        os.close(descriptor)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in held[: len(held) - more]:
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize("tty", [False, True])
+def test_without_file_descriptors_nothing_starts_and_nothing_stays(tmp_path: Path, tty: bool) -> None:
+    """However many there are when they run out."""
+
+    async def sessions() -> tuple[list[str], int]:
+        if sys.version_info < (3, 12):  # as in the lab's main process
+            watcher = asyncio.PidfdChildWatcher()
+            watcher.attach_loop(asyncio.get_running_loop())
+            asyncio.set_child_watcher(watcher)
+        await (await ProcessSession.start(["true"], {}, tmp_path, False, tty)).wait()  # what asyncio opens once
+        before = len(os.listdir("/proc/self/fd"))
+        for more in range(14):
+            with few_descriptors(more), pytest.raises(OSError, match="Too many open files"):
+                await ProcessSession.start(["sleep", "1000"], {}, tmp_path, False, tty)
+        await asyncio.sleep(0.1)
+        children = [each.name() for each in psutil.Process().children() if each.status() != psutil.STATUS_ZOMBIE]
+        return children, len(os.listdir("/proc/self/fd")) - before
+
+    try:
+        children, more = asyncio.run(sessions())
+    finally:
+        if sys.version_info < (3, 12):
+            asyncio.set_child_watcher(None)
+
+    assert children == []
+    assert more <= 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["no-such-program"], ["a\0b"], ["x" * 5000], [""], ["/"], ["\ud800"], ["true", "x" * 200_000]],
+    ids=ascii,
+)
+def test_what_cannot_be_started_raises_and_leaves_no_log(tmp_path: Path, command: list[str]) -> None:
+    program = Program(command, {"PATH": os.environ["PATH"]}, tmp_path)
+
+    with pytest.raises((OSError, ValueError)):
+        asyncio.run(Run.start(program, tmp_path / "app-0.log", tmp_path))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(-1, 5), (10**9, 10**9), (0, 0)])
+def test_a_terminal_of_an_odd_size_works_on(tmp_path: Path, width: int, height: int) -> None:
+    async def resized() -> int:
+        session = await ProcessSession.start(["sleep", "1000"], {}, tmp_path, False, True)
+        await session.resize(width, height)
+        await session.kill()
+        return await session.wait()
+
+    assert asyncio.run(resized()) == 137
