@@ -25,7 +25,7 @@ from canary_tutorial.lab.kubelet.logs import Log
 from canary_tutorial.lab.kubelet.pods import SIDECAR, Place, listen_address, program_for
 from canary_tutorial.lab.kubelet.probes import Prober, watch
 from canary_tutorial.lab.kubelet.probing import Probing
-from canary_tutorial.lab.kubelet.reading import ConfigError, as_pod, explained, shortened
+from canary_tutorial.lab.kubelet.reading import as_pod, explained, shortened
 from canary_tutorial.lab.kubelet.status import ContainerState, back_off, pod_status, terminated
 from canary_tutorial.lab.kubelet.volumes import MountError, write_volumes
 from canary_tutorial.lab.network import OUTBOUND_PORT
@@ -285,8 +285,6 @@ class Worker:
             try:
                 return await _in_thread(lambda: program_for(self.pod, container, self.place, self.kubelet))
             except Exception as error:
-                if not isinstance(error, ConfigError | OSError):
-                    self.kubelet.log.info("container %s of pod %s", state.name, self._key, exc_info=True)
                 text = explained(error)
                 state.state = {"waiting": {"reason": "CreateContainerConfigError", "message": text}}
                 self._tell("Warning", "Failed", f"Error: {text}")
