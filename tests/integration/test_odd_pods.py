@@ -338,3 +338,43 @@ def test_a_pod_that_a_finalizer_holds_does_not_start_again(node: Alone, tmp_path
     assert (tmp_path / "log").read_text() == "started\n"
     node.change(kinds.PODS, "held", lambda pod: pod["metadata"].update(finalizers=[]))
     eventually(lambda: node.find("held") is None)
+
+
+MALFORMED: dict[str, Obj] = {
+    "bad-no-spec": {},
+    "bad-null-spec": {"spec": None},
+    "bad-null-containers": {"spec": {"containers": None}},
+    "bad-null-container": {"spec": {"containers": [None]}},
+    "bad-null-status": {"spec": app(), "status": None},
+    "bad-null-conditions": {"spec": app(), "status": {"conditions": None, "containerStatuses": None, "phase": None}},
+    "bad-odd-conditions": {"spec": app(), "status": {"conditions": [None, {}, {"type": "Ready"}]}},
+    "bad-null-labels": {"spec": app()},
+}
+
+
+def test_a_malformed_pod_costs_no_other_anything(node: Alone) -> None:
+    """Nor does it stay when it is deleted."""
+    for name, content in MALFORMED.items():
+        node.put(kinds.PODS, name, **content)
+    node.change(kinds.PODS, "bad-null-labels", lambda pod: pod["metadata"].update(labels=None, annotations=None))
+    node.pod("after", app())
+    eventually(lambda: node.ready("after"))
+    eventually(lambda: node.ready("bad-odd-conditions") and node.ready("bad-null-status"))
+    node.call(
+        node.store.change,
+        kinds.PODS,
+        "after",
+        "test",
+        lambda pod: pod.update(status={"conditions": [{"type": "Ready"}, {}], "phase": None}),
+        "status",
+    )
+
+    for name in (*MALFORMED, "after"):
+        node.delete(kinds.PODS, name, grace=0)
+
+    eventually(lambda: not any(node.find(name) for name in (*MALFORMED, "after")))
+    eventually(lambda: not list((node.directory / "pods").glob("test_bad-*")))
+    node.pod("at-last", app())
+    eventually(lambda: node.ready("at-last"))
+    address = node.call(lambda: node.store.get(kinds.PODS, "at-last", "test")["status"]["podIP"])
+    eventually(lambda: address in (node.directory / "targets.json").read_text())

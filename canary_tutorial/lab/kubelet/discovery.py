@@ -27,7 +27,7 @@ def targets(pods: Iterable[Obj]) -> list[dict[str, Any]]:
         try:
             found += _targets(pod)
         except (AttributeError, KeyError, TypeError):  # not as a pod should be; the others are all the same
-            log.warning("pod %s is no target", (pod.get("metadata") or {}).get("name"))
+            log.debug("pod %s is no target", (pod.get("metadata") or {}).get("name"))
     return found
 
 
@@ -47,11 +47,12 @@ def _targets(pod: Obj) -> list[dict[str, Any]]:
             name = re.sub(r"[^a-zA-Z0-9_]", "_", key)
             labels[f"{META}{kind}_{name}"] = value or ""
             labels[f"{META}{kind}present_{name}"] = "true"
-    containers = (pod.get("spec") or {}).get("containers") or [{}]
+    containers = [each for each in (pod.get("spec") or {}).get("containers") or [] if each] or [{}]
     addresses = [
         (f"{status['podIP']}:{port['containerPort']}", container["name"])
         for container in containers
         for port in container.get("ports") or []
+        if port
     ] or [(status["podIP"], containers[0].get("name") or "")]
     return [{"targets": [a], "labels": labels | {f"{META}container_name": c}} for a, c in addresses]
 

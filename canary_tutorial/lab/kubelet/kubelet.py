@@ -130,10 +130,12 @@ class Kubelet:
             self.recorder.record(pod, "Warning", "FailedScheduling", text, "default-scheduler")
             asyncio.get_running_loop().call_later(AGAIN, self._bind, pod)
             return
+
+        def bind(pod: Obj) -> None:
+            pod["spec"] = (pod.get("spec") or {}) | {"nodeName": NODE}
+
         try:
-            bound = self.store.change(
-                PODS, meta["name"], meta["namespace"], lambda p: p.setdefault("spec", {}).__setitem__("nodeName", NODE)
-            )
+            bound = self.store.change(PODS, meta["name"], meta["namespace"], bind)
             self._workers[meta["uid"]] = Worker(self, bound, address)
         except ApiError:  # gone meanwhile
             self._addresses.pop(address, None)

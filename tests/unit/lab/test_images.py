@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 from itertools import islice
 from pathlib import Path
@@ -12,7 +14,7 @@ from controller_objects import Obj, pod
 
 from canary_tutorial.lab import images, network
 from canary_tutorial.lab.images import ImageError, Start, find_image, tag_of, write_programs
-from canary_tutorial.lab.kubelet.discovery import targets
+from canary_tutorial.lab.kubelet.discovery import targets, write_targets
 
 
 @pytest.mark.parametrize(
@@ -188,3 +190,66 @@ def test_a_target_has_the_labels_of_kubernetes_discovery() -> None:
         "__meta_kubernetes_pod_annotation_prometheus_io_port": "1",
     }
     assert expected.items() <= target["labels"].items()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"metadata": {"name": "a", "namespace": "test"}},
+        {"metadata": {"name": "a", "namespace": "test"}, "spec": None, "status": None},
+        {"metadata": {"name": "a"}, "status": {"podIP": "127.16.0.2"}},
+        pod("a", ip="127.16.0.2", spec={"containers": None}),
+        pod("a", ip="127.16.0.2", spec={"containers": []}),
+        pod("a", ip="127.16.0.2", spec={"containers": [None]}),
+        pod("a", ip="127.16.0.2", spec={"containers": [{"ports": [{"containerPort": 1}]}]}),
+        pod("a", ip="127.16.0.2", spec={"containers": [{"name": "app", "ports": [None]}]}),
+        pod("a", ip="127.16.0.2", spec={"containers": [{"name": "app", "ports": [{}]}]}),
+        pod("a", ip="127.16.0.2", labels={"a": None}, annotations=None),
+        {**pod("a", ip="127.16.0.2"), "status": {"podIP": "127.16.0.2", "conditions": [None, {}, {"type": "Ready"}]}},
+    ],
+    ids=str,
+)
+def test_an_odd_pod_costs_no_other_its_target(odd: Obj, tmp_path: Path) -> None:
+    write_targets(tmp_path, [odd, pod("b", ip="127.16.0.1", spec={"containers": [{"name": "app"}]})])
+
+    found = json.loads((tmp_path / "targets.json").read_text())
+    assert ["127.16.0.1"] in [target["targets"] for target in found]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "scrape_configs: [",
+        "- a",
+        "",
+        "a: 2026-99-99",
+        "scrape_configs: [null]",
+        "scrape_configs: null",
+        "[" * 9999,
+        "é\0",
+    ],
+)
+def test_a_configuration_that_cannot_be_read_is_left_to_prometheus(tmp_path: Path, config: str) -> None:
+    mounted = tmp_path / "mounted.yml"
+    mounted.write_text(config)
+
+    adapted = find_image("prom/prometheus").adapt(
+        Start(["prometheus", f"--config.file={mounted}"], "127.16.0.9", tmp_path, tmp_path / "k", tmp_path / "t")
+    )
+
+    assert f"--config.file={mounted}" in adapted
+
+
+@pytest.mark.parametrize("place", ["nowhere.yml", "a-pipe", "a-directory", "a-link"])
+def test_so_is_one_that_is_no_file(tmp_path: Path, place: str) -> None:
+    os.mkfifo(tmp_path / "a-pipe")
+    (tmp_path / "a-directory").mkdir()
+    (tmp_path / "a-link").symlink_to("/etc/passwd")
+
+    adapted = find_image("prom/prometheus").adapt(
+        Start(
+            ["prometheus", f"--config.file={tmp_path}/{place}"], "127.16.0.9", tmp_path, tmp_path / "k", tmp_path / "t"
+        )
+    )
+
+    assert f"--config.file={tmp_path}/{place}" in adapted
