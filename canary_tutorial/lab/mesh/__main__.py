@@ -25,6 +25,7 @@ from canary_tutorial.lab.mesh.world import World
 
 log = logging.getLogger("mesh")
 
+LATER = 1.0  # seconds until the next attempt where one has failed
 SETTLE = 0.02  # seconds to collect changes that come together, at least; a busy machine takes longer, and collects more
 
 
@@ -47,7 +48,12 @@ class ControlPlane:
             await self._dirty.wait()
             await asyncio.sleep(pause)
             self._dirty.clear()
-            pause = max(SETTLE, self.write())
+            try:
+                pause = max(SETTLE, self.write())
+            except Exception as error:  # a mistake of ours, or a full disk: Envoy keeps what it has, and we try again
+                log.error("Envoy's configuration stays as it was: %r", error)
+                self._dirty.set()
+                pause = LATER
 
     def write(self) -> float:
         """Once, as things are now; returns the seconds that it took."""

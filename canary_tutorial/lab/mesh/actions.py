@@ -6,17 +6,26 @@ answer, so that a pod that comes or goes costs nobody an error.
 
 from __future__ import annotations
 
-import re
+import base64
 from collections.abc import Callable
 from typing import Any
 
+from canary_tutorial.lab.mesh import values
 from canary_tutorial.lab.mesh.matches import string_matcher
-from canary_tutorial.lab.mesh.world import seconds
+from canary_tutorial.lab.mesh.values import header_value, seconds, whole
 
 Obj = dict[str, Any]
 ClusterOf = Callable[[Obj], str]  # a rule's Destination -> the name of a cluster
 
 SHARE_HEADER = "x-lab-share"  # a number below 100 that decides between weighted clusters, see listeners.SHARES
+REDIRECTS = {
+    301: "MOVED_PERMANENTLY",
+    302: "FOUND",
+    303: "SEE_OTHER",
+    307: "TEMPORARY_REDIRECT",
+    308: "PERMANENT_REDIRECT",
+}
+LARGEST_BODY, MOST_HEADERS = 1 << 20, 1000  # bytes of a directResponse as with Istio; headers that Envoy adds at most
 FILTERS = "type.googleapis.com/envoy.extensions.filters.http"
 RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,reset-before-request,503"
 PREVIOUS_HOSTS = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
@@ -25,12 +34,10 @@ OTHER_HOST = {"name": "envoy.retry_host_predicates.previous_hosts", "typed_confi
 
 def compile_rule(rule: Obj, match: Obj, cluster_of: ClusterOf) -> Obj:
     """One rule for one of its matches, as a Route without its match."""
-    if "redirect" in rule:
+    if rule.get("redirect"):
         route: Obj = {"redirect": _redirect(rule["redirect"])}
-    elif "directResponse" in rule:
-        answer = rule["directResponse"]
-        body = (answer.get("body") or {}).get("string")
-        route = {"direct_response": {"status": answer["status"]} | ({"body": {"inline_string": body}} if body else {})}
+    elif rule.get("directResponse"):
+        route = {"direct_response": _answer(rule["directResponse"])}
     else:
         route = {"route": _destinations(rule, cluster_of) | _mirrors(rule, cluster_of) | _rewrite(rule, match)}
         route["route"] |= retries_and_timeout(rule)
@@ -46,7 +53,8 @@ def _destinations(rule: Obj, cluster_of: ClusterOf) -> Obj:
         raise ValueError("a rule has no route")
     if len(destinations) == 1 and not destinations[0].get("headers"):
         return {"cluster": cluster_of(destinations[0]["destination"])}
-    weights = [each.get("weight", 0) for each in destinations] if len(destinations) > 1 else [100]
+    weights = [whole(each.get("weight") or 0, "weight", high=values.INT32) for each in destinations]
+    weights = weights if len(destinations) > 1 else [100]
     clusters = [
         {"name": cluster_of(each["destination"]), "weight": share, **_headers(each.get("headers"))}
         for each, share in zip(destinations, hundredths(weights), strict=True)
@@ -69,8 +77,8 @@ def hundredths(weights: list[int]) -> list[int]:
 def _mirrors(rule: Obj, cluster_of: ClusterOf) -> Obj:
     mirrors = list(rule.get("mirrors") or [])
     if rule.get("mirror"):
-        share = rule.get("mirrorPercentage") or {"value": rule.get("mirrorPercent", 100)}
-        mirrors.insert(0, {"destination": rule["mirror"], "percentage": share})
+        share = {"percentage": rule.get("mirrorPercentage"), "percent": rule.get("mirrorPercent")}
+        mirrors.insert(0, {"destination": rule["mirror"], **share})
     policies = [
         {"cluster": cluster_of(each["destination"]), "runtime_fraction": {"default_value": _percentage(each)}}
         for each in mirrors
@@ -84,29 +92,35 @@ def _rewrite(rule: Obj, match: Obj) -> Obj:
     change = ((rule.get("headers") or {}).get("request") or {}).get("set") or {}
     host = rewrite.get("authority") or next((v for k, v in change.items() if k.lower() in ("host", ":authority")), None)
     if host:
-        action["host_rewrite_literal"] = host
-    if "uriRegexRewrite" in rewrite:
+        action["host_rewrite_literal"] = header_value(host, "rewrite.authority")
+    if rewrite.get("uriRegexRewrite"):
         how = rewrite["uriRegexRewrite"]
-        action["regex_rewrite"] = {"pattern": {"regex": how["match"]}, "substitution": how["rewrite"]}
+        action["regex_rewrite"] = _replacement(how.get("match"), how.get("rewrite") or "")
     elif rewrite.get("uri"):
-        uri = match.get("uri") or {}
-        if "exact" in uri:
-            pattern = {"regex": f"^{re.escape(uri['exact'])}$"}
-            action["regex_rewrite"] = {"pattern": pattern, "substitution": rewrite["uri"]}
+        uri, target = match.get("uri") or {}, header_value(rewrite["uri"], "rewrite.uri")
+        if uri.get("exact"):
+            pattern = f"^{values.escaped(uri['exact'])}$"
+            action["regex_rewrite"] = _replacement(pattern, target.replace("\\", "\\\\"))
         else:
-            action["prefix_rewrite"] = rewrite["uri"]
+            action["prefix_rewrite"] = target
     return action
 
 
+def _replacement(pattern: Any, by: Any) -> Obj:
+    regex = values.regex(pattern, "uriRegexRewrite.match")
+    return {"pattern": {"regex": regex}, "substitution": values.substitution(by, regex, "uriRegexRewrite.rewrite")}
+
+
 def retries_and_timeout(rule: Obj) -> Obj:
-    action: Obj = {"timeout": seconds(rule.get("timeout"))}
+    action: Obj = {"timeout": seconds(rule.get("timeout"), what="timeout")}
     retries = rule.get("retries") or {}
-    attempts = int(retries.get("attempts", 2))
+    attempts = 2 if retries.get("attempts") is None else whole(retries["attempts"], "attempts", high=values.INT32)
     if not attempts:
         return action
-    reasons = [reason.strip() for reason in (retries.get("retryOn") or RETRY_ON).split(",")]
-    codes = [int(reason) for reason in reasons if reason.isdigit()]
-    named = [reason for reason in reasons if not reason.isdigit()] + (["retriable-status-codes"] if codes else [])
+    reasons = [reason.strip() for reason in header_value(retries.get("retryOn") or RETRY_ON, "retryOn").split(",")]
+    numbers = [reason for reason in reasons if reason.isascii() and reason.isdigit()]
+    codes = [whole(int(number[:5]), "retryOn", 100, 599) for number in numbers]
+    named = [reason for reason in reasons if reason not in numbers] + (["retriable-status-codes"] if codes else [])
     policy: Obj = {
         "retry_on": ",".join(named),
         "num_retries": attempts,
@@ -116,15 +130,34 @@ def retries_and_timeout(rule: Obj) -> Obj:
     if codes:
         policy["retriable_status_codes"] = codes
     if retries.get("perTryTimeout"):
-        policy["per_try_timeout"] = seconds(retries["perTryTimeout"])
+        policy["per_try_timeout"] = seconds(retries["perTryTimeout"], what="perTryTimeout")
     return action | {"retry_policy": policy}
 
 
 def _redirect(redirect: Obj) -> Obj:
-    names = {"uri": "path_redirect", "authority": "host_redirect", "scheme": "scheme_redirect", "port": "port_redirect"}
-    compiled = {names[key]: value for key, value in redirect.items() if key in names}
-    code = {302: "FOUND", 303: "SEE_OTHER", 307: "TEMPORARY_REDIRECT", 308: "PERMANENT_REDIRECT"}
-    return compiled | {"response_code": code.get(redirect.get("redirectCode", 301), "MOVED_PERMANENTLY")}
+    names = {"uri": "path_redirect", "authority": "host_redirect", "scheme": "scheme_redirect"}
+    compiled: Obj = {
+        name: header_value(redirect[key], f"redirect.{key}") for key, name in names.items() if redirect.get(key)
+    }
+    if redirect.get("port"):
+        compiled["port_redirect"] = values.port(redirect["port"], "redirect.port")
+    code = whole(redirect.get("redirectCode") or 301, "redirectCode")
+    if code not in REDIRECTS:
+        raise ValueError(f"redirectCode: {code} is none of {', '.join(map(str, REDIRECTS))}")
+    return compiled | {"response_code": REDIRECTS[code]}
+
+
+def _answer(answer: Obj) -> Obj:
+    """A directResponse. (Envoy takes statuses below 200 for granted nowhere.)"""
+    compiled: Obj = {"status": whole(answer.get("status") or 0, "directResponse.status", 200, 599)}
+    body = answer.get("body") or {}
+    if body.get("string"):
+        compiled["body"] = {"inline_string": values.text(body["string"], "directResponse.body", LARGEST_BODY)}
+    elif body.get("bytes"):
+        if len(base64.b64decode(body["bytes"], validate=True)) > LARGEST_BODY:
+            raise ValueError("directResponse.body: too long")
+        compiled["body"] = {"inline_bytes": body["bytes"]}
+    return compiled
 
 
 def _headers(headers: Obj | None) -> Obj:
@@ -140,23 +173,30 @@ def _headers(headers: Obj | None) -> Obj:
         ]
         if added:
             compiled[f"{side}_headers_to_add"] = [
-                {"header": {"key": key, "value": value.replace("%", "%%")}, "append_action": action}
+                {"header": {"key": values.changeable(key), "value": _literal(value)}, "append_action": action}
                 for key, value, action in added
             ]
+            if len(added) > MOST_HEADERS:
+                raise ValueError(f"{len(added)} headers are too many, {MOST_HEADERS} are possible")
         if change.get("remove"):
-            compiled[f"{side}_headers_to_remove"] = list(change["remove"])
+            compiled[f"{side}_headers_to_remove"] = [values.changeable(name) for name in change["remove"]]
     return compiled
+
+
+def _literal(value: Any) -> str:
+    """A header's value in which Envoy is to see no command."""
+    return header_value(header_value(value).replace("%", "%%"))
 
 
 def _faults(fault: Obj) -> Obj:
     config: Obj = {"@type": f"{FILTERS}.fault.v3.HTTPFault"}
-    if "delay" in fault:
-        config["delay"] = {
-            "fixed_delay": seconds(fault["delay"].get("fixedDelay")),
-            "percentage": _percentage(fault["delay"]),
-        }
-    if "abort" in fault:
-        config["abort"] = {"http_status": fault["abort"]["httpStatus"], "percentage": _percentage(fault["abort"])}
+    delay, abort = fault.get("delay"), fault.get("abort")
+    if delay:
+        wait = seconds(delay.get("fixedDelay"), what="fixedDelay", least=0.001)
+        config["delay"] = {"fixed_delay": wait, "percentage": _percentage(delay)}
+    if abort:
+        status = whole(abort.get("httpStatus") or 0, "abort.httpStatus", 200, 599)
+        config["abort"] = {"http_status": status, "percentage": _percentage(abort)}
     return {"envoy.filters.http.fault": config} if len(config) > 1 else {}
 
 
@@ -165,17 +205,22 @@ def _cors(cors: Obj) -> Obj:
         return {}
     origins = [string_matcher(origin) for origin in cors.get("allowOrigins") or []]
     origins += [string_matcher({"regex": ".*"} if o == "*" else {"exact": o}) for o in cors.get("allowOrigin") or []]
-    config = {"@type": f"{FILTERS}.cors.v3.CorsPolicy", "allow_origin_string_match": origins}
+    if not all(origins):
+        raise ValueError("corsPolicy.allowOrigins: an origin is empty")
+    config: Obj = {"@type": f"{FILTERS}.cors.v3.CorsPolicy", "allow_origin_string_match": origins}
     names = {"allowMethods": "allow_methods", "allowHeaders": "allow_headers", "exposeHeaders": "expose_headers"}
-    config |= {name: ",".join(cors[key]) for key, name in names.items() if cors.get(key)}
+    config |= {name: header_value(",".join(cors[key]), key) for key, name in names.items() if cors.get(key)}
     if cors.get("maxAge"):
-        config["max_age"] = seconds(cors["maxAge"]).removesuffix("s")
-    if "allowCredentials" in cors:
-        config["allow_credentials"] = cors["allowCredentials"]
+        config["max_age"] = seconds(cors["maxAge"], what="corsPolicy.maxAge").removesuffix("s")
+    if cors.get("allowCredentials") is not None:
+        config["allow_credentials"] = values.flag(cors["allowCredentials"], "allowCredentials")
     return {"envoy.filters.http.cors": config}
 
 
 def _percentage(of: Obj) -> Obj:
     """Istio's `percentage: {value: 12.5}` (or the older `percent: 12`), in Envoy's millionths; all if not said."""
-    value = (of.get("percentage") or {"value": of.get("percent", 100)})["value"]
-    return {"numerator": int(value * 10000), "denominator": "MILLION"}
+    if of.get("percentage") is not None:
+        share = of["percentage"].get("value") or 0
+    else:
+        share = 100 if of.get("percent") is None else of["percent"]
+    return {"numerator": int(values.percent(share, "percentage") * 10000), "denominator": "MILLION"}

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from canary_tutorial.lab.mesh import listeners
+from canary_tutorial.lab.mesh.values import LARGEST_PROGRAM
 
 Obj = dict[str, Any]
 
 ADMIN = "admin.sock"  # relative to where Envoy runs: a socket's path may have 108 letters at most
 STATS_PORT = 15090  # Istio's
+RUNTIME = {"re2.max_program_size.error_level": LARGEST_PROGRAM}  # Istio's; Envoy's own, 100, is little for users
 BUCKETS = [0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000]  # Istio's, in milliseconds
 
 
@@ -28,6 +30,7 @@ def bootstrap(directory: Path, stats_address: str) -> Obj:
             "stats_matcher": {"inclusion_list": {"patterns": [{"prefix": "istio."}, {"prefix": "server.live"}]}},
             "histogram_bucket_settings": [{"match": {"prefix": "istio."}, "buckets": BUCKETS}],
         },
+        "layered_runtime": {"layers": [{"name": "lab", "static_layer": RUNTIME}]},
         "overload_manager": {"resource_monitors": [_connections()]},
         "static_resources": {"clusters": [_admin_cluster()], "listeners": [_stats_listener(stats_address)]},
     }

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from canary_tutorial.lab.mesh import security
+from canary_tutorial.lab.mesh import security, values
+from canary_tutorial.lab.mesh.values import UINT32, seconds, whole
 from canary_tutorial.lab.mesh.world import (
     World,
     address_of,
@@ -19,7 +20,8 @@ from canary_tutorial.lab.mesh.world import (
     has_sidecar,
     key_of,
     labels_of,
-    seconds,
+    ports_of,
+    said,
     workload_of,
 )
 
@@ -37,7 +39,7 @@ def cluster_name(service: Obj, port: int, subset: str = "", plain: bool = False)
 
 def port_of(service: Obj, asked: int | None) -> int:
     """The Service's port for a request that came for `asked`; with a single port there is no choice."""
-    ports = [int(port["port"]) for port in service["spec"].get("ports") or []]
+    ports = [int(port["port"]) for port in ports_of(service)]
     if asked is not None and (asked in ports or not ports):
         return asked
     return ports[0] if ports else 0
@@ -45,19 +47,27 @@ def port_of(service: Obj, asked: int | None) -> int:
 
 def compile_clusters(world: World, tls: security.Files) -> list[Obj]:
     """All clusters, with their endpoints."""
-    clusters = [_passthrough()]
-    for service in world.services.values():
-        rule = world.destinationrule(service)
-        for port in service["spec"].get("ports") or []:
-            number = port["port"]
-            for subset in [{"name": "", "labels": {}}, *(rule.get("subsets") or [])]:
-                name = cluster_name(service, number, subset["name"])
-                policy = _policy(rule, number) | _policy(subset, number)
-                sockets = security.upstream(policy.get("tls") or {}, f"{number}|{fqdn(service)}", tls)
-                endpoints = _endpoints(world, service, port, subset.get("labels") or {})
-                clusters.append(_cluster(name, service, policy, endpoints) | sockets)
-            plain = cluster_name(service, number, plain=True)
-            clusters.append(_cluster(plain, service, {}, _endpoints(world, service, port, {})))
+    return [
+        _passthrough(),
+        *(each for service in world.services.values() for each in of_service(world, service, tls)),
+    ]
+
+
+def of_service(world: World, service: Obj, tls: security.Files, rule: Obj | None = None) -> list[Obj]:
+    """The clusters of one Service under a DestinationRule's spec: that which holds for it, or the given one."""
+    clusters = []
+    rule = world.destinationrule(service) if rule is None else rule
+    subsets = {values.label(subset.get("name"), "subsets.name"): subset for subset in rule.get("subsets") or []}
+    for port in ports_of(service):
+        number = port["port"]
+        for short, subset in {"": {}, **subsets}.items():
+            name = cluster_name(service, number, short)
+            policy = _policy(rule, number) | _policy(subset, number)
+            sockets = security.upstream(policy.get("tls") or {}, f"{number}|{fqdn(service)}", tls)
+            endpoints = _endpoints(world, service, port, subset.get("labels") or {})
+            clusters.append(_cluster(name, service, policy, endpoints) | sockets)
+        plain = cluster_name(service, number, plain=True)
+        clusters.append(_cluster(plain, service, {}, _endpoints(world, service, port, {})))
     return clusters
 
 
@@ -69,11 +79,21 @@ def _passthrough() -> Obj:
 
 def _policy(of: Obj, port: int) -> Obj:
     """The trafficPolicy of a rule or a subset for one port."""
-    policy = dict(of.get("trafficPolicy") or {})
+    policy = said(of.get("trafficPolicy"))
     for own in policy.pop("portLevelSettings", None) or []:
-        if own["port"]["number"] == port:
-            policy |= own
+        if values.port(own["port"]["number"], "portLevelSettings.port.number") == port:
+            policy |= said(own)
     return policy
+
+
+def named_ports(rule: Obj) -> list[int]:
+    """The ports that a DestinationRule has settings for."""
+    settings = [
+        own
+        for of in (rule, *(rule.get("subsets") or []))
+        for own in (of.get("trafficPolicy") or {}).get("portLevelSettings") or []
+    ]
+    return [values.port(own["port"]["number"], "portLevelSettings.port.number") for own in settings]
 
 
 def _cluster(name: str, service: Obj, policy: Obj, endpoints: list[Obj]) -> Obj:
@@ -85,7 +105,7 @@ def _cluster(name: str, service: Obj, policy: Obj, endpoints: list[Obj]) -> Obj:
         "name": name,
         "type": "STATIC",
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}] if endpoints else []},
-        "connect_timeout": seconds(tcp.get("connectTimeout"), "1s"),
+        "connect_timeout": seconds(tcp.get("connectTimeout"), "1s", "connectTimeout", least=0.001),
         "ignore_health_on_host_removal": True,
         "metadata": {"filter_metadata": {METADATA: labels}},
         "lb_policy": _balancer(policy.get("loadBalancer") or {}),
@@ -97,7 +117,7 @@ def _cluster(name: str, service: Obj, policy: Obj, endpoints: list[Obj]) -> Obj:
 
 
 def _balancer(policy: Obj) -> str:
-    return {"RANDOM": RANDOM, "ROUND_ROBIN": ROUND_ROBIN}.get(policy.get("simple", ""), LEAST_REQUEST)
+    return {"RANDOM": RANDOM, "ROUND_ROBIN": ROUND_ROBIN}.get(policy.get("simple") or "", LEAST_REQUEST)
 
 
 def _limits(tcp: Obj, http: Obj) -> Obj:
@@ -108,14 +128,14 @@ def _limits(tcp: Obj, http: Obj) -> Obj:
         "max_requests": http.get("http2MaxRequests"),
         "max_retries": http.get("maxRetries"),
     }
-    thresholds = {key: value for key, value in wanted.items() if value}
+    thresholds = {key: whole(value, key) for key, value in wanted.items() if value}
     if thresholds:
         compiled["circuit_breakers"] = {"thresholds": [thresholds]}
     common: Obj = {}
     if http.get("maxRequestsPerConnection"):
-        common["max_requests_per_connection"] = http["maxRequestsPerConnection"]
+        common["max_requests_per_connection"] = whole(http["maxRequestsPerConnection"], "maxRequestsPerConnection")
     if http.get("idleTimeout"):
-        common["idle_timeout"] = seconds(http["idleTimeout"])
+        common["idle_timeout"] = seconds(http["idleTimeout"], what="idleTimeout")
     if common:
         options = {"common_http_protocol_options": common, "explicit_http_config": {"http_protocol_options": {}}}
         typed = {"@type": f"type.googleapis.com/{HTTP_OPTIONS}", **options}
@@ -126,17 +146,21 @@ def _limits(tcp: Obj, http: Obj) -> Obj:
 def _outlier(policy: Obj) -> Obj:
     """Numbers that a rule leaves out are Istio's defaults."""
     compiled: Obj = {
-        "interval": seconds(policy.get("interval"), "10s"),
-        "base_ejection_time": seconds(policy.get("baseEjectionTime"), "30s"),
-        "max_ejection_percent": policy.get("maxEjectionPercent", 10),
+        "interval": seconds(policy.get("interval"), "10s", "interval", least=0.001),
+        "base_ejection_time": seconds(policy.get("baseEjectionTime"), "30s", "baseEjectionTime", least=0.001),
+        "max_ejection_percent": _number(policy, "maxEjectionPercent", 10, 100),
         "enforcing_success_rate": 0,
-        "consecutive_5xx": policy.get("consecutive5xxErrors", 5),
+        "consecutive_5xx": _number(policy, "consecutive5xxErrors", 5),
     }
     if policy.get("consecutiveGatewayErrors"):
-        compiled["consecutive_gateway_failure"] = policy["consecutiveGatewayErrors"]
+        compiled["consecutive_gateway_failure"] = _number(policy, "consecutiveGatewayErrors", 0)
         compiled["enforcing_consecutive_gateway_failure"] = 100
-    threshold = {"healthy_panic_threshold": {"value": policy.get("minHealthPercent", 0)}}
+    threshold = {"healthy_panic_threshold": {"value": _number(policy, "minHealthPercent", 0, 100)}}
     return {"outlier_detection": compiled, "common_lb_config": threshold}
+
+
+def _number(policy: Obj, field: str, default: int, most: int = UINT32) -> int:
+    return default if policy.get(field) is None else whole(policy[field], field, 0, most)
 
 
 def _endpoints(world: World, service: Obj, port: Obj, labels: dict[str, str]) -> list[Obj]:
@@ -146,11 +170,12 @@ def _endpoints(world: World, service: Obj, port: Obj, labels: dict[str, str]) ->
     pods = {address_of(pod): pod for (home, _), pod in world.pods.items() if home == namespace}
     found = []
     for subset in endpoints.get("subsets") or []:
-        number = next((p["port"] for p in subset.get("ports") or [] if p.get("name") == port.get("name")), None)
-        for address in subset.get("addresses") or []:
-            pod = pods.get(address["ip"])
+        named = [p for p in subset.get("ports") or [] if (p.get("name") or "") == (port.get("name") or "")]
+        number = values.port(named[0]["port"]) if named else 0
+        for each in subset.get("addresses") or []:
+            pod = pods.get(each["ip"])
             if number and labels.items() <= (labels_of(pod) if pod else {}).items():
-                found.append(_endpoint(address["ip"], number, pod))
+                found.append(_endpoint(values.address(each["ip"]), number, pod))
     return found
 
 

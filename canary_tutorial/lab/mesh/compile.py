@@ -3,25 +3,25 @@
 The result is a set of files in Envoy's own JSON: one with all listeners, one with all clusters and their endpoints, and
 one for each route configuration. So a change of weights touches one small file, and no listener.
 
-Envoy takes a file whole or not at all. So each of Istio's objects is tried alone first: one that cannot be compiled is
+Envoy takes a file whole or not at all. So each object is tried alone first (`sieve`): one that cannot be compiled is
 left out and named in `problems`, and everybody else goes on.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from canary_tutorial.lab import network
 from canary_tutorial.lab.mesh import clusters, gateways, listeners, routes, security
-from canary_tutorial.lab.mesh.world import Key, World
+from canary_tutorial.lab.mesh.actions import LARGEST_BODY
+from canary_tutorial.lab.mesh.sieve import unreachable, usable
+from canary_tutorial.lab.mesh.world import World
 
 Obj = dict[str, Any]
 TYPES = "type.googleapis.com/envoy.config"
-UNUSABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, StopIteration)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ def compile_world(world: World, directory: Path, resolver_address: str) -> Files
     all_listeners: list[Obj] = []
 
     def route_file(name: str, hosts: list[Obj], ignore_port: bool = False) -> listeners.Rds:
-        configuration = {"name": name, "virtual_hosts": hosts, "ignore_port_in_host_matching": ignore_port}
+        configuration: Obj = {"name": name, "virtual_hosts": hosts, "ignore_port_in_host_matching": ignore_port}
+        configuration["max_direct_response_body_size_bytes"] = LARGEST_BODY
         all_routes[file_name("rds", name)] = [_typed("route.v3.RouteConfiguration", configuration)]
         return str(directory / file_name("rds", name)), name
 
@@ -61,45 +62,8 @@ def compile_world(world: World, directory: Path, resolver_address: str) -> Files
         {"cds.json": [_typed("cluster.v3.Cluster", each) for each in _by_name(all_clusters)]},
         all_routes,
         {"lds.json": [_typed("listener.v3.Listener", each) for each in _by_name(all_listeners)]},
-        problems,
+        problems | unreachable(world),
     )
-
-
-def usable(world: World) -> tuple[World, dict[str, str]]:
-    """The world without Istio's objects that cannot be compiled, and the reason for each of those."""
-    problems: dict[str, str] = {}
-
-    def kept(kind: str, objects: dict[Key, Obj], attempt: Callable[[Obj], Any]) -> dict[Key, Obj]:
-        good = {}
-        for key, obj in objects.items():
-            try:
-                attempt(obj)
-                good[key] = obj
-            except UNUSABLE as error:
-                problems[f"{kind} {'/'.join(key)}"] = f"{type(error).__name__}: {error}"
-        return good
-
-    def virtualservice(obj: Obj) -> None:
-        routes.compile_virtualservice(world, obj, routes.gateways_of(obj["spec"], obj), None)
-        [host.partition(".") for host in obj["spec"].get("hosts") or []]
-
-    def destinationrule(obj: Obj) -> None:
-        host, home = obj["spec"]["host"], obj["metadata"]["namespace"]
-        service = {"metadata": {"name": "any", "namespace": home}, "spec": {"ports": [{"port": 80}]}}
-        alone = {**obj, "spec": {**obj["spec"], "host": "any"}}
-        trial = World(services={(home, "any"): service}, destinationrules={(home, host): alone})
-        clusters.compile_clusters(trial, security.Files(Path()))
-
-    def gateway(obj: Obj) -> None:
-        for server in obj["spec"].get("servers") or []:
-            int(server["port"]["number"]), [host.partition("/") for host in server["hosts"]]
-
-    return replace(
-        world,
-        virtualservices=kept("virtualservice", world.virtualservices, virtualservice),
-        destinationrules=kept("destinationrule", world.destinationrules, destinationrule),
-        gateways=kept("gateway", world.gateways, gateway),
-    ), problems
 
 
 def file_name(kind: str, resource: str) -> str:

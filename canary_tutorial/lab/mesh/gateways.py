@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from canary_tutorial.lab.mesh import listeners, routes
-from canary_tutorial.lab.mesh.world import World, is_gateway, labels_of
+from canary_tutorial.lab.mesh import listeners, routes, values
+from canary_tutorial.lab.mesh.bootstrap import STATS_PORT
+from canary_tutorial.lab.mesh.world import World, containers_of, is_gateway, labels_of, ports_of, spec_of
+from canary_tutorial.lab.network import OUTBOUND_PORT
 
 Obj = dict[str, Any]
 
@@ -31,17 +33,41 @@ def ports(world: World, pod: Obj) -> dict[int, dict[str, list[str]]]:
     """Port to listen on -> the gateways there (`namespace/name`), each with the hosts that it lets in."""
     opened: dict[int, dict[str, list[str]]] = {}
     for (namespace, name), gateway in sorted(world.gateways.items()):
-        if (gateway["spec"].get("selector") or {}).items() <= labels_of(pod).items():
-            for server in gateway["spec"].get("servers") or []:
-                if server["port"].get("protocol", "HTTP").upper() in ("HTTP", "HTTP2", "GRPC"):
-                    port = target_port(world, pod, int(server["port"]["number"]))
-                    opened.setdefault(port, {}).setdefault(f"{namespace}/{name}", []).extend(server["hosts"])
+        for number, hosts in numbers(gateway, pod).items():
+            if port := target_port(world, pod, number):
+                opened.setdefault(port, {}).setdefault(f"{namespace}/{name}", []).extend(hosts)
     return opened
 
 
+def numbers(gateway: Obj, pod: Obj) -> dict[int, list[str]]:
+    """The ports that a Gateway opens for HTTP on a pod, each with its hosts; none on a pod that it does not select."""
+    spec, found = spec_of(gateway), dict[int, list[str]]()
+    if (spec.get("selector") or {}).items() <= labels_of(pod).items():
+        for number, hosts in map(checked, spec.get("servers") or []):
+            if number:
+                found.setdefault(number, []).extend(hosts)
+    return found
+
+
+def checked(server: Obj) -> tuple[int, list[str]]:
+    """A server's port (0 if it does not speak HTTP in plain text) and hosts; ValueError if Istio would refuse it."""
+    port = server["port"]
+    number = values.port(port.get("number"), "port.number")
+    if number in (OUTBOUND_PORT, STATS_PORT):
+        raise ValueError(f"port.number: {number} is the proxy's own")
+    hosts = values.texts(server.get("hosts"), "hosts")
+    if not hosts:
+        raise ValueError("a server has no hosts")
+    for host in hosts:
+        values.host(host.rpartition("/")[2], "hosts")
+    speaks_http = values.text(port.get("protocol") or "HTTP", "port.protocol").upper() in ("HTTP", "HTTP2", "GRPC")
+    return number if speaks_http else 0, hosts
+
+
 def target_port(world: World, pod: Obj, number: int) -> int:
+    """The port of a pod behind a Service's; 0 if the Service names one that the pod does not have."""
     for service in world.services_of(pod):
-        for port in service["spec"].get("ports") or []:
+        for port in ports_of(service):
             if port["port"] == number:
                 return _container_port(pod, port.get("targetPort") or number)
     return number
@@ -49,6 +75,7 @@ def target_port(world: World, pod: Obj, number: int) -> int:
 
 def _container_port(pod: Obj, target: int | str) -> int:
     if isinstance(target, int):
-        return target
-    named = (port for c in pod["spec"]["containers"] for port in c.get("ports") or [] if port.get("name") == target)
-    return int(next(named)["containerPort"])
+        return values.port(target, "targetPort")
+    ports = (port for container in containers_of(pod) for port in container.get("ports") or [])
+    named = next((port for port in ports if port.get("name") == target), None)
+    return values.port(named["containerPort"]) if named else 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
+
+from canary_tutorial.lab.mesh import values
 
 Obj = dict[str, Any]
 
@@ -15,46 +16,51 @@ def labels_text(labels: dict[str, str]) -> str:
 
 
 def compile_match(match: Obj) -> Obj:
-    """All that a match asks must hold; what it leaves out holds for every request."""
+    """All that a match asks must hold; what it leaves out holds for every request. ValueError for what Envoy refuses."""
     compiled = _path(match)
-    headers = [{"name": name.lower(), **_matcher(want)} for name, want in (match.get("headers") or {}).items()]
-    headers += [
-        {"name": name.lower(), **_matcher(want), "invert_match": True}
-        for name, want in (match.get("withoutHeaders") or {}).items()
+    headers = [
+        {"name": values.header_name(name.lower()), **_matcher(want), **more}
+        for field, more in (("headers", {}), ("withoutHeaders", {"invert_match": True}))
+        for name, want in (match.get(field) or {}).items()
     ]
     pseudo = (("method", ":method"), ("authority", ":authority"), ("scheme", ":scheme"))
-    headers += [{"name": name, **_matcher(match[key])} for key, name in pseudo if match.get(key)]
+    headers += [{"name": name, **_matcher(match[key])} for key, name in pseudo if string_matcher(match.get(key))]
     headers += [
-        {"name": LABELS_HEADER, "string_match": {"contains": f",{key}={value},"}}
+        {"name": LABELS_HEADER, "string_match": {"contains": f",{key}={values.text(value, 'sourceLabels')},"}}
         for key, value in sorted((match.get("sourceLabels") or {}).items())
     ]
     if headers:
         compiled["headers"] = headers
     if match.get("queryParams"):
-        compiled["query_parameters"] = [{"name": name, **_matcher(want)} for name, want in match["queryParams"].items()]
+        compiled["query_parameters"] = [
+            {"name": values.required(name, "queryParams", 1024), **_matcher(want)}
+            for name, want in match["queryParams"].items()
+        ]
     return compiled
 
 
 def _path(match: Obj) -> Obj:
-    uri = match.get("uri") or {}
-    if "regex" in uri:
-        return {"safe_regex": string_matcher(uri)["safe_regex"]}
-    path: Obj = {"path": uri["exact"]} if "exact" in uri else {"prefix": uri.get("prefix") or "/"}
+    uri = string_matcher(match.get("uri")) or {"prefix": "/"}
+    if "safe_regex" in uri:
+        return uri
+    renamed = {"exact": "path"}
+    path: Obj = {renamed.get(kind, kind): value for kind, value in uri.items()}
     return path | ({"case_sensitive": False} if match.get("ignoreUriCase") else {})
 
 
-def _matcher(want: Obj) -> Obj:
+def _matcher(want: Obj | None) -> Obj:
     """An empty StringMatch asks only that the thing is there."""
-    return {"string_match": string_matcher(want)} if want else {"present_match": True}
+    matcher = string_matcher(want)
+    return {"string_match": matcher} if matcher else {"present_match": True}
 
 
-def string_matcher(want: Obj) -> Obj:
-    """`{exact: x}`, `{prefix: x}` or `{regex: x}`; ValueError for a regex that Envoy would refuse."""
-    kind, value = next(iter(want.items()))
-    if kind != "regex":
-        return {kind: value}
-    try:
-        re.compile(value)
-    except re.error as exc:
-        raise ValueError(f"{value!r} is no regular expression: {exc}") from None
-    return {"safe_regex": {"regex": value}}
+def string_matcher(want: Obj | None) -> Obj:
+    """`{exact: x}`, `{prefix: x}` or `{regex: x}`; {} for none of them. ValueError for what Envoy would refuse."""
+    given = {kind: value for kind, value in (want or {}).items() if value is not None}
+    if len(given) > 1 or not given.keys() <= {"exact", "prefix", "regex"}:
+        raise ValueError(f"a match is one of exact, prefix and regex, not {', '.join(map(repr, given))}")
+    if "regex" in given:
+        return {"safe_regex": {"regex": values.regex(given["regex"])}}
+    if "prefix" in given:
+        return {"prefix": values.required(given["prefix"], "prefix")}
+    return {"exact": values.text(given["exact"], "exact")} if given else {}

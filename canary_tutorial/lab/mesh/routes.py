@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from canary_tutorial.lab.mesh import values
 from canary_tutorial.lab.mesh.actions import SHARE_HEADER, compile_rule, retries_and_timeout
 from canary_tutorial.lab.mesh.clusters import PASSTHROUGH, cluster_name, port_of
 from canary_tutorial.lab.mesh.matches import LABELS_HEADER, compile_match
@@ -19,11 +20,15 @@ from canary_tutorial.lab.mesh.world import (
     fqdn,
     key_of,
     oldest_first,
+    ports_of,
+    said,
     service_key,
+    spec_of,
 )
 
 Obj = dict[str, Any]
 
+MOST_ROUTES = 5000  # of one VirtualService: each of them is tried for each request
 MESH = "mesh"  # the gateway's name that means all sidecars
 BOOKKEEPING = [SHARE_HEADER, LABELS_HEADER]  # our own headers, of no use beyond the choice of a route
 NOWHERE = {
@@ -35,7 +40,7 @@ NOWHERE = {
 def outbound(world: World, namespace: str) -> list[Obj]:
     """The virtual hosts for programs in mesh pods of `namespace`."""
     services = [
-        _host(f"{fqdn(service)}:{port}", _domains(service, port, namespace), _service_routes(world, service, port))
+        _host(f"{fqdn(service)}:{port}", domains(service, port, namespace), _service_routes(world, service, port))
         for service, port in _ports(world)
     ]
     return distinct([*services, *_other_hosts(world, {MESH}), *_pods(world), _host("nowhere", ["*"], [NOWHERE])])
@@ -44,7 +49,7 @@ def outbound(world: World, namespace: str) -> list[Obj]:
 def plain(world: World) -> list[Obj]:
     """The virtual hosts for pods outside the mesh: Services alone, straight to their endpoints, as without Istio."""
     services = [
-        _host(f"{fqdn(service)}:{port}", _domains(service, port, ""), [_direct(service, port, plain=True)])
+        _host(f"{fqdn(service)}:{port}", domains(service, port, ""), [_direct(service, port, plain=True)])
         for service, port in _ports(world)
     ]
     return distinct([*services, *_pods(world), _host("nowhere", ["*"], [NOWHERE])])
@@ -69,8 +74,8 @@ def distinct(hosts: Iterable[Obj]) -> list[Obj]:
     taken: set[str] = set()
     kept = []
     for host in hosts:
-        own = [domain for domain in host["domains"] if domain not in taken]
-        taken.update(own)
+        own = list({domain.lower(): domain for domain in host["domains"] if domain.lower() not in taken}.values())
+        taken.update(domain.lower() for domain in own)
         if own:
             kept.append({**host, "domains": own})
     return kept
@@ -78,7 +83,7 @@ def distinct(hosts: Iterable[Obj]) -> list[Obj]:
 
 def _ports(world: World) -> Iterator[tuple[Obj, int]]:
     for service in world.services.values():
-        for port in service["spec"].get("ports") or []:
+        for port in ports_of(service):
             yield service, port["port"]
 
 
@@ -90,11 +95,11 @@ def _covers(pattern: str, host: str) -> bool:
     return pattern in ("*", host) or host == "*" or (pattern.startswith("*") and host.endswith(pattern[1:]))
 
 
-def _domains(service: Obj, port: int, namespace: str) -> list[str]:
+def domains(service: Obj, port: int, namespace: str) -> list[str]:
     own, name = key_of(service)
     names = [f"{name}.{own}", f"{name}.{own}.svc", fqdn(service), *([name] if own == namespace else [])]
-    address = service["spec"].get("clusterIP")
-    names += [address] if address and address != "None" else []
+    address = spec_of(service).get("clusterIP")
+    names += [values.address(address)] if address and address != "None" else []
     return [f"{each}:{port}" for each in names] + (names if port == 80 else [])
 
 
@@ -106,7 +111,7 @@ def _direct(service: Obj, port: int, plain: bool = False) -> Obj:
 def _service_routes(world: World, service: Obj, port: int) -> list[Obj]:
     for virtualservice in _applying(world, {MESH}):
         namespace = virtualservice["metadata"]["namespace"]
-        if key_of(service) in {service_key(host, namespace) for host in virtualservice["spec"]["hosts"]}:
+        if key_of(service) in {service_key(host, namespace) for host in spec_of(virtualservice)["hosts"]}:
             return compile_virtualservice(world, virtualservice, {MESH}, port)
     return [_direct(service, port)]
 
@@ -116,7 +121,7 @@ def _other_hosts(world: World, gateways: set[str]) -> list[Obj]:
     hosts: list[Obj] = []
     for virtualservice in _applying(world, gateways):
         namespace = virtualservice["metadata"]["namespace"]
-        for host in virtualservice["spec"]["hosts"]:
+        for host in spec_of(virtualservice)["hosts"]:
             if gateways != {MESH} or service_key(host, namespace) not in world.services:
                 domains = ["*"] if host == "*" else [host, *([] if host.startswith("*") else [f"{host}:*"])]
                 hosts.append(_host(host, domains, compile_virtualservice(world, virtualservice, gateways, None)))
@@ -128,7 +133,7 @@ def _applying(world: World, gateways: set[str]) -> list[Obj]:
     chosen = (
         vs
         for vs in world.virtualservices.values()
-        if vs["spec"].get("hosts") and vs["spec"].get("http") and gateways & gateways_of(vs["spec"], vs)
+        if spec_of(vs).get("hosts") and spec_of(vs).get("http") and gateways & gateways_of(spec_of(vs), vs)
     )
     return oldest_first(chosen)
 
@@ -140,41 +145,51 @@ def gateways_of(named_in: Obj, virtualservice: Obj) -> set[str]:
     return {name if "/" in name or name == MESH else f"{namespace}/{name}" for name in named}
 
 
-def compile_virtualservice(world: World, virtualservice: Obj, gateways: set[str], port: int | None) -> list[Obj]:
-    """Its rules in order, delegates included, one route for each match of a rule."""
+def compile_virtualservice(world: World, virtualservice: Obj, gateways: set[str] | None, port: int | None) -> list[Obj]:
+    """Its rules in order, delegates included, one route for each match of a rule; `gateways` None is any."""
     namespace = virtualservice["metadata"]["namespace"]
     routes: list[Obj] = []
-    for rule in virtualservice["spec"].get("http") or []:
-        for home, each in _delegated(world, rule, namespace) if "delegate" in rule else [(namespace, rule)]:
+    for rule in spec_of(virtualservice).get("http") or []:
+        for home, each in _delegated(world, rule, namespace) if rule.get("delegate") else [(namespace, rule)]:
             for match in each.get("match") or [{}]:
-                if match.get("gateways") and not gateways & gateways_of(match, virtualservice):
+                named_in = gateways_of(match, virtualservice)
+                if match.get("gateways") and gateways is not None and not gateways & named_in:
                     continue
-                if match.get("port") and port and match["port"] != port:
+                asked = values.port(match["port"], "match.port") if match.get("port") else port
+                if port and asked != port:
                     continue
                 cluster_of = _clusters_for(world, home, port)
-                named = {"name": each["name"]} if each.get("name") else {}
+                named = {"name": values.text(each["name"], "name")} if each.get("name") else {}
                 routes.append({"match": compile_match(match), **named, **compile_rule(each, match, cluster_of)})
+                if len(routes) > MOST_ROUTES:
+                    raise ValueError(f"more than {MOST_ROUTES} routes")
     return routes
 
 
 def _delegated(world: World, outer: Obj, namespace: str) -> list[tuple[str, Obj]]:
     """A delegate's rules, each with its namespace and under the matches of the rule that names the delegate."""
-    key = (outer["delegate"].get("namespace") or namespace, outer["delegate"]["name"])
+    key = (outer["delegate"].get("namespace") or namespace, outer["delegate"].get("name") or "")
     target = world.virtualservices.get(key)
     merged = []
-    for inner in (target["spec"].get("http") or []) if target else []:
-        pairs = [(a, b) for a in outer.get("match") or [{}] for b in inner.get("match") or [{}]]
-        matches = [a | b | {"headers": (a.get("headers") or {}) | (b.get("headers") or {})} for a, b in pairs]
+    for inner in (spec_of(target).get("http") or []) if target else []:
+        outside, inside = outer.get("match") or [{}], inner.get("match") or [{}]
+        if len(outside) * len(inside) > MOST_ROUTES:
+            raise ValueError(f"more than {MOST_ROUTES} routes")
+        pairs = [(a, b) for a in outside for b in inside]
+        matches = [said(a) | said(b) | {"headers": said(a.get("headers")) | said(b.get("headers"))} for a, b in pairs]
         merged.append((key[0], inner | {"match": matches}))
     return merged
 
 
 def _clusters_for(world: World, namespace: str, port: int | None) -> Any:
     def cluster_of(destination: Obj) -> str:
-        service = world.service(destination["host"], namespace)
-        if service is None:
-            return f"outbound|{port or 0}||{destination['host']}"  # there is no such cluster: Envoy answers 503
+        host = values.required(destination.get("host"), "destination.host", 255)
         asked = (destination.get("port") or {}).get("number")
-        return cluster_name(service, asked or port_of(service, port), destination.get("subset", ""))
+        asked = values.port(asked, "destination.port.number") if asked else 0
+        subset = values.text(destination.get("subset") or "", "destination.subset", 63)
+        service = world.service(host, namespace)
+        if service is None:
+            return f"outbound|{port or 0}||{host}"  # there is no such cluster: Envoy answers 503
+        return cluster_name(service, asked or port_of(service, port), subset)
 
     return cluster_of

@@ -17,6 +17,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from canary_tutorial.lab.mesh import values
+
 Obj = dict[str, Any]
 
 IDENTITY = "spiffe://cluster.local/ns/lab/sa/mesh"
@@ -56,7 +58,8 @@ def upstream(tls: Obj, name: str, files: Files) -> Obj:
     if mode == "DISABLE":
         return {}
     if mode in ("SIMPLE", "MUTUAL"):
-        return {"transport_socket": _socket("UpstreamTlsContext", {"sni": tls.get("sni", ""), **_own_pair(tls)})}
+        sni = values.text(tls.get("sni") or "", "tls.sni", 255)
+        return {"transport_socket": _socket("UpstreamTlsContext", {"sni": sni, **_own_pair(tls)})}
     context = {**_shared(files), "sni": f"outbound_.{name.replace('|', '_._')}"}
     mutual = _socket("UpstreamTlsContext", context)
     if mode == "ISTIO_MUTUAL":
@@ -86,10 +89,23 @@ def _own_pair(tls: Obj) -> Obj:
     """Certificates that a DestinationRule names itself, for services outside the mesh."""
     common: Obj = {}
     if tls.get("clientCertificate"):
-        common["tls_certificates"] = [_pair(tls["clientCertificate"], tls["privateKey"])]
+        pair = _pair(_file(tls, "clientCertificate"), _file(tls, "privateKey"))
+        common["tls_certificates"] = [pair]
     if tls.get("caCertificates"):
-        common["validation_context"] = {"trusted_ca": {"filename": tls["caCertificates"]}}
+        common["validation_context"] = {"trusted_ca": {"filename": _file(tls, "caCertificates")}}
     return {"common_tls_context": common}
+
+
+def _file(tls: Obj, field: str) -> str:
+    """A file that a rule names: Envoy refuses a cluster if it is not there, or not PEM."""
+    path = Path(values.required(tls.get(field), f"tls.{field}", 4096))
+    try:
+        is_pem = b"-----BEGIN " in path.read_bytes()[:65536]
+    except OSError as error:
+        raise ValueError(f"tls.{field}: {path}: {error.strerror}") from None
+    if not is_pem:
+        raise ValueError(f"tls.{field}: {path} is not PEM")
+    return str(path)
 
 
 def _socket(kind: str, context: Obj) -> Obj:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from canary_tutorial.lab.mesh import values
 
 Obj = dict[str, Any]
 Key = tuple[str, str]  # namespace, name
@@ -38,11 +39,10 @@ class World:
         key = key_of(service)
         wild: Obj | None = None
         for rule in oldest_first(self.destinationrules.values()):
-            host = rule["spec"]["host"]
-            if service_key(host, rule["metadata"]["namespace"]) == key:
-                return dict(rule["spec"])
-            if wild is None and host.startswith("*") and fqdn(service).endswith(host[1:]):
-                wild = rule["spec"]
+            if service_key(spec_of(rule)["host"], rule["metadata"]["namespace"]) == key:
+                return dict(spec_of(rule))
+            if wild is None and is_for(rule, service):
+                wild = spec_of(rule)
         return dict(wild or {})
 
     def services_of(self, pod: Obj) -> list[Obj]:
@@ -52,14 +52,40 @@ class World:
             service
             for (namespace, _), service in self.services.items()
             if namespace == pod["metadata"]["namespace"]
-            and service["spec"].get("selector")
-            and service["spec"]["selector"].items() <= labels
+            and spec_of(service).get("selector")
+            and spec_of(service)["selector"].items() <= labels
         )
+
+
+def spec_of(obj: Obj) -> Obj:
+    return obj.get("spec") or {}
+
+
+def said(fields: Obj | None) -> Obj:
+    """The fields of an object that say something: null says nothing, and must not cover what another one says."""
+    return {field: value for field, value in (fields or {}).items() if value is not None}
+
+
+def is_for(rule: Obj, service: Obj) -> bool:
+    """Whether a DestinationRule names a Service, or all of a kind."""
+    host = spec_of(rule)["host"]
+    if service_key(host, rule["metadata"]["namespace"]) == key_of(service):
+        return True
+    return bool(host.startswith("*") and fqdn(service).endswith(host[1:]))
+
+
+def ports_of(service: Obj) -> list[Obj]:
+    """A Service's ports, each number once: of two protocols on one number, HTTP has only one."""
+    found: dict[int, Obj] = {}
+    for port in spec_of(service).get("ports") or []:
+        if (port.get("protocol") or "TCP") == "TCP":
+            found.setdefault(values.port(port["port"]), port)
+    return list(found.values())
 
 
 def oldest_first(objects: Any) -> list[Obj]:
     """Of two objects that claim the same thing, the older one wins, as with Istio."""
-    return sorted(objects, key=lambda o: (o["metadata"].get("creationTimestamp", ""), key_of(o)))
+    return sorted(objects, key=lambda o: (str(o["metadata"].get("creationTimestamp") or ""), key_of(o)))
 
 
 def key_of(obj: Obj) -> Key:
@@ -86,19 +112,24 @@ def labels_of(pod: Obj) -> dict[str, str]:
     return pod["metadata"].get("labels") or {}
 
 
+def containers_of(pod: Obj) -> list[Obj]:
+    return spec_of(pod).get("containers") or []
+
+
 def has_sidecar(pod: Obj) -> bool:
-    return any(container["name"] == SIDECAR for container in pod["spec"]["containers"])
+    return any(container.get("name") == SIDECAR for container in containers_of(pod))
 
 
 def is_gateway(pod: Obj) -> bool:
     """A gateway's pod is nothing but a proxy."""
-    return [container["name"] for container in pod["spec"]["containers"]] == [SIDECAR]
+    return [container.get("name") for container in containers_of(pod)] == [SIDECAR]
 
 
 def container_ports(pod: Obj) -> list[int]:
     """The ports of a pod's programs; a gateway's pod has none."""
-    programs = [container for container in pod["spec"]["containers"] if container["name"] != SIDECAR]
-    return sorted({int(port["containerPort"]) for program in programs for port in program.get("ports") or []})
+    programs = [container for container in containers_of(pod) if container.get("name") != SIDECAR]
+    ports = (port for program in programs for port in program.get("ports") or [])
+    return sorted({values.port(port["containerPort"]) for port in ports})
 
 
 def address_of(pod: Obj) -> str | None:
@@ -108,22 +139,12 @@ def address_of(pod: Obj) -> str | None:
 
 def workload_of(pod: Obj) -> str:
     """The name of what made the pod: the Deployment behind its ReplicaSet, or the pod itself."""
-    owner = next(iter(pod["metadata"].get("ownerReferences") or []), None)
-    if owner is None:
+    owner = next(iter(pod["metadata"].get("ownerReferences") or []), None) or {}
+    if not values.is_dns_name(owner.get("name")):  # any text can stand there, and this goes into Envoy's formats
         return str(pod["metadata"]["name"])
-    return str(owner["name"]).removesuffix("-" + labels_of(pod).get("pod-template-hash", ""))
+    return str(owner["name"]).removesuffix("-" + str(labels_of(pod).get("pod-template-hash") or ""))
 
 
 def app_of(pod: Obj) -> str:
     labels = labels_of(pod)
     return str(labels.get("app") or labels.get("app.kubernetes.io/name") or workload_of(pod))
-
-
-def seconds(duration: str | None, default: str = "0s") -> str:
-    """A duration as Envoy wants it: `1m30s`, `500ms`, `30s` -> `90s`, `0.5s`, `30s`; ValueError if it is none."""
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6}
-    text = duration or default
-    parts = re.findall(r"([0-9.]+)(ms|us|h|m|s)", text)
-    if "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text!r} is no duration")
-    return f"{sum(float(number) * units[unit] for number, unit in parts):.6f}".rstrip("0").rstrip(".") + "s"
