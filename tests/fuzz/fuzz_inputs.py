@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -38,9 +38,10 @@ class Input:
     headers: dict[str, str] = field(default_factory=dict)
     frames: tuple[bytes, ...] = ()
     raw: bytes = b""
+    maker: str = "sweep"
 
     def __str__(self) -> str:
-        said = f"{self.account}: {self.method} {self.path[:400]} {self.headers}"
+        said = f"{self.maker} by {self.account}: {self.method} {self.path[:400]} {self.headers}"
         return f"{said}\n    {len(self.body)} bytes: {self.body[:1500]!r}" if self.body else said
 
 
@@ -52,7 +53,7 @@ def input_of(seed: int, number: int, outside: str) -> Input:
         swept = path(SWEPT[turn // 2 % len(SWEPT)], namespace=("den", "fair")[turn % 2])
         return Input(ADMIN, "DELETE", f"{swept}?labelSelector=keep%21%3Dyes")
     maker = r.choices([each for each, _ in MAKERS], [weight for _, weight in MAKERS])[0]
-    return maker(r, outside)
+    return replace(maker(r, outside), maker=maker.__name__)
 
 
 def path(plural: str, name: str = "", namespace: str = "den", sub: str = "") -> str:
@@ -77,6 +78,10 @@ WEIGHTS = {"pods": 5, "deployments": 5, "canaries": 5, "virtualservices": 4, "de
 
 def kind(r: random.Random) -> str:
     return r.choices(list(KINDS), [WEIGHTS.get(each, 1) for each in KINDS])[0]
+
+
+def custom(plural: str) -> bool:
+    return "." in API_VERSIONS[plural].partition("/")[0] and "k8s.io" not in API_VERSIONS[plural]
 
 
 def placed(obj: Obj, outside: str) -> Obj:
@@ -120,7 +125,7 @@ def write(r: random.Random, outside: str) -> Input:
     obj = {**obj, **{key: some_damage(r, value) for key, value in obj.items() if key not in ("apiVersion", "kind", "metadata")}}
     if r.random() < 0.1:
         obj = some_damage(r, obj)
-    method = r.choices(("APPLY", "POST", "PUT"), (5, 3, 2))[0]
+    method = r.choices(("APPLY", "POST", "PUT"), (1, 6, 1) if plural == "pods" else (6, 2, 0) if custom(plural) else (6, 2, 2))[0]
     body, headers = bodies.encode(r, obj, bodies.YAML if method == "APPLY" and r.random() < 0.5 else bodies.JSON if method == "APPLY" else "")
     where = path(plural, "" if method == "POST" else own, namespace) + query(r, WRITE, 0.2)
     if method != "APPLY":
@@ -133,7 +138,7 @@ def patch(r: random.Random, outside: str) -> Input:
     account, namespace = who(r)
     plural, own = kind(r), name(r)
     obj = some_damage(r, placed(make(r, plural, own, namespace), outside))
-    form = r.choice(("merge", "merge", "strategic-merge", "json"))
+    form = r.choice(("merge", "merge", "merge", "json", "json") if custom(plural) else ("merge", "strategic-merge", "strategic-merge", "json"))
     given: Any = obj
     if form == "json":
         given = [operation(r, obj) for _ in range(r.choice((1, 1, 2, 5)))]
@@ -319,5 +324,5 @@ def raw(r: random.Random, outside: str) -> Input:
 
 Maker = Callable[[random.Random, str], Input]
 MAKERS: tuple[tuple[Maker, int], ...] = (
-    (write, 46), (patch, 12), (read, 13), (delete, 3), (other_pages, 5), (hostile_body, 4), (crd, 3), (namespace, 1), (trick, 7), (stream, 5), (raw, 1),
+    (write, 50), (patch, 9), (read, 13), (delete, 3), (other_pages, 5), (hostile_body, 4), (crd, 3), (namespace, 1), (trick, 7), (stream, 5), (raw, 1),
 )  # fmt: skip

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from fuzz_inputs import ADMIN, LIMITED, NOBODY, RBAC
 from canary_tutorial import manifests
 from canary_tutorial.api import of_kubeconfig
 from canary_tutorial.cluster import Cluster
+from canary_tutorial.lab.network import OUTBOUND_PORT, app_address
 from canary_tutorial.lessons import quick
 
 SECRET = "only-the-vault-knows-this"
@@ -45,7 +47,9 @@ WORLD = (
     f"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: gold, namespace: vault}}, data: {{key: {SECRET}}}}}",
     "{apiVersion: v1, kind: ServiceAccount, metadata: {name: limited, namespace: gate}}",
     "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: all, namespace: den},"
-    " rules: [{apiGroups: ['*'], resources: ['*'], verbs: ['*']}]}",
+    " rules: [{apiGroups: [''], resources: [pods, pods/log, pods/status, services, configmaps, secrets, serviceaccounts, endpoints], verbs: ['*']},"
+    " {apiGroups: [apps, autoscaling, coordination.k8s.io, rbac.authorization.k8s.io, flagger.app, networking.istio.io,"
+    " telemetry.istio.io, g0.fuzz.example, g1.fuzz.example, g2.fuzz.example], resources: ['*'], verbs: ['*']}]}",
     "{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: limited, namespace: den},"
     " roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: all},"
     " subjects: [{kind: ServiceAccount, name: limited, namespace: gate}]}",
@@ -82,10 +86,11 @@ class Lab:
     def main(self) -> psutil.Process:
         return psutil.Process(self.told["main"])
 
-    @property
+    @cached_property
     def mesh(self) -> str:
-        """Where Envoy takes the requests of pods without a sidecar: by their Host."""
-        return f"http://127.{self.told['network']}.127.254:15001"
+        """Where Envoy takes the requests of a pod of the victim's namespace."""
+        (pod,) = self.cluster.list("pods", "victim", "app=plain")
+        return f"http://{app_address(pod['status']['podIP'])}:{OUTBOUND_PORT}"
 
     def apply(self, text: str) -> None:
         self.cluster.apply_object(yaml.safe_load(text))
@@ -94,10 +99,10 @@ class Lab:
         return str(self.cluster.get("canaries", canary, "victim").get("status", {}).get("phase"))
 
     def logs(self) -> dict[str, str]:
-        """What main, Flagger and mesh said."""
+        """What Flagger and mesh said."""
         pods = [(p["metadata"]["name"], p["metadata"]["namespace"]) for p in self.cluster.list("pods", "istio-system")]
         said = {name: self.cluster.api.request("GET", f"/api/v1/namespaces/{space}/pods/{name}/log", parse=False) for name, space in pods if name.startswith(("flagger", "istiod"))}
-        return {"main": (self.directory / "logs" / "main.log").read_text(errors="replace"), **said}
+        return said
 
 
 def until(true: Callable[[], Any], seconds: float, what: str) -> None:
@@ -123,6 +128,7 @@ def lab(home: Path) -> Iterator[Lab]:
             cluster.apply_object(yaml.safe_load(text))
         cluster.apply_object(sent_to_plain(0))
         cluster.wait_for_rollout(*PARTS, namespace="istio-system")
+        cluster.wait_for_rollout("deployment/plain", namespace="victim")
         tokens = {ADMIN: yaml.safe_load((directory / "kubeconfig").read_text())["users"][0]["user"]["token"]}
         for account, namespace, name in ((LIMITED, "gate", "limited"), (NOBODY, "default", "default")):
             where = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import re
 import ssl
@@ -57,10 +58,14 @@ class Run:
                         return
                     await self.one(number)
 
-            await asyncio.gather(*(send() for _ in range(self.at_once)))
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self.at_once):
+                    group.create_task(send())
             for task in watchers:
                 task.cancel()
-            await asyncio.gather(*watchers, return_exceptions=True)
+            for ended in await asyncio.gather(*watchers, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    raise ended
 
     async def one(self, number: int) -> None:
         given = self.under_way[number] = input_of(self.seed, number, self.outside)
@@ -71,6 +76,9 @@ class Run:
         except TimeoutError:
             self.fault(f"no answer after {PATIENCE:.0f} s", number)
         except (aiohttp.ClientError, ConnectionError, ssl.SSLError) as error:
+            await asyncio.sleep(0.3)
+            if not self.alive():
+                self.fault("the lab is gone")
             large = len(given.body) > 1_000_000 or len(given.path) > 8000  # may be refused while it is sent
             if self.alive() and not (large or given.raw or given.frames):
                 self.fault(f"a broken answer: {type(error).__name__} {error}", number)
@@ -87,7 +95,7 @@ class Run:
         url = URL(self.server + given.path.replace(CONTINUE, self.tokens[len(self.times) % len(self.tokens)]), encoded=True)
         if given.frames:
             return await self._talk(url, headers, given.frames)
-        async with self.session.request(given.method, url, data=given.body or None, headers=headers, allow_redirects=False) as answer:
+        async with self.session.request(given.method, url, data=io.BytesIO(given.body) if given.body else None, headers=headers, allow_redirects=False) as answer:
             if answer.content_length is not None or given.method == "HEAD":
                 return answer.status, await answer.read()
             body = b""
@@ -229,8 +237,8 @@ class Run:
             return
         guilty = {number: self.under_way[number]} if number is not None else dict(self.under_way)
         again = f"--fuzz-seed {self.seed} --fuzz-only {','.join(map(str, sorted(guilty)))}"
-        shown = "\n  ".join(f"{key}: {each}" for key, each in sorted(guilty.items())) if len(guilty) == 1 else ""
-        self.faults[kind] = f"{what}\n  {again}\n  {shown}"
+        shown = [f"  {key}: {each}" for key, each in sorted(guilty.items())] if len(guilty) == 1 else []
+        self.faults[kind] = "\n".join((what, f"  {again}", *shown))
 
     def report(self) -> str:
         sent = sum(self.answers.values())
