@@ -74,7 +74,7 @@ def spend(seconds: float) -> None:
     end, number = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         number += 1
-        input_of(SEED, number, "/nowhere")
+        input_of(SEED, number)
 
 
 def main() -> None:
@@ -90,7 +90,7 @@ def main() -> None:
     print("\n  stall  number  input")
     for stall, at in longest[:SHOWN]:
         number = next((number for number, began, ended in run.times if began - EVERY <= at + stall and ended >= at), 0)
-        given = input_of(SEED, number, "/nowhere") if number else None
+        given = input_of(SEED, number) if number else None
         what = f"{given.account}: {given.method} {given.path[:60]}, {len(given.body):,} bytes" if given else "none was under way"
         print(f"{stall * 1000:4.0f} ms  {number:6}  {what}")
 

@@ -6,6 +6,7 @@ What grows is mostly valid, so that it gets far behind the front door; `damage` 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,8 @@ def grow(r: random.Random, shape: Any) -> Any:
         return {**grown.pop("+", {}), **grown}
     if isinstance(shape, str) and shape[:1] == "$" and shape[1:] in WORDS:
         return grow(r, WORDS[shape[1:]])
+    if isinstance(shape, str) and "${" in shape:
+        return re.sub(r"\$\{([a-z-]+)\}", lambda found: str(grow(r, WORDS[found[1]])), shape)
     return shape
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 import yaml
-from fuzz_inputs import ADMIN, LIMITED, NOBODY, RBAC
+from fuzz_inputs import ADMIN, LIMITED, NOBODY
 
 from canary_tutorial import manifests
 from canary_tutorial.api import of_kubeconfig
@@ -65,14 +65,14 @@ WORLD = (
     "{apiVersion: v1, kind: Service, metadata: {name: plain, namespace: victim},"
     " spec: {selector: {app: plain}, ports: [{port: 9898, name: http}]}}",
 )  # fmt: skip
-assert RBAC
 
 
 def sent_to_plain(turn: int) -> dict[str, Any]:
     """A VirtualService whose answers carry a header, so that one sees which version of it is at work."""
     rule = {"route": [{"destination": {"host": "plain"}, "headers": {"response": {"set": {"x-turn": str(turn)}}}}]}
     meta = {"name": "plain", "namespace": "victim"}
-    return {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": meta, "spec": {"hosts": ["plain"], "http": [rule]}}
+    return {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": meta,
+        "spec": {"hosts": ["plain"], "http": [rule]}}
 
 
 @dataclass
@@ -101,7 +101,8 @@ class Lab:
     def logs(self) -> dict[str, str]:
         """What Flagger and mesh said."""
         pods = [(p["metadata"]["name"], p["metadata"]["namespace"]) for p in self.cluster.list("pods", "istio-system")]
-        said = {name: self.cluster.api.request("GET", f"/api/v1/namespaces/{space}/pods/{name}/log", parse=False) for name, space in pods if name.startswith(("flagger", "istiod"))}
+        said = {name: self.cluster.api.request("GET", f"/api/v1/namespaces/{space}/pods/{name}/log",
+            parse=False) for name, space in pods if name.startswith(("flagger", "istiod"))}
         return said
 
 

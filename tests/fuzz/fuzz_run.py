@@ -20,7 +20,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
-from fuzz_inputs import ADMIN, CONTINUE, LIMITED, NOBODY, Input, input_of
+from fuzz_grammar import WORDS
+from fuzz_inputs import ADMIN, LIMITED, NOBODY, Input, input_of
 from fuzz_lab import SECRET, Lab
 from yarl import URL
 
@@ -33,7 +34,8 @@ LEAKS = (SECRET.encode(), base64.b64encode(SECRET.encode()))
 
 class Run:
     def __init__(self, lab: Lab, seed: int, outside: str, at_once: int = AT_ONCE) -> None:
-        self.lab, self.seed, self.outside, self.at_once = lab, seed, outside, at_once
+        self.lab, self.seed, self.at_once = lab, seed, at_once
+        WORDS["outside"] = outside.lstrip("/")
         self.server = lab.told["server"]
         self.tls = ssl.create_default_context(cafile=str(lab.directory / "ca.crt"))
         self.faults: dict[str, str] = {}
@@ -50,7 +52,8 @@ class Run:
         """Send the inputs of these numbers, until they or the seconds are over, or the lab is gone."""
         left, end = iter(numbers), time.monotonic() + seconds
         async with self._session() as self.session:
-            watchers = [asyncio.create_task(each()) for each in (self._version, self._victim, self._vault, self._log, self._pods)]
+            watchers = [asyncio.create_task(each()) for each in (self._version, self._victim, self._vault,
+                self._log, self._pods)]
 
             async def send() -> None:
                 for number in left:
@@ -68,7 +71,7 @@ class Run:
                     raise ended
 
     async def one(self, number: int) -> None:
-        given = self.under_way[number] = input_of(self.seed, number, self.outside)
+        given = self.under_way[number] = input_of(self.seed, number)
         began = time.monotonic()
         try:
             status, body = await asyncio.wait_for(self._send(given), PATIENCE)
@@ -92,10 +95,12 @@ class Run:
         if given.raw:
             return await self._send_raw(given)
         headers = {**given.headers, "Authorization": f"Bearer {self.lab.tokens[given.account]}"}
-        url = URL(self.server + given.path.replace(CONTINUE, self.tokens[len(self.times) % len(self.tokens)]), encoded=True)
+        url = URL(self.server + given.path.replace("@continue@", self.tokens[len(self.times) % len(self.tokens)]),
+            encoded=True)
         if given.frames:
             return await self._talk(url, headers, given.frames)
-        async with self.session.request(given.method, url, data=io.BytesIO(given.body) if given.body else None, headers=headers, allow_redirects=False) as answer:
+        async with self.session.request(given.method, url, data=io.BytesIO(given.body) if given.body else None,
+            headers=headers, allow_redirects=False) as answer:
             if answer.content_length is not None or given.method == "HEAD":
                 return answer.status, await answer.read()
             body = b""
@@ -168,16 +173,19 @@ class Run:
     async def _vault(self) -> None:
         while True:
             for account in (LIMITED, NOBODY):
-                for path in ("/api/v1/namespaces/vault/secrets/gold", "/api/v1/secrets", "/api/v1/namespaces/vault/configmaps"):
+                for path in ("/api/v1/namespaces/vault/secrets/gold", "/api/v1/secrets",
+                    "/api/v1/namespaces/vault/configmaps"):
                     await self._must_answer(path, 403, f"{account} gets {path}", account)
-                await self._must_answer("/api/v1/namespaces/vault/configmaps", 403, f"{account} writes into the vault", account, "POST")
+                await self._must_answer("/api/v1/namespaces/vault/configmaps", 403,
+                    f"{account} writes into the vault", account, "POST")
             await asyncio.sleep(1)
 
     async def _must_answer(self, path: str, status: int, what: str, account: str = ADMIN, method: str = "GET") -> None:
         headers = {"Authorization": f"Bearer {self.lab.tokens[account]}"}
         sent = {"metadata": {"generateName": "x"}} if method == "POST" else None
         try:
-            async with asyncio.timeout(PATIENCE), self.session.request(method, self.server + path, headers=headers, json=sent) as answer:
+            async with asyncio.timeout(PATIENCE), self.session.request(method, self.server + path, headers=headers,
+                json=sent) as answer:
                 await answer.read()
                 if answer.status != status:
                     self.fault(f"{what}: {answer.status}")
@@ -252,11 +260,13 @@ class Run:
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
         connector = aiohttp.TCPConnector(ssl=self.tls, limit=0)
-        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None), read_bufsize=2**22, max_line_size=2**16) as session:
+        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None),
+            read_bufsize=2**22, max_line_size=2**16) as session:
             yield session
 
 
 def tracebacks(text: str) -> list[str]:
     """The last line and place of each traceback."""
     found = re.findall(r"^Traceback .*?\n((?:[ \t].*\n|\n)+)(\S.*)$(?!\n\n(?:During|The above))", text, re.MULTILINE)
-    return [f"{error} at {' '.join(re.findall(r'canary_tutorial/[^ ]*, line [0-9]+', place)[-1:])}" for place, error in found]
+    return [f"{error} at {' '.join(re.findall(r'canary_tutorial/[^ ]*, line [0-9]+', place)[-1:])}" for place,
+        error in found]

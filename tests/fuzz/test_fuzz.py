@@ -28,10 +28,12 @@ def test_no_input_harms_the_lab_or_a_neighbor(request: pytest.FixtureRequest, tm
     with lab(tmp_path / "home") as running:
         programs, vault = content(running.directory / "bin"), in_the_vault(running)
         run = Run(running, seed, str(outside))
-        asyncio.run(run.all(numbers(only) if only else range(1, inputs + 1 if inputs else 10**9), 1e9 if inputs or only else SECONDS))
+        asyncio.run(run.all(numbers(only) if only else range(1, inputs + 1 if inputs else 10**9),
+            1e9 if inputs or only else SECONDS))
         print(run.report())
         said = running.logs() if run.alive() else {}
-        found = [*run.faults.values(), *(f"{name}: {error}" for name, text in said.items() for error in tracebacks(text))]
+        found = [*run.faults.values(), *(f"{name}: {error}" for name,
+            text in said.items() for error in tracebacks(text))]
         assert not found, "\n".join((run.report(), *found))
         the_victim_is_well(running)
         assert in_the_vault(running) == vault
@@ -62,7 +64,8 @@ def the_victim_is_well(running: Lab) -> None:
     running.cluster.apply_object(sent_to_plain(7))
     ask = {"Host": "plain.victim:9898"}
     with httpx.Client(trust_env=False, timeout=10) as client:
-        until(lambda: client.get(running.mesh, headers=ask).headers.get("x-turn") == "7", 30, "the mesh takes no change")
+        until(lambda: client.get(running.mesh, headers=ask).headers.get("x-turn") == "7", 30,
+            "the mesh takes no change")
     revision = {"spec": {"template": {"metadata": {"annotations": {"revision": "2"}}}}}
     where = "/apis/apps/v1/namespaces/victim/deployments/podinfo"
     running.cluster.api.request("PATCH", where, revision, content_type=MERGE)
