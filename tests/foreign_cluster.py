@@ -6,14 +6,20 @@ server says it.
 from __future__ import annotations
 
 import copy
+import gc
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from served_api import Served
 
+from canary_tutorial import connect
 from canary_tutorial.api import Api
+from canary_tutorial.cluster import Cluster
 
 Obj = dict[str, Any]
 MANIFESTS = Path(__file__).parents[1] / "manifests"
@@ -130,6 +136,10 @@ def account(where: str = "mine") -> list[Obj]:
     ]
 
 
+def everything() -> list[Obj]:
+    return [*istio(), *flagger(), *prometheus(), *applications(), *account()]
+
+
 def fill(server: Served, objects: list[Obj]) -> None:
     for obj in objects:
         path = server_path(obj)
@@ -151,11 +161,42 @@ def server_path(obj: Obj) -> str:
 
 def picture(api: Api) -> dict[str, Obj]:
     """Every object that the API server has, by its uid, as it says it; but for Events, which are news."""
-    api.rediscover()
+    versions = ["/api/v1"] + [
+        f"/apis/{g['preferredVersion']['groupVersion']}" for g in api.request("GET", "/apis")["groups"]
+    ]
     found: dict[str, Obj] = {}
-    for resource in api.listable():
-        if resource.kind != "Event":
-            answer = json.loads(api.request("GET", resource.path(), parse=False))
-            head = {"kind": resource.kind, "apiVersion": resource.group_version}
-            found.update({obj["metadata"]["uid"]: {**head, **obj} for obj in answer["items"]})
+    for version in versions:
+        for row in api.request("GET", version)["resources"]:
+            if "list" in row["verbs"] and row["kind"] != "Event":
+                head = {"kind": row["kind"], "apiVersion": version.removeprefix("/apis/").removeprefix("/api/")}
+                items = json.loads(api.request("GET", f"{version}/{row['name']}", parse=False))["items"]
+                found.update({obj["metadata"]["uid"]: {**head, **obj} for obj in items})
     return found
+
+
+@contextmanager
+def connecting(server: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Cluster]]:
+    """A function that connects to the served API as the administrator, or as the account `namespace/name`."""
+    monkeypatch.delenv("CANARY_TUTORIAL_PROMETHEUS", raising=False)
+    clients: list[Api] = []
+    begin = Api.__init__
+
+    def noted(self: Api, configuration: Any) -> None:
+        begin(self, configuration)
+        clients.append(self)
+
+    monkeypatch.setattr(Api, "__init__", noted)
+
+    def connected(who: str = "", **options: Any) -> Cluster:
+        known = yaml.safe_load(server.kubeconfig.read_text())
+        known["users"][0]["user"]["token"] = who or server.token
+        path = server.directory / f"kubeconfig-{who.replace('/', '-')}"
+        path.write_text(yaml.safe_dump(known))
+        monkeypatch.setenv("CANARY_TUTORIAL_KUBECONFIG", str(path))
+        monkeypatch.setenv("CANARY_TUTORIAL_CONTEXT", "lab")
+        return connect(**options)
+
+    yield connected
+    for api in clients:  # before the server goes, which would leave half a connection
+        api.client.rest_client.pool_manager.clear()
+    gc.collect()

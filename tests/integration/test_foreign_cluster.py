@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import foreign_cluster as foreign
-import nbformat
 import pytest
-import yaml
 from click.testing import CliRunner
 from served_api import Served
 
-from canary_tutorial import connect, installed, ready
-from canary_tutorial.api import Api
+from canary_tutorial import installed, ready
 from canary_tutorial.cli import main
 from canary_tutorial.cluster import Cluster
 from canary_tutorial.errors import NotOurs, NotReady, TutorialError
@@ -26,45 +22,21 @@ from canary_tutorial.lab.controllers.manager import Manager
 from canary_tutorial.parts import MISSING, THERE, UNKNOWN
 from canary_tutorial.preflight import CREATE, Preflight
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 FOR_THE_LAB = ["mesh.yaml", "prometheus.yaml", "flagger-crd.yaml", "flagger-account.yaml", "flagger-deployment.yaml"]
-EVERYTHING = [*foreign.istio(), *foreign.flagger(), *foreign.prometheus(), *foreign.applications(), *foreign.account()]
 
 As = Callable[..., Cluster]
 
 
 @pytest.fixture
 def as_user(server: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[As]:
-    """Connect to the served API as the administrator, or as the account `namespace/name`."""
-    monkeypatch.delenv("CANARY_TUTORIAL_PROMETHEUS", raising=False)
-    clients: list[Api] = []
-    begin = Api.__init__
-
-    def noted(self: Api, configuration: Any) -> None:
-        begin(self, configuration)
-        clients.append(self)
-
-    monkeypatch.setattr(Api, "__init__", noted)
-
-    def connected(who: str = "", **options: Any) -> Cluster:
-        known = yaml.safe_load(server.kubeconfig.read_text())
-        known["users"][0]["user"]["token"] = who or server.token
-        path = server.directory / f"kubeconfig-{who.replace('/', '-')}"
-        path.write_text(yaml.safe_dump(known))
-        monkeypatch.setenv("CANARY_TUTORIAL_KUBECONFIG", str(path))
-        monkeypatch.setenv("CANARY_TUTORIAL_CONTEXT", "lab")
-        return connect(**options)
-
-    yield connected
-    for api in clients:  # before the server goes, which would leave half a connection
-        api.client.rest_client.pool_manager.clear()
-    gc.collect()
+    with foreign.connecting(server, monkeypatch) as connected:
+        yield connected
 
 
 @pytest.fixture
 def untouched(server: Served, as_user: As) -> Iterator[None]:
     """Fill the cluster; afterwards each object that was there is what it was."""
-    foreign.fill(server, EVERYTHING)
+    foreign.fill(server, foreign.everything())
     api = as_user(show=False).api
     before = foreign.picture(api)
     yield
@@ -74,37 +46,6 @@ def untouched(server: Served, as_user: As) -> Iterator[None]:
 
 def states(found: Preflight) -> dict[str, str]:
     return {row["needed"]: row["state"] for row in found}
-
-
-def play(path: Path) -> str:
-    """A notebook's code cells, one after the other, until one ends in an error that a learner is told; its message."""
-    names: dict[str, Any] = {}
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code":
-            try:
-                exec(compile(cell.source, f"{path.name} {cell.id}", "exec"), names)
-            except TutorialError as error:
-                return str(error)
-    return ""
-
-
-@pytest.mark.usefixtures("untouched")
-@pytest.mark.parametrize("who", ["", "mine/dev"], ids=["administrator", "account of one namespace"])
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_notebook_stops_before_it_writes(path: Path, who: str, as_user: As, monkeypatch: pytest.MonkeyPatch):
-    as_user(who, show=False)
-    if who:
-        monkeypatch.setenv("CANARY_TUTORIAL_NAMESPACE", "mine")
-    said = play(path)
-    if path.stem in ("00-start-here", "06-your-cluster"):
-        return  # these two look, and write nothing
-    assert "The cluster lacks what the tutorial needs and may not bring. Nothing was written." in said
-    if who:
-        assert "Prometheus: not found, and your account cannot list services in all namespaces" in said
-        assert "→ If you know where it is: export CANARY_TUTORIAL_PROMETHEUS=" in said
-    else:
-        assert "namespace test: made by somebody else, and holds Deployment test/podinfo" in said
-        assert 'connect(..., namespace="test")' in said
 
 
 @pytest.mark.usefixtures("untouched")
