@@ -124,6 +124,8 @@ def test_the_official_client_watches_custom_objects(server: Served, api: kuberne
 def test_lightkube_works_with_typed_and_generic_resources(server: Served) -> None:
     client = lightkube.Client(config=light(server))
     client.create(from_dict(CRD))
+    while not client.get(CustomResourceDefinition, "canaries.flagger.app").status.conditions:
+        time.sleep(0.01)
     assert client.get(CustomResourceDefinition, "canaries.flagger.app").status.conditions[-1].type == "Established"
     client.create(from_dict(DEPLOYMENT), namespace="test")
     found = client.get(Deployment, "web", namespace="test")

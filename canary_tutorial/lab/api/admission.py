@@ -39,6 +39,8 @@ def defaulted(store: Store, kind: Kind, version: str, obj: Obj) -> Obj:
 
 def admit(store: Store, kind: Kind, obj: Obj) -> Obj:
     """The object as the cluster takes it in: for a new pod, with defaults, service account and perhaps sidecar."""
+    if kind.key == CRDS.key:
+        return {**obj, "status": {"storedVersions": [crds.kind_of(obj).version]}}
     if kind.key != PODS.key:
         return obj
     obj = clone(obj)

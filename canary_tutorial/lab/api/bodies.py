@@ -18,7 +18,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
-from canary_tutorial.lab.api import bounds, protobuf
+from canary_tutorial.lab.api import bounds, protobuf, zeros
 from canary_tutorial.lab.errors import ApiError, BadRequest, TooLarge, UnsupportedMediaType
 from canary_tutorial.lab.store import Obj
 
@@ -240,7 +240,7 @@ class Encoder:
         """The JSON of an object as it came out of the store, where none is ever changed in place."""
         uid = obj["metadata"]["uid"]
         known = self._bytes.pop(uid, None)
-        encoded = known[1] if known and known[0] is obj else encode(obj)
+        encoded = known[1] if known and known[0] is obj else encode(zeros.shown(obj))
         self._bytes[uid] = obj, encoded
         if len(self._bytes) > self.KEPT:
             del self._bytes[next(iter(self._bytes))]

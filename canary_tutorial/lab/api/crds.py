@@ -6,16 +6,21 @@ conditions; a deleted one waits, held by a finalizer, until the last object of i
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from canary_tutorial.lab import schema
 from canary_tutorial.lab.api import expressions
-from canary_tutorial.lab.errors import Cause
-from canary_tutorial.lab.kinds import CRDS, Kind, Scale
+from canary_tutorial.lab.api.names import DNS_LABEL_1035, DNS_SUBDOMAIN, SAID
+from canary_tutorial.lab.errors import Cause, NotFound
+from canary_tutorial.lab.kinds import BUILT_IN, CRDS, Kind, Scale
 from canary_tutorial.lab.schema import Schema
 from canary_tutorial.lab.store import Event, Store, timestamp
 
 Obj = dict[str, Any]
+OWN = {kind.key for kind in BUILT_IN}
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 
@@ -60,6 +65,17 @@ def kind_of(definition: Obj) -> Kind:
     )  # fmt: skip
 
 
+ESTABLISHING = 0.05  # seconds
+
+
+def _soon(act: Callable[[], None]) -> None:
+    """In a moment; at once where no event loop runs."""
+    try:
+        asyncio.get_running_loop().call_later(ESTABLISHING, act)
+    except RuntimeError:
+        act()
+
+
 class Definitions:
     """Keeps `store.kinds` as the stored definitions say."""
 
@@ -72,9 +88,11 @@ class Definitions:
 
     def _on_definition(self, event: Event) -> None:
         if event.type == "DELETED":
-            self.store.kinds.pop(kind_of(event.object).key, None)
+            key = kind_of(event.object).key
+            if key not in OWN:
+                self.store.kinds.pop(key, None)
         elif "deletionTimestamp" in event.object["metadata"]:
-            self._clean(kind_of(event.object))
+            self._clean(event.object)
         elif event.previous is None or event.previous["spec"] != event.object["spec"]:
             self._serve(event.object)
 
@@ -82,17 +100,27 @@ class Definitions:
         if event.type == "DELETED" and event.kind.custom and not self.store.list(event.kind):
             definition = self.store.find(CRDS, event.kind.resource)
             if definition and "deletionTimestamp" in definition["metadata"]:
-                self._clean(event.kind)
+                self._clean(definition)
 
     def _serve(self, definition: Obj) -> None:
         kind = kind_of(definition)
+        if kind.key in OWN:
+            return  # what a definition of their name says does not change the kinds of the lab itself
         self.store.kinds[kind.key] = kind
-        self.store.change(CRDS, definition["metadata"]["name"], None, self._accept, "status")
+        name = definition["metadata"]["name"]
+        if (definition.get("status") or {}).get("conditions"):
+            self._establish(name)
+        else:  # as a later update: who has just made it sees it without conditions, as on a real cluster
+            _soon(lambda: self._establish(name))
+
+    def _establish(self, name: str) -> None:
+        with contextlib.suppress(NotFound):
+            self.store.change(CRDS, name, None, self._accept, "status")
 
     def _accept(self, definition: Obj) -> None:
-        spec, old = definition["spec"], definition.get("status", {})
+        spec, old = definition["spec"], definition.get("status") or {}
         stored = kind_of(definition).version
-        versions = [*old.get("storedVersions", [])]
+        versions = [*(old.get("storedVersions") or [])]
         definition["status"] = {
             "acceptedNames": spec["names"],
             "conditions": old.get("conditions") or [
@@ -102,12 +130,13 @@ class Definitions:
             "storedVersions": versions if stored in versions else [*versions, stored],
         }  # fmt: skip
 
-    def _clean(self, kind: Kind) -> None:
+    def _clean(self, definition: Obj) -> None:
         """Delete what is left of a kind; with the last object the definition may go too."""
-        for obj in self.store.list(kind):
+        kind = kind_of(definition)
+        for obj in self.store.list(kind) if kind.key not in OWN else ():
             if "deletionTimestamp" not in obj["metadata"]:
                 self.store.delete(kind, obj["metadata"]["name"], obj["metadata"].get("namespace"))
-        if not self.store.list(kind) and self.store.find(CRDS, kind.resource):
+        if (kind.key in OWN or not self.store.list(kind)) and self.store.find(CRDS, kind.resource):
             self.store.change(CRDS, kind.resource, None, _release)
 
 
@@ -144,6 +173,7 @@ def check(definition: Obj) -> list[Cause]:
     if definition["metadata"]["name"] != wanted:
         hint = 'must be spec.names.plural+"."+spec.group'
         causes.append(Cause.invalid("metadata.name", definition["metadata"]["name"], hint))
+    causes += _check_names(spec, names)
     if spec["scope"] not in ("Namespaced", "Cluster"):
         causes.append(Cause.unsupported("spec.scope", spec["scope"], ["Cluster", "Namespaced"]))
     versions, patterns = spec["versions"], Patterns()
@@ -160,9 +190,44 @@ def check(definition: Obj) -> list[Cause]:
             causes += _check_schema(openapi, path, patterns)
         scale = (each.get("subresources") or {}).get("scale") or {}
         for field, value in scale.items():
-            if not str(value).startswith("."):
-                causes.append(Cause.invalid(f"spec.versions[{i}].subresources.scale.{field}", value,
-                                            "should be a json path under .spec or .status"))  # fmt: skip
+            roots = (
+                (".spec.",) if field == "specReplicasPath" else (".status.", ".spec.")[: 2 if "label" in field else 1]
+            )
+            if not str(value).startswith(roots) or not all(str(value).strip(".").split(".")) or "[" in str(value):
+                hint = f"should be a json path under {' or '.join(root[:-1] for root in roots)}"
+                causes.append(Cause.invalid(f"spec.versions[{i}].subresources.scale.{field}", value, hint))
+        if len(each.get("additionalPrinterColumns") or ()) > MAX_COLUMNS:
+            path = f"spec.versions[{i}].additionalPrinterColumns"
+            causes.append(Cause.forbidden(path, f"the lab prints at most {MAX_COLUMNS} columns"))
+        if not DNS_LABEL_1035.fullmatch(each["name"][:64]) or len(each["name"]) > 63:
+            causes.append(Cause.invalid(f"spec.versions[{i}].name", each["name"], SAID[DNS_LABEL_1035]))
+    if len({each["name"] for each in versions}) != len(versions):
+        causes.append(Cause.invalid("spec.versions", "", "must contain unique version names"))
+    return causes
+
+
+MAX_COLUMNS = 64
+
+
+def _check_names(spec: Obj, names: Obj) -> list[Cause]:
+    """A group of the definition's own, and names that can stand in a path."""
+    causes, group = [], spec.get("group") or ""
+    if len(group) > 253 or not DNS_SUBDOMAIN.fullmatch(group):
+        causes.append(Cause.invalid("spec.group", group, SAID[DNS_SUBDOMAIN]))
+    elif "." not in group:
+        causes.append(Cause.invalid("spec.group", group, "should be a domain with at least one dot"))
+    if (group, names.get("plural")) in OWN:
+        causes.append(
+            Cause.forbidden("spec.names.plural", f"{names['plural']}.{group} is a kind of the cluster itself")
+        )
+    said = [(word, names.get(word)) for word in ("plural", "singular")]
+    said += [(f"shortNames[{i}]", each) for i, each in enumerate(names.get("shortNames") or ())]
+    for field, value in [*said, ("kind", str(names.get("kind") or "").lower())]:
+        if not value:
+            causes.append(Cause.required(f"spec.names.{field}"))
+        elif len(value) > 63 or not DNS_LABEL_1035.fullmatch(value):
+            hint = "may have mixed case, but should otherwise match: " if field == "kind" else ""
+            causes.append(Cause.invalid(f"spec.names.{field}", value, hint + SAID[DNS_LABEL_1035]))
     return causes
 
 

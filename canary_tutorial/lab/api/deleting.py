@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from canary_tutorial.lab.api import bodies, reading, writing
+from canary_tutorial.lab.api import bodies, reading, writing, zeros
 from canary_tutorial.lab.api.bodies import answer, encode
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import Api
@@ -54,7 +54,12 @@ async def collection(api: Api, request: web.Request, target: Target) -> web.Stre
         if len(deleted) % AT_ONCE == 0:
             await asyncio.sleep(0)  # others get their turn
     kind = target.kind.list_kind or f"{target.kind.kind}List"
-    whole = {"kind": kind, "apiVersion": target.api_version, "metadata": meta, "items": deleted}
+    whole = {
+        "kind": kind,
+        "apiVersion": target.api_version,
+        "metadata": meta,
+        "items": [zeros.shown(obj) for obj in deleted],
+    }
     return answer(request, encode(whole))
 
 

@@ -8,7 +8,7 @@ import yaml
 from aiohttp import web
 
 from canary_tutorial.lab import selectors
-from canary_tutorial.lab.api import conversion, options, pages, tables, views
+from canary_tutorial.lab.api import conversion, options, pages, tables, views, zeros
 from canary_tutorial.lab.api.bodies import answer, encode
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import USER, Api
@@ -44,7 +44,7 @@ def show(api: Api, request: web.Request, target: Target, obj: Obj, status: int =
     if view.form == "table":
         table = tables.table(api.store, target, [obj], request.query.get("includeObject", "Metadata"))
         return answer(request, encode(table), status)
-    return written(request, views.metadata_only(obj) if view.form == "metadata" else obj, view, status)
+    return written(request, views.metadata_only(obj) if view.form == "metadata" else zeros.shown(obj), view, status)
 
 
 def written(request: web.Request, value: Obj, view: views.View, status: int = 200) -> web.Response:
@@ -60,7 +60,7 @@ def plain(api: Api, target: Target, obj: Obj) -> bytes:
     """An object's JSON in the version of the URL."""
     if target.stored_form:
         return api.encoder(obj)
-    return encode(conversion.from_stored(target.api_version, target.kind.kind, obj))
+    return encode(zeros.shown(conversion.from_stored(target.api_version, target.kind.kind, obj)))
 
 
 def many(api: Api, request: web.Request, target: Target) -> web.Response:
@@ -79,7 +79,7 @@ def many(api: Api, request: web.Request, target: Target) -> web.Response:
         "metadata": meta,
     }
     if view.yaml:
-        return written(request, {**head, "items": objects}, view)
+        return written(request, {**head, "items": [zeros.shown(obj) for obj in objects]}, view)
     items = b",".join([plain(api, target, obj) for obj in objects])
     return answer(request, encode(head)[:-1] + b',"items":[' + items + b"]}")
 

@@ -67,13 +67,24 @@ def scale_of(target: Target, obj: Obj) -> Obj:
     """The autoscaling/v1 Scale that stands for a workload."""
     where, meta = target.kind.scale, obj["metadata"]
     assert where
-    selector = _at(obj, where.selector) if where.selector else selectors.as_text(obj.get("spec", {}).get("selector"))
-    status = {"replicas": _at(obj, where.status) or 0} | ({"selector": selector} if selector else {})
+    if target.kind.custom:
+        selector = _at(obj, where.selector) if where.selector else ""
+    else:
+        selector = selectors.as_text(obj["spec"].get("selector"))
+    status = {"replicas": _number(obj, where.status)} | (
+        {"selector": selector} if isinstance(selector, str) and selector else {}
+    )
     kept = {
         key: meta[key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if key in meta
     }
-    spec = {"replicas": _at(obj, where.spec) or 0}
+    spec = {"replicas": _number(obj, where.spec)}
     return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": kept, "spec": spec, "status": status}
+
+
+def _number(obj: Obj, path: str) -> int:
+    """A count of a custom object, which may hold anything there."""
+    found = _at(obj, path)
+    return found if isinstance(found, int) and not isinstance(found, bool) else 0
 
 
 def _at(obj: Any, path: str) -> Any:
@@ -85,7 +96,9 @@ def _at(obj: Any, path: str) -> Any:
 def _put(obj: Obj, path: str, value: Any) -> None:
     *steps, last = path.strip(".").split(".")
     for step in steps:
-        obj = obj.setdefault(step, {})
+        if not isinstance(obj.get(step), dict):
+            obj[step] = {}
+        obj = obj[step]
     obj[last] = value
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from canary_tutorial.lab.api import columns, crds, views
+from canary_tutorial.lab.api import columns, crds, views, zeros
 from canary_tutorial.lab.api.columns import NAME, Column
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.store import Store
@@ -37,7 +37,7 @@ def table(store: Store, target: Target, objects: list[Obj], include: str) -> Obj
     for obj in objects:
         row: Obj = {"cells": [each.cell(obj, now) for each in chosen]}
         if include == "Object":
-            row["object"] = obj | {"apiVersion": target.api_version}
+            row["object"] = zeros.shown(obj | {"apiVersion": target.api_version})
         elif include != "None":
             row["object"] = views.metadata_only(obj)
         rows.append(row)
