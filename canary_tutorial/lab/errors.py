@@ -20,7 +20,6 @@ class ApiError(Exception):
 
     code = 500
     reason = "InternalError"
-    last = False  # whether the connection ends with it: what follows on it cannot be understood
 
     def __init__(self, message: str, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)

@@ -385,9 +385,10 @@ def test_a_body_that_is_not_what_its_encoding_says_is_the_clients_fault(
 
 
 def test_a_body_that_cannot_be_decoded_ends_its_connection_and_says_so(server: Served) -> None:
-    post = head(server, "POST", CONFIGMAPS, Content_Encoding="gzip", Content_Length="9")
-    answer = raw(server, post + b"not gzip!")
-    assert b"connection: close" in answer.split(b"\r\n\r\n")[0].lower()
+    for encoding, path in (("gzip", CONFIGMAPS), ("deflate", CONFIGMAPS), ("gzip", "/nowhere"), ("gzip", "/api")):
+        post = head(server, "POST", path, Content_Encoding=encoding, Content_Length="9")
+        answer = raw(server, post + b"not gzip!")
+        assert b"connection: close" in answer.split(b"\r\n\r\n")[0].lower(), (encoding, path)
     assert server.http("GET", CONFIGMAPS).status_code == 200
 
 

@@ -62,9 +62,8 @@ async def read(request: web.Request) -> bytes:
         raise TooLarge(f"Request entity too large: limit is {LIMIT}") from None
     except (RequestPayloadError, HttpProcessingError):
         request.content.feed_eof()  # there is nothing more that could be read, nor another request behind it
-        refused = BadRequest(f"the body of the request cannot be decoded: it is not {encoding or 'complete'}")
-        refused.last = True
-        raise refused from None
+        said = f"the body of the request cannot be decoded: it is not {encoding or 'complete'}"
+        raise BadRequest(said) from None
 
 
 async def read_object(request: web.Request) -> Obj:
@@ -258,7 +257,4 @@ def answer(
 
 
 def failure(error: ApiError) -> web.Response:
-    response = web.Response(body=encode(error.status_object()), status=error.code, content_type="application/json")
-    if error.last:
-        response.force_close()
-    return response
+    return web.Response(body=encode(error.status_object()), status=error.code, content_type="application/json")

@@ -68,6 +68,12 @@ class Api:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; raises only when the client is gone."""
+        answer = await self._answer(request)
+        if "Content-Encoding" in request.headers and not answer.prepared:
+            answer.force_close()  # what is left of the body may be unreadable, and so what follows it
+        return answer
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
             if f"{request.path}/".startswith(HEALTH):
                 return web.Response(text=healthy(request.path) if "verbose" in request.query else "ok")

@@ -105,7 +105,7 @@ def _check(value: Any, shape: Schema, path: str, steps: Steps) -> list[Cause]:
     causes = _type(value, shape, path)
     if causes:
         return causes
-    if "enum" in shape:
+    if shape.get("enum"):
         steps.spend(len(shape["enum"]) // 2)
         if not any(_equal(value, choice) for choice in shape["enum"]):
             causes.append(Cause.unsupported(path, value, shape["enum"]))
@@ -215,7 +215,7 @@ def _combined(value: Any, shape: Schema, path: str, steps: Steps) -> list[Cause]
     causes = [cause for branch in shape.get("allOf", ()) for cause in _check(value, branch, path, steps)]
     for word, said in (("anyOf", "must validate at least one schema (anyOf)"),
                        ("oneOf", "must validate one and only one schema (oneOf)")):  # fmt: skip
-        if word not in shape:
+        if not shape.get(word):
             continue
         results = [_check(value, branch, path, steps) for branch in shape[word]]
         fitting = sum(not faults for faults in results)

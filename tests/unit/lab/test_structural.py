@@ -103,3 +103,8 @@ def test_unknown_fields_are_found_and_pruned_but_where_they_are_welcome() -> Non
     )
     assert unknown == ["spec.colour"]
     assert known["spec"] == {"targetRef": {"name": "podinfo"}, "free": {"any": {"thing": 1}}, "headers": {"x": "y"}}
+
+
+@pytest.mark.parametrize("word", ["oneOf", "anyOf", "allOf", "enum"])
+def test_an_empty_list_of_choices_is_none(word: str) -> None:
+    assert structural.check({"a": "b"}, {"type": "object", "properties": {"a": {"type": "string", word: []}}}) == []
