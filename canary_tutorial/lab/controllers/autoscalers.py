@@ -43,11 +43,11 @@ def plan(autoscaler: Obj, kind: Kind, target: Obj | None, now: datetime) -> list
 def _status(
     autoscaler: Obj, current: int, wanted: int, conditions: list[tuple[str, str, str, str]], now: datetime
 ) -> list[Effect]:
-    before = {c["type"]: c for c in (autoscaler.get("status") or {}).get("conditions") or []}
+    before = {c.get("type"): c for c in (autoscaler.get("status") or {}).get("conditions") or []}
     fresh = []
     for type_, value, reason, message in conditions:
         same = before.get(type_, {}).get("status") == value
-        since = before[type_]["lastTransitionTime"] if same else timestamp(now)
+        since = (before[type_].get("lastTransitionTime") if same else None) or timestamp(now)
         fresh.append(
             {"type": type_, "status": value, "reason": reason, "message": message, "lastTransitionTime": since}
         )

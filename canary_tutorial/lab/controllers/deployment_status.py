@@ -66,7 +66,7 @@ def _progress(
     deadline = spec.get("progressDeadlineSeconds", 600)
     current = condition({"status": old}, "Progressing")
     if spec.get("paused"):
-        if current is None or current["reason"] not in ("DeploymentPaused", "ProgressDeadlineExceeded"):
+        if current is None or current.get("reason") not in ("DeploymentPaused", "ProgressDeadlineExceeded"):
             _set(status, "Progressing", "Unknown", "DeploymentPaused", "Deployment is paused", now)
         return None
     if new is None:
@@ -75,11 +75,11 @@ def _progress(
     if current is None:
         _set(status, "Progressing", "True", "FoundNewReplicaSet", f'Found new replica set "{name}"', now)
         return float(deadline)
-    if current["reason"] == "DeploymentPaused":
+    if current.get("reason") == "DeploymentPaused":
         _set(status, "Progressing", "Unknown", "DeploymentResumed", "Deployment is resumed", now)
         current = condition({"status": status}, "Progressing") or current
     replicas = int(spec.get("replicas", 1))
-    if counts["replicas"] == counts["updatedReplicas"] and current["reason"] == "NewReplicaSetAvailable":
+    if counts["replicas"] == counts["updatedReplicas"] and current.get("reason") == "NewReplicaSetAvailable":
         return None  # complete before, and only scaled since
     generation = deployment["metadata"].get("generation", 1)
     complete = counts["updatedReplicas"] == counts["replicas"] == counts["availableReplicas"] == replicas
@@ -91,14 +91,23 @@ def _progress(
         text = f'ReplicaSet "{name}" is progressing.'
         _set(status, "Progressing", "True", "ReplicaSetUpdated", text, now, refresh=True)
         return float(deadline)
-    if current["reason"] == "NewReplicaSetAvailable":  # complete before; the clock starts with the first step
+    if current.get("reason") == "NewReplicaSetAvailable":  # complete before; the clock starts with the first step
         return None
-    left = deadline - (now - moment(current["lastUpdateTime"])).total_seconds()
+    left = deadline - (now - _since(current, now)).total_seconds()
     if left <= 0:
         text = f'ReplicaSet "{name}" has timed out progressing.'
         _set(status, "Progressing", "False", "ProgressDeadlineExceeded", text, now)
         return None
     return float(left)
+
+
+def _since(condition_: Obj, now: datetime) -> datetime:
+    """When a condition was last updated; now, where somebody wrote something else there."""
+    try:
+        since = moment(condition_["lastUpdateTime"])
+        return since if since.tzinfo else now
+    except (KeyError, TypeError, ValueError):
+        return now
 
 
 def _moved_on(counts: dict[str, int], old: Obj) -> bool:
@@ -118,17 +127,17 @@ def _set(
 ) -> None:
     """Write a condition; its times move as Kubernetes moves them."""
     current = condition({"status": status}, type_)
-    if current and (current["status"], current["reason"]) == (value, reason) and not refresh:
+    if current and (current.get("status"), current.get("reason")) == (value, reason) and not refresh:
         return
     stamp = timestamp(now)
-    same = current is not None and current["status"] == value
+    same = current is not None and current.get("status") == value
     fresh = {
         "type": type_,
         "status": value,
         "reason": reason,
         "message": message,
         "lastUpdateTime": stamp,
-        "lastTransitionTime": current["lastTransitionTime"] if current and same else stamp,
+        "lastTransitionTime": (current.get("lastTransitionTime") or stamp) if current and same else stamp,
     }
-    others = [c for c in status["conditions"] if c["type"] != type_]
+    others = [c for c in status["conditions"] if c.get("type") != type_]
     status["conditions"] = [*others, fresh]

@@ -157,7 +157,7 @@ def _annotations(deployment: Obj, revision: str) -> dict[str, str]:
 
 
 def _revision(replicaset: Obj) -> int:
-    return int(_annotation(replicaset, REVISION) or 0)
+    return _whole(_annotation(replicaset, REVISION))
 
 
 def _newest_revision(replicasets: list[Obj]) -> int:
@@ -237,12 +237,17 @@ def _shares(running: list[Obj], most: int) -> list[int]:
     left = most - sum(sizes)
     order = sorted(range(len(running)), key=lambda n: -sizes[n])
     for n in order:
-        before = int(_annotation(running[n], MAXIMUM) or 0) or sum(sizes)
+        before = _whole(_annotation(running[n], MAXIMUM)) or sum(sizes)
         change = int(sizes[n] * most / before + 0.5) - sizes[n]
         change = min(change, left) if left > 0 else max(change, left)
         sizes[n], left = sizes[n] + change, left - change
     sizes[order[0]] = max(0, sizes[order[0]] + left)
     return sizes
+
+
+def _whole(text: str | None) -> int:
+    """The number that an annotation holds; 0 where somebody wrote something else."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _annotation(replicaset: Obj, name: str) -> str | None:

@@ -60,7 +60,7 @@ class Recorder:
 
 def _again(event: Obj, message: str, now: str) -> None:
     event["message"] = message
-    event["count"] += 1
+    event["count"] = (event.get("count") or 0) + 1
     event["lastTimestamp"] = now
 
 

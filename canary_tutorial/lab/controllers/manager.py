@@ -42,8 +42,13 @@ log = logging.getLogger(__name__)
 
 MAX_PODS = 2500  # in the whole lab, of those that controllers make: a node takes some hundred
 RETRY = 10.0  # seconds
+TURN = 0.05  # seconds of looking before others of the lab get theirs
 Key = tuple[Kind, str, str]  # kind, namespace, name: one object to look at
 Admit = Callable[[Store, Kind, Obj], Obj]
+
+
+def _key(kind: Kind, obj: Obj) -> Key:
+    return kind, obj["metadata"].get("namespace") or "", obj["metadata"]["name"]
 
 
 class Manager:
@@ -76,8 +81,12 @@ class Manager:
     # -- where to look
 
     def on_event(self, event: Event) -> None:
-        for key in self._concerned(event):
-            self.look(key)
+        for relation in (self._itself, self._dependents_of, self._owners_of, self._neighbors):
+            try:
+                for key in relation(event):
+                    self.look(key)
+            except Exception:  # of one malformed object: the others are still looked at
+                log.exception("could not tell whom %s %s concerns", event.kind.kind, event.object["metadata"]["name"])
 
     def look(self, key: Key) -> None:
         """Look at an object soon."""
@@ -85,18 +94,19 @@ class Manager:
             self._loop.call_soon(self._work)
         self._queue[key] = None
 
-    def _concerned(self, event: Event) -> Iterator[Key]:
-        obj, kind = event.object, event.kind
-        meta = obj["metadata"]
-        namespace = meta.get("namespace", "")
-        key = (kind, namespace, meta["name"])
+    def _itself(self, event: Event) -> Iterator[Key]:
+        key, meta = _key(event.kind, event.object), event.object["metadata"]
         self._remember(event, key)
-        owners = meta.get("ownerReferences") or []
-        if kind in self._plans or owners or is_deleted(obj):
+        if event.kind in self._plans or meta.get("ownerReferences") or is_deleted(event.object):
             yield key
+
+    def _dependents_of(self, event: Event) -> Iterator[Key]:
         if event.type == "DELETED":
-            yield from self._dependents.get(meta["uid"], ())
-        owner = controller_of(obj)
+            yield from tuple(self._dependents.get(event.object["metadata"]["uid"], ()))
+
+    def _owners_of(self, event: Event) -> Iterator[Key]:
+        namespace = event.object["metadata"].get("namespace") or ""
+        owner = controller_of(event.object)
         if owner and owner["kind"] == "ReplicaSet":
             yield (REPLICASETS, namespace, owner["name"])
             replicaset = self._store.find(REPLICASETS, owner["name"], namespace)
@@ -105,20 +115,25 @@ class Manager:
                 yield (DEPLOYMENTS, namespace, above["name"])
         elif owner and owner["kind"] == "Deployment":
             yield (DEPLOYMENTS, namespace, owner["name"])
+        owners = event.object["metadata"].get("ownerReferences") or []
         if owners and event.type == "DELETED":  # a foreground deletion may be waiting for it
             yield from self._owners(owners)
+
+    def _neighbors(self, event: Event) -> Iterator[Key]:
+        """What looks at objects of this kind: Services at pods, autoscalers at Deployments, a namespace at its content."""
+        kind, meta = event.kind, event.object["metadata"]
+        namespace = meta.get("namespace") or ""
+        if namespace and event.type == "DELETED":
+            yield (NAMESPACES, "", namespace)
         if kind is PODS:
             yield from ((SERVICES, namespace, s["metadata"]["name"]) for s in self._store.list(SERVICES, namespace))
         if kind is SERVICES and event.type == "DELETED":
             yield (ENDPOINTS, namespace, meta["name"])
         if kind is DEPLOYMENTS:
-            yield from (
-                (AUTOSCALERS, namespace, hpa["metadata"]["name"])
-                for hpa in self._store.list(AUTOSCALERS, namespace)
-                if hpa["spec"]["scaleTargetRef"]["name"] == meta["name"]
-            )
-        if namespace and event.type == "DELETED":
-            yield (NAMESPACES, "", namespace)
+            for autoscaler in self._store.list(AUTOSCALERS, namespace):
+                reference = (autoscaler.get("spec") or {}).get("scaleTargetRef") or {}
+                if reference.get("name") == meta["name"]:
+                    yield (AUTOSCALERS, namespace, autoscaler["metadata"]["name"])
 
     def _remember(self, event: Event, key: Key) -> None:
         """Keep the index of who depends on whom."""
@@ -140,12 +155,17 @@ class Manager:
     # -- looking
 
     def _work(self) -> None:
-        queue, self._queue = self._queue, {}
-        for key in queue:
+        end = self._loop.time() + TURN
+        while self._queue:
+            key = next(iter(self._queue))
+            del self._queue[key]
             try:
                 self._reconcile(key)
             except Exception:
                 log.exception("could not reconcile %s %s/%s", key[0].kind, key[1], key[2])
+            if self._queue and self._loop.time() > end:
+                self._loop.call_soon(self._work)
+                return
 
     def _reconcile(self, key: Key) -> None:
         kind, namespace, name = key

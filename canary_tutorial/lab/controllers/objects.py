@@ -61,7 +61,7 @@ def moment(text: str) -> datetime:
 
 
 def condition(obj: Obj, type_: str) -> Obj | None:
-    return next((c for c in (obj.get("status") or {}).get("conditions") or [] if c["type"] == type_), None)
+    return next((c for c in (obj.get("status") or {}).get("conditions") or [] if c.get("type") == type_), None)
 
 
 def is_ready(pod: Obj) -> bool:
@@ -74,12 +74,16 @@ def seconds_until_available(pod: Obj, min_ready_seconds: int, now: datetime) -> 
     if ready is None or ready["status"] != "True":
         return None
     # Kubernetes' times have whole seconds: the pod became ready at some point of that second.
-    return max(0.0, min_ready_seconds - (now - moment(ready["lastTransitionTime"])).total_seconds())
+    try:
+        since = moment(ready["lastTransitionTime"])
+        return max(0.0, min_ready_seconds - (now - since).total_seconds())
+    except (KeyError, TypeError, ValueError):  # somebody else wrote the status
+        return 0.0
 
 
 def is_active(pod: Obj) -> bool:
     """Counts as a replica: not ended, not being deleted."""
-    return pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") and not is_deleted(pod)
+    return (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed") and not is_deleted(pod)
 
 
 def is_deleted(obj: Obj) -> bool:

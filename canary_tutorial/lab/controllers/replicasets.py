@@ -67,9 +67,9 @@ def _scale(replicaset: Obj, active: list[Obj]) -> list[Effect]:
 
 def usefulness(pod: Obj) -> tuple[int, int, int, str]:
     """Order of deletion: not scheduled, pending, not ready, then the youngest."""
-    phase = pod.get("status", {}).get("phase", "Pending")
+    phase = (pod.get("status") or {}).get("phase", "Pending")
     order = {"Pending": 0, "Unknown": 1, "Running": 2}.get(phase, 0)
-    age = "".join(chr(255 - ord(c)) for c in pod["metadata"].get("creationTimestamp", ""))
+    age = "".join(chr(255 - ord(c)) for c in pod["metadata"].get("creationTimestamp") or "")
     return bool(pod["spec"].get("nodeName")), order, is_ready(pod), age
 
 
