@@ -26,6 +26,7 @@ from canary_tutorial.lab.images import write_programs
 from canary_tutorial.lab.kinds import NAMESPACES, SERVICEACCOUNTS, SERVICES
 from canary_tutorial.lab.kubelet.kubelet import Kubelet
 from canary_tutorial.lab.network import NETWORKS, lock_address, service_addresses
+from canary_tutorial.lab.processes import no_inotify
 from canary_tutorial.lab.state import Lab, StateError, say_why, write
 from canary_tutorial.lab.store import Event, Store
 from canary_tutorial.lab.tls import make_ca_and_server_cert
@@ -103,7 +104,8 @@ async def serve(name: str, directory: Path, port: int = 0) -> None:
     write_below(directory, "kubeconfig", config(tokens.admin))
     guard = os.getppid()
     started = psutil.Process(guard).create_time()
-    write(directory, Lab(name, server, network, guard, os.getpid(), started, tuple(missing.values())))
+    warnings = [*missing.values(), no_inotify()]
+    write(directory, Lab(name, server, network, guard, os.getpid(), started, tuple(filter(None, warnings))))
     logging.info("lab %s is ready at %s, network 127.%s.0.0/16", name, server, network)
     await ending.wait()
     logging.info("ending")

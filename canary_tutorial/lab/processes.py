@@ -7,6 +7,7 @@ in turn is found by descent, and for what has no parent any more there is the gu
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import sys
@@ -43,6 +44,19 @@ def check_descriptors(wanted: int = 16) -> None:
     finally:
         for descriptor in held:
             os.close(descriptor)
+
+
+def no_inotify() -> str:
+    """What to say where this user has no inotify instance left: Envoy ends without one, and tells only its own log."""
+    descriptor = _libc.inotify_init1(os.O_CLOEXEC) if _libc is not None else -1
+    if descriptor >= 0:
+        os.close(descriptor)
+    if descriptor >= 0 or _libc is None or ctypes.get_errno() != errno.EMFILE:
+        return ""
+    return (
+        "Envoy will not start: this user has no inotify instance left (fs.inotify.max_user_instances).\n"
+        "→ sudo sysctl fs.inotify.max_user_instances=512"
+    )
 
 
 def family(pid: int) -> list[psutil.Process]:

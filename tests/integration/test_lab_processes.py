@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import ssl
@@ -341,3 +342,18 @@ def test_ctrl_c_ends_a_lab_in_the_foreground(home: Home, number: signal.Signals)
     assert b"Traceback" not in errors
     assert all_gone(processes)
     assert home.processes() == []
+
+
+def test_a_user_without_inotify_instances_is_told_at_the_start(home: Home) -> None:
+    """A user namespace has a limit of its own, so that nobody else goes short here."""
+    (command, environment), (end, _) = home.command("up"), home.command("down")
+    limit = "echo 0 >/proc/sys/user/max_inotify_instances"
+    isolated = ["unshare", "-r", "sh", "-c"]
+    if subprocess.run([*isolated, limit], capture_output=True).returncode:
+        pytest.skip("no user namespace can be made here")
+    script = f"{limit}; {shlex.join(command)}; {shlex.join(end)}"
+
+    done = subprocess.run([*isolated, script], env=environment, capture_output=True, text=True, timeout=60)
+
+    assert "Envoy will not start: this user has no inotify instance left" in done.stderr
+    assert "sudo sysctl fs.inotify.max_user_instances=" in done.stderr
