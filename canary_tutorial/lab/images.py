@@ -20,7 +20,7 @@ from canary_tutorial.lab.files import directory, read, write_below
 
 RELEASED = "2.0.0 2.0.1 2.0.2 2.1.0 2.1.1 2.1.2 2.1.3 3.0.0 3.1.0 3.1.5 4.0.0 5.0.0 5.2.1 6.0.0 6.0.1 6.0.2 6.0.3"
 PODINFO_TAGS = frozenset([*RELEASED.split(), "6.0.4", "6.1.0", "6.5.0", "6.14.1"])
-LARGEST_CONFIG = 1024 * 1024  # bytes; a ConfigMap holds no more
+LARGEST_CONFIG = 256 * 1024  # bytes of Prometheus' configuration; more would take seconds to read
 TOOLS = "CANARY_TUTORIAL_TOOLS"
 FLAGGER = "CANARY_TUTORIAL_FLAGGER"
 # Programs that are not ours, and how to get them.

@@ -103,8 +103,9 @@ class Kubelet:
     def _on_content(self, event: Event) -> None:
         """A ConfigMap or Secret is there, or other than it was, while the pods that mount it run or wait for it."""
         if event.type != "DELETED":  # what is mounted stays, as in Kubernetes
+            meta = event.object["metadata"]
             for worker in list(self._workers.values()):
-                if worker.pod["metadata"]["namespace"] == event.object["metadata"]["namespace"]:
+                if worker.pod["metadata"]["namespace"] == meta["namespace"] and meta["name"] in worker.names:
                     worker.refresh_volumes()
 
     def _write_targets(self) -> None:

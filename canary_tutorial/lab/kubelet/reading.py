@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from canary_tutorial.lab.errors import ApiError
@@ -28,6 +29,16 @@ def as_pod(obj: Obj) -> Obj:
     pod: Obj = without_nulls(obj)
     pod.setdefault("spec", {}).setdefault("containers", [])
     return pod
+
+
+def names_in(value: Any) -> Iterator[str]:
+    """The names of all that a spec refers to, and some more."""
+    if isinstance(value, dict):
+        yield from (value[key] for key in ("name", "secretName") if isinstance(value.get(key), str))
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from names_in(inner)
 
 
 def explained(error: BaseException) -> str:

@@ -25,7 +25,7 @@ from canary_tutorial.lab.kubelet.logs import Log
 from canary_tutorial.lab.kubelet.pods import SIDECAR, Place, listen_address, program_for
 from canary_tutorial.lab.kubelet.probes import Prober, watch
 from canary_tutorial.lab.kubelet.probing import Probing
-from canary_tutorial.lab.kubelet.reading import as_pod, explained, shortened
+from canary_tutorial.lab.kubelet.reading import as_pod, explained, names_in, shortened
 from canary_tutorial.lab.kubelet.status import ContainerState, back_off, pod_status, terminated
 from canary_tutorial.lab.kubelet.volumes import MountError, write_volumes
 from canary_tutorial.lab.network import OUTBOUND_PORT
@@ -55,6 +55,7 @@ class Worker:
         self.place = Place(ip, kubelet.directory / "pods" / f"{name}_{self.uid}")
         self._specs: tuple[list[Obj], list[Obj]] = spec.get("initContainers") or [], spec["containers"]
         self.init, self.states = ([_state(c, spec) for c in some] for some in self._specs)
+        self.names = frozenset(names_in(spec))  # its ConfigMaps and Secrets are among them
         self.runs: dict[str, Run] = {}
         self.ending = asyncio.Event()
         self.hurry = asyncio.Event()  # no grace any more: `kubectl delete --force`
@@ -83,7 +84,7 @@ class Worker:
                 self.hurry.set()
 
     def refresh_volumes(self, again: float = 1.0) -> None:
-        """A ConfigMap or Secret of the namespace has changed; what cannot be written is tried again."""
+        """A ConfigMap or Secret of the pod has changed; what cannot be written is tried again."""
         self._changed.set()
         if self._refreshing:
             self._refreshing.cancel()
