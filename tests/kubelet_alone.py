@@ -49,6 +49,11 @@ class Alone:
         obj = {"metadata": {"name": name, "namespace": "test"}, **content}
         return self.call(self.store.create, kind, obj)  # type: ignore[no-any-return]
 
+    def put_all(self, *objects: tuple[kinds.Kind, str, Obj]) -> None:
+        """Create many at once: kind, name, content."""
+        made = [(kind, {"metadata": {"name": name, "namespace": "test"}, **content}) for kind, name, content in objects]
+        self.call(lambda: [self.store.create(kind, obj) for kind, obj in made])
+
     def change(self, kind: kinds.Kind, name: str, fn: Callable[[Obj], None]) -> None:
         self.call(self.store.change, kind, name, "test", fn)
 
@@ -61,10 +66,7 @@ class Alone:
 
     def replicaset(self, name: str, spec: Obj) -> Obj:
         """A ReplicaSet that wants one pod."""
-        labels = {"app": name}
-        template = {"metadata": {"labels": labels}, "spec": {"terminationGracePeriodSeconds": 0, **spec}}
-        wanted = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
-        return self.put(kinds.REPLICASETS, name, spec=wanted)
+        return self.put(kinds.REPLICASETS, name, spec=wanting_one(name, spec))
 
     def pods_of(self, name: str) -> list[Obj]:
         return self.call(self.store.list, kinds.PODS, "test", {"app": name})  # type: ignore[no-any-return]
@@ -81,6 +83,13 @@ class Alone:
         found = self.call(self.store.list, kinds.EVENTS, "test")
         about = [e for e in found if e["involvedObject"].get("uid") == uid and e["type"] == "Warning"]
         return {event["reason"]: event["message"] for event in about}
+
+
+def wanting_one(name: str, spec: Obj) -> Obj:
+    """The spec of a ReplicaSet that wants one pod."""
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": {"terminationGracePeriodSeconds": 0, **spec}}
+    return {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
 
 
 def eventually(check: Callable[[], Any], seconds: float = 15) -> Any:
@@ -129,7 +138,7 @@ def alone(directory: Path) -> Iterator[Alone]:
         if event.type == "ADDED":
             one.born[next((o["name"] for o in meta.get("ownerReferences") or []), meta["name"])].append(meta["uid"])
 
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
     assert started.wait(20)
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kubelet_alone import Alone, Obj, alone, eventually
+from kubelet_alone import Alone, Obj, alone, eventually, wanting_one
 
 from canary_tutorial.lab import kinds
 
@@ -203,10 +203,13 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
             "good": "global: {}",
         }.items():
             one.put(kinds.CONFIGMAPS, name, data={"prometheus.yml": text})
-        for name, (spec, _) in ODD.items():
-            one.replicaset(name, spec)
-        for name, spec in FINE.items():
-            one.pod(name, spec)
+        one.put_all(
+            *((kinds.REPLICASETS, name, {"spec": wanting_one(name, spec)}) for name, (spec, _) in ODD.items()),
+            *(
+                (kinds.PODS, name, {"spec": {"terminationGracePeriodSeconds": 0, **spec}})
+                for name, spec in FINE.items()
+            ),
+        )
         yield one
 
 
