@@ -322,6 +322,7 @@ policy("sni long", tls={"mode": "SIMPLE", "sni": "x" * 300})
 policy(
     "certificates that are not there", tls={"mode": "MUTUAL", "clientCertificate": "/nowhere", "privateKey": "/nowhere"}
 )
+policy("sni with a NUL", tls={"mode": "SIMPLE", "sni": "a\0b"})
 policy("no key", tls={"mode": "MUTUAL", "clientCertificate": "/etc/hostname"})
 policy("a CA that is none", tls={"mode": "SIMPLE", "caCertificates": "/etc/passwd"})
 policy("a CA that is a directory", tls={"mode": "SIMPLE", "caCertificates": "/etc"})

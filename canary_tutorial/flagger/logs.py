@@ -13,8 +13,8 @@ LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
 class Logger:
     """Writes lines at or above `level`."""
 
-    def __init__(self, level: str = "debug", stream: TextIO = sys.stderr) -> None:
-        self._least, self._stream = LEVELS.get(level, 1), stream
+    def __init__(self, level: str = "debug", stream: TextIO | None = None) -> None:
+        self._least, self._stream = LEVELS.get(level, 1), stream or sys.stderr
 
     def log(self, level: str, message: str, **more: Any) -> None:
         if LEVELS[level] < self._least:

@@ -2,6 +2,7 @@
 
 A server that is busy for a moment (429 or 5xx with `Retry-After`, say just after a CustomResourceDefinition changed) is
 asked again after that many seconds, and so is one that cuts a connection in the middle of a GET: ten times at most.
+(The mesh has the same module: the two towers share no code.)
 """
 
 from __future__ import annotations

@@ -14,12 +14,14 @@ import time
 from pathlib import Path
 
 from lightkube import AsyncClient, KubeConfig
+from lightkube.core.exceptions import ConfigError
 
 from canary_tutorial.lab.mesh import security
 from canary_tutorial.lab.mesh.bootstrap import bootstrap
 from canary_tutorial.lab.mesh.compile import compile_world, resolver_of
 from canary_tutorial.lab.mesh.envoy import keep_envoy
 from canary_tutorial.lab.mesh.files import Directory
+from canary_tutorial.lab.mesh.patience import Patient
 from canary_tutorial.lab.mesh.watch import Watcher
 from canary_tutorial.lab.mesh.world import World
 
@@ -70,6 +72,14 @@ class ControlPlane:
         return took
 
 
+def connection() -> AsyncClient:
+    """A client for the API server that KUBECONFIG names."""
+    config = KubeConfig.from_env().get()
+    if config is None:
+        raise ConfigError("the kubeconfig has no current context")
+    return AsyncClient(config=config, trust_env=False, transport=Patient(config))
+
+
 async def serve(address: str, path: Path) -> None:
     """Until cancelled, or until one of the parts fails."""
     directory = Directory(path)
@@ -77,7 +87,7 @@ async def serve(address: str, path: Path) -> None:
     plane = ControlPlane(directory, resolver_of(address))
     plane.write()  # Envoy begins with the resolver alone
     (path / "bootstrap.json").write_text(json.dumps(bootstrap(path, address)))
-    client = AsyncClient(config=KubeConfig.from_env(), trust_env=False)
+    client = connection()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(keep_envoy(path))
         tasks.create_task(plane.run())

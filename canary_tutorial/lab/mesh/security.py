@@ -58,7 +58,8 @@ def upstream(tls: Obj, name: str, files: Files) -> Obj:
     if mode == "DISABLE":
         return {}
     if mode in ("SIMPLE", "MUTUAL"):
-        sni = values.text(tls.get("sni") or "", "tls.sni", 255)
+        values.text(tls.get("sni") or "", "tls.sni", 255)
+        sni = values.header_value(tls.get("sni") or "", "tls.sni")
         return {"transport_socket": _socket("UpstreamTlsContext", {"sni": sni, **_own_pair(tls)})}
     context = {**_shared(files), "sni": f"outbound_.{name.replace('|', '_._')}"}
     mutual = _socket("UpstreamTlsContext", context)

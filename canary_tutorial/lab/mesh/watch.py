@@ -12,9 +12,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import httpx2
 from lightkube import AsyncClient
-from lightkube.core.exceptions import ApiError, ConfigError
+from lightkube.core.exceptions import ApiError
 from lightkube.generic_resource import create_namespaced_resource
 
 from canary_tutorial.lab.mesh.world import Key, World, key_of
@@ -50,10 +49,10 @@ class Watcher:
                 version = await self._list(name, resource)
                 pause = SHORTEST
                 await self._watch(name, resource, version)
-            except (ApiError, ConfigError, httpx2.HTTPError, OSError) as error:
+            except Exception as error:  # also an answer that cannot be read: whatever it is, we list again
                 if isinstance(error, ApiError) and error.status.code == 404:
                     self._tell(name)  # the cluster has no such kind, so there are none
-                log.info("%s: %s; listing again in %.1f s", name, error, pause)
+                log.info("%s: %s; listing again in %.1f s", name, str(error) or repr(error), pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST)
 
