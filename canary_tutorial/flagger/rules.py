@@ -45,7 +45,9 @@ def advance(name: str, namespace: str, settings: Settings) -> Rules:
         if str(why):
             yield Emit(c.obj, "Warning", str(why))
     except Exception as error:  # there is no I/O here: one of the objects cannot be read
-        yield Emit(c.obj, "Warning", texts.unreadable(c, misfit(obj) or repr(error)), level="error")
+        odd = misfit(obj)
+        text = texts.unreadable(c, odd) if odd else texts.unreadable_object(c, error)
+        yield Emit(c.obj, "Warning", text, level="error")
 
 
 def _advance(c: Canary, settings: Settings) -> Rules:

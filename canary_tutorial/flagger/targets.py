@@ -36,7 +36,7 @@ def target(c: Canary) -> Rules:
 def has_changed(c: Canary, settings: Settings) -> Rules:
     """Whether the target's pod template, or a config that it names, is a new revision for this status."""
     found = yield from target(c)
-    if is_new_revision(c.status, revision_hash(found["spec"]["template"])):
+    if is_new_revision(c.status, revision_hash((found.get("spec") or {}).get("template"))):
         return True
     with Explained("GetTargetConfigs failed"):
         return (yield from configs.have_changed(c, found, settings))

@@ -88,6 +88,10 @@ def unreadable(c: Canary, why: str) -> str:
     return f"Canary {_canary(c)} cannot be read: {why}"
 
 
+def unreadable_object(c: Canary, error: Exception) -> str:
+    return f"an object that Canary {_canary(c)} needs cannot be read: {error!r}"
+
+
 def no_target(c: Canary) -> str:
     return f"Canary {_canary(c)} has no spec.targetRef.name"
 

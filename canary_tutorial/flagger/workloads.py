@@ -119,7 +119,7 @@ def promoted_primary(
     if not c.spec.get("autoscalerRef"):
         spec["replicas"] = replicas_of(target)
     made = _primary_template(c, target, label, settings, flagger_id, configs)
-    kept = (primary["spec"]["template"].get("metadata") or {}) | made["metadata"]
+    kept = ((primary["spec"].get("template") or {}).get("metadata") or {}) | made["metadata"]
     meta = {field: value for field, value in primary["metadata"].items() if field not in ("labels", "annotations")}
     own = {f: included(target["metadata"].get(f), settings.include_label_prefix) for f in ("labels", "annotations")}
     return {
@@ -136,10 +136,10 @@ def _rollout_settings(target: Obj) -> Obj:
 def _primary_template(
     c: Canary, target: Obj, label: tuple[str, str], settings: Settings, flagger_id: str, configs: set[str]
 ) -> Obj:
-    template = copy(target["spec"]["template"])
+    template = copy(target["spec"].get("template")) or {}
     meta = template.get("metadata") or {}
     annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if "toolkit.fluxcd.io" not in k}
-    spec = template["spec"]
+    spec = template.get("spec") or {}
     rename_configs(spec, configs)
     _keep_apart(c, spec, settings.selector_labels)
     return {
@@ -264,7 +264,7 @@ def _discovered(target: Obj, main: int | str) -> list[Obj]:
         if name_of(container) in ("istio-proxy", "envoy"):
             continue
         for index, port in enumerate(container.get("ports") or []):
-            number = int(port["containerPort"])
+            number = int(port.get("containerPort") or 0)
             if main in (number, port.get("name")):
                 continue
             name = port.get("name") or f"tcp-{name_of(container)}-{index}"

@@ -13,7 +13,7 @@ def sync(c: Canary, phase: str, settings: Settings, *, weight: int = 0, keep: bo
     target = yield from targets.target(c)
     with Explained("GetConfigRefs failed: GetTargetConfigs failed"):
         tracked = yield from configs.checksums(c, target, settings)
-    changed = fields_of_sync(phase, revision_hash(target["spec"]["template"]), tracked, weight)
+    changed = fields_of_sync(phase, revision_hash((target.get("spec") or {}).get("template")), tracked, weight)
     if keep:
         changed |= {name: whole(c.status.get(name)) for name in ("canaryWeight", "failedChecks", "iterations")}
     return (yield from write(c, changed))

@@ -239,7 +239,7 @@ class World:
                 return new
             case Patch(kind, name, _, body):
                 obj = self._find(kind, name)
-                if obj["spec"]["replicas"] != body["spec"]["replicas"]:
+                if obj["spec"].get("replicas") != body["spec"]["replicas"]:
                     obj["spec"]["replicas"] = body["spec"]["replicas"]
                     obj["metadata"]["generation"] += 1
                 return obj
@@ -278,7 +278,7 @@ class World:
     def _settle(self) -> None:
         for (kind, name), obj in self.objects.items():
             if kind == "Deployment":
-                replicas = obj["spec"].get("replicas", 1)
+                replicas = 1 if obj["spec"].get("replicas") is None else obj["spec"]["replicas"]
                 ready = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), replicas)
                 obj["status"] = {
                     "observedGeneration": obj["metadata"]["generation"],
