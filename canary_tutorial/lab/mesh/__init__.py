@@ -4,6 +4,7 @@ Belongs here: what Istio's istiod decides for sidecars and gateways. Does not be
 count requests; that is Envoy's work.
 
 `world` holds the objects. Pure functions turn them into Envoy's own JSON: `routes` (with `matches` and `actions`),
-`clusters`, `listeners` (with `telemetry`), `gateways`, `security`; `compile` calls them all. `files` hands the result
-to Envoy, `watch` keeps the world up to date, `envoy` keeps the process alive, `__main__` starts them.
+`clusters`, `listeners` (with `telemetry`), `gateways`, `security`; `values` is what Envoy takes in their fields, `sieve`
+leaves out what it would not, and `compile` calls them all. `files` hands the result to Envoy, `watch` (with `patience`)
+keeps the world up to date, `envoy` keeps the process alive, `__main__` starts them.
 """
