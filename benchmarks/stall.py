@@ -77,21 +77,29 @@ def spend(seconds: float) -> None:
         input_of(SEED, number)
 
 
+def line(name: str, answers: list[Answer]) -> str:
+    usual = statistics.median(took for _, took, _ in answers)
+    return f"{name:16}longest {stalls(answers)[0][0] * 1000:5.0f} ms   median answer {usual * 1000:.1f} ms"
+
+
 def main() -> None:
     inputs = int(sys.argv[1]) if len(sys.argv) > 1 else INPUTS
     with tempfile.TemporaryDirectory() as place, lab(Path(place) / "home") as running:
         quiet = polled(running, lambda: spend(CONTROL))
         run = Run(running, SEED, f"{place}/outside", at_once=1)
         fuzzed = polled(running, lambda: asyncio.run(run.all(range(1, inputs + 1))))
-    longest, control = stalls(fuzzed), stalls(quiet)
     print(run.report())
-    print(f"without fuzz    longest {control[0][0] * 1000:5.0f} ms   median answer {statistics.median(a[1] for a in quiet) * 1000:.1f} ms")
-    print(f"during the fuzz longest {longest[0][0] * 1000:5.0f} ms   median answer {statistics.median(a[1] for a in fuzzed) * 1000:.1f} ms")
+    print(line("without fuzz", quiet))
+    print(line("during the fuzz", fuzzed))
     print("\n  stall  number  input")
-    for stall, at in longest[:SHOWN]:
+    for stall, at in stalls(fuzzed)[:SHOWN]:
         number = next((number for number, began, ended in run.times if began - EVERY <= at + stall and ended >= at), 0)
         given = input_of(SEED, number) if number else None
-        what = f"{given.account}: {given.method} {given.path[:60]}, {len(given.body):,} bytes" if given else "none was under way"
+        what = (
+            f"{given.account}: {given.method} {given.path[:60]}, {len(given.body):,} bytes"
+            if given
+            else "none was under way"
+        )
         print(f"{stall * 1000:4.0f} ms  {number:6}  {what}")
 
 

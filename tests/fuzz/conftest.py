@@ -12,7 +12,8 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("fuzz")
-    group.addoption("--fuzz-inputs", type=int, default=0,
-        help="how many inputs (default: what one minute has time for)")
+    group.addoption(
+        "--fuzz-inputs", type=int, default=0, help="how many inputs (default: what one minute has time for)"
+    )
     group.addoption("--fuzz-seed", type=int, default=1, help="which inputs (default: 1)")
     group.addoption("--fuzz-only", default="", help="replay these inputs only: 123 or 100-123")

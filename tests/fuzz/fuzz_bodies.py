@@ -15,8 +15,17 @@ from fuzz_grammar import Obj
 from canary_tutorial.lab.api.protobuf import MAGIC, tables
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
-TYPES = (JSON, YAML, PROTOBUF, "", "text/plain", "application/json; charset=utf-16", "application/cbor",
-    "multipart/form-data", "a/" + "b" * 2000)
+TYPES = (
+    JSON,
+    YAML,
+    PROTOBUF,
+    "",
+    "text/plain",
+    "application/json; charset=utf-16",
+    "application/cbor",
+    "multipart/form-data",
+    "a/" + "b" * 2000,
+)
 Body = tuple[bytes, dict[str, str]]
 
 
@@ -75,8 +84,9 @@ def _message(value: Any, name: str) -> bytes:
 
 def _field(number: int, value: Any, type_: str) -> bytes:
     if type_.startswith("{}"):
-        return b"".join(_bytes(number, _bytes(1, key.encode()) + _field(2, each, type_[2:])) for key,
-            each in value.items())
+        return b"".join(
+            _bytes(number, _bytes(1, key.encode()) + _field(2, each, type_[2:])) for key, each in value.items()
+        )
     if type_.startswith("[]"):
         return b"".join(_field(number, each, type_[2:]) for each in value)
     simple = type_.lstrip("?")
@@ -119,15 +129,33 @@ def spoiled(r: random.Random, data: bytes) -> bytes:
 
 def squeezed(r: random.Random, data: bytes) -> bytes:
     whole = gzip.compress(data, 1, mtime=0)
-    return r.choice((*[whole] * 12, data, whole[: len(whole) // 2], whole + b"x", whole + whole,
-        gzip.compress(whole, mtime=0), whole[:10] + r.randbytes(20)))
+    return r.choice(
+        (
+            *[whole] * 12,
+            data,
+            whole[: len(whole) // 2],
+            whole + b"x",
+            whole + whole,
+            gzip.compress(whole, mtime=0),
+            whole[:10] + r.randbytes(20),
+        )
+    )
 
 
 # What opens a level, and what closes it, in each format.
 LEVELS = {
     JSON: ((b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]"), (b"[[],", b"]")),
-    YAML: ((b"- ", b""), (b"[", b"]"), (b"{a: ", b"}"), (b"? ", b""), (b"- - [", b"]"), (b"a: [", b"]"),
-    (b"!!set {? ", b"}"), (b"&a [", b"]"), (b"- ? ", b"")),
+    YAML: (
+        (b"- ", b""),
+        (b"[", b"]"),
+        (b"{a: ", b"}"),
+        (b"? ", b""),
+        (b"- - [", b"]"),
+        (b"a: [", b"]"),
+        (b"!!set {? ", b"}"),
+        (b"&a [", b"]"),
+        (b"- ? ", b""),
+    ),
 }
 SIZES = (10, 150, 250, 1000, 10_000, 50_000, 100_000, 500_000)
 
@@ -139,7 +167,11 @@ def deep(r: random.Random) -> Body:
     format_ = r.choice((JSON, YAML, YAML))
     (opens, closes), levels = r.choice(LEVELS[format_]), r.choice(SIZES)
     inner = opens * levels + (closes * levels if r.random() < 0.5 else b"")
-    data = b'{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "n0"}, "data": ' + inner + b"}" if r.random() < 0.4 else inner
+    data = (
+        b'{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "n0"}, "data": ' + inner + b"}"
+        if r.random() < 0.4
+        else inner
+    )
     return _sent(r, data, format_)
 
 
@@ -153,22 +185,22 @@ def deep_protobuf(r: random.Random) -> Body:
 def wide(r: random.Random) -> Body:
     """Little depth and much of it: lists, maps, numbers, strings, aliases, indentation."""
     n = r.choice((1000, 30_000, 300_000))
-    format_, data = r.choice((
-        (JSON, b"[" + b"1," * n + b"1]"), (JSON, b"{" + b",".join(b'"%d":1' % i for i in range(n)) + b"}"), (JSON,
-        b'{"a":' + b"9" * n + b"}"),
-        (JSON, b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"n1"},"data":{' + b",".join(b'"k%d":"v"' % i for i in range(n // 10)) + b"}}"),
-        (YAML, b"a: [" + b"1," * n + b"1]"), (YAML, b"".join(b"k%d: {a: [1, 2]}\n" % i for i in range(n // 10))),
-        (YAML, b"- x\n" * n), (YAML, b"a: 1\n" * n),
-        (YAML, b"a: &a [" + b"x," * 50 + b"]\n" + b"".join(b"%c: &%c [" % (c,
-        c) + b"*%c," % (c - 1) * 50 + b"]\n" for c in range(98, 98 + n % 7 + 4))),
-        (YAML, b"a: &a [*a]"), (YAML, b"a: " + b"9" * n), (YAML, b"a: " + b"1:" * n + b"1"), (YAML,
-        b"'" + b"\n" * n), (YAML, b"%YAML 1.1\n" * n), (YAML, b"# x\n" * n), (YAML, b"? " + b"x" * n),
-        (YAML, b"".join(b" " * i + b"a:\n" for i in range(min(n, 2000)))), (YAML, b"<<: {a: 1}\n" * n), (YAML,
-        b"a: !!int " + b"1_" * n), (YAML, b"a: !!binary " + b"A" * n), (YAML, b"[" + b"? x : y, " * n + b"]"),
-        (PROTOBUF, MAGIC + _bytes(1, b"") * n), (PROTOBUF, MAGIC + b"\xff" * n), (JSON, b" " * n * 10), (JSON,
-        b'"' + b"\\u0000" * n + b'"'),
-    ))  # fmt: skip
-    return _sent(r, data, format_)
+    keys = b",".join(b'"k%d":"v"' % i for i in range(n // 10))
+    tree = b"".join(b"%c: &%c [" % (c, c) + b"*%c," % (c - 1) * 50 + b"]\n" for c in range(98, 98 + n % 7 + 4))
+    config = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"n1"},"data":{' + keys + b"}}"
+    many_json = (
+        b"[" + b"1," * n + b"1]", b"{" + keys + b"}", config, b'{"a":' + b"9" * n + b"}", b" " * n * 10,
+        b'"' + b"\\u0000" * n + b'"',
+    )  # fmt: skip
+    many_yaml = (
+        b"a: [" + b"1," * n + b"1]", b"- x\n" * n, b"a: 1\n" * n, b"a: &a [" + b"x," * 50 + b"]\n" + tree, b"a: &a [*a]",
+        b"a: " + b"9" * n, b"a: " + b"1:" * n + b"1", b"'" + b"\n" * n, b"%YAML 1.1\n" * n, b"# x\n" * n, b"? " + b"x" * n,
+        b"".join(b" " * i + b"a:\n" for i in range(min(n, 2000))), b"<<: {a: 1}\n" * n, b"a: !!int " + b"1_" * n,
+        b"a: !!binary " + b"A" * n, b"[" + b"? x : y, " * n + b"]",
+    )  # fmt: skip
+    many_fields = (MAGIC + _bytes(1, b"") * n, MAGIC + b"\xff" * n)
+    content_type, ways = r.choice(((JSON, many_json), (YAML, many_yaml), (YAML, many_yaml), (PROTOBUF, many_fields)))
+    return _sent(r, r.choice(ways), content_type)
 
 
 def _sent(r: random.Random, data: bytes, content_type: str) -> Body:

@@ -138,4 +138,13 @@ def some_damage(r: random.Random, value: Any) -> Any:
     """Most values stay as they grew; few are damaged more than twice."""
     while r.random() < 0.4:
         value = damage(r, value)
+    return few_pods(value)
+
+
+def few_pods(value: Any) -> Any:
+    """Of thousands of replicas, two: who may ask for them gets them, and then this machine has little time left."""
+    for holder, key in places(value):
+        number, named = holder[key], str(holder.get("path", key) if isinstance(holder, dict) else key)
+        if named.lower().endswith("replicas") and isinstance(number, int | float) and 3 < number < 2**31:
+            holder[key] = 2
     return value

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import fuzz_bodies as bodies
-from fuzz_grammar import JUNK, KINDS, TEXTS, Obj, Pick, grow, make, some_damage
+from fuzz_grammar import JUNK, KINDS, TEXTS, Obj, Pick, few_pods, grow, make, some_damage
 
 ADMIN, LIMITED, NOBODY = "admin", "limited", "nobody"
 API_VERSIONS: dict[str, str] = {
@@ -121,17 +121,25 @@ def patch(r: random.Random) -> Input:
     account, namespace = who(r)
     plural, own = kind(r), name(r)
     obj = some_damage(r, make(r, plural, own, namespace))
-    content_type, sub = r.choice(PATCHES[: 2 if custom(plural) else 3]), r.choices(("", "status", "scale"), (8, 1, 1))[0]
+    content_type, sub = (
+        r.choice(PATCHES[: 2 if custom(plural) else 3]),
+        r.choices(("", "status", "scale"), (8, 1, 1))[0],
+    )
     given: Any = {key: obj[key] for key in r.sample(sorted(obj), min(len(obj), 2)) if key not in ("apiVersion", "kind")}
     given["metadata"] = {"labels": {"p": "q"}, **r.choice(({}, {"finalizers": None}))}
     if content_type == PATCHES[1]:
         given = [operation(r, obj) for _ in range(r.choice((1, 1, 2, 5)))]
     elif sub == "scale":
-        given = {"spec": {"replicas": r.choice((0, 1, 2, -1, 2**31 - 1, "x", None, 1.5))}}
+        given = {"spec": {"replicas": r.choice((0, 1, 2, -1, 2**31, "x", None, 1.5))}}
     elif r.random() < 0.1:
-        directives: tuple[Obj, ...] = ({"$patch": "replace"}, {"$patch": "x"}, {"$retainKeys": 5}, {"$setElementOrder/x": [[]]})
+        directives: tuple[Obj, ...] = (
+            {"$patch": "replace"},
+            {"$patch": "x"},
+            {"$retainKeys": 5},
+            {"$setElementOrder/x": [[]]},
+        )
         given |= r.choice(directives)
-    body, headers = bodies.encode(r, given, bodies.JSON)
+    body, headers = bodies.encode(r, few_pods(given), bodies.JSON)
     where = path(plural, own, namespace, sub) + query(r, "$writing", 0.2)
     return Input(account, "PATCH", where, body, headers | {"Content-Type": content_type})
 
@@ -145,7 +153,9 @@ def operation(r: random.Random, obj: Obj) -> Obj:
         keys, value = [*keys, str(key).replace("~", "~0").replace("/", "~1")], value[key]
     pointer = "".join(f"/{key}" for key in keys)
     verb = r.choice(("add", "replace", "remove", "test", "copy", "move"))
-    odd = r.choice((*[{}] * 6, {"op": "x"}, {"path": "/-"}, {"path": 5}, {"path": "/spec/-1"}, {"path": "/metadata/~2"}))
+    odd = r.choice(
+        (*[{}] * 6, {"op": "x"}, {"path": "/-"}, {"path": 5}, {"path": "/spec/-1"}, {"path": "/metadata/~2"})
+    )
     other = r.choice((pointer, "/metadata", "/x", "", 5))
     return {"op": verb, "path": pointer, "value": r.choice((value, r.choice(JUNK))), "from": other, **odd}
 
@@ -206,8 +216,13 @@ def asked(r: random.Random, word: str) -> Input:
     """A request that the grammar has whole."""
     grown = grow(r, word)
     method, where = grown["method"], grown["path"] + (query(r, grown["query"], 1) if "query" in grown else "")
-    body = bodies.to_json(some_damage(r, grown["body"]) if r.random() < 0.2 else grown["body"]) if "body" in grown else b""
-    headers = {"Content-Type": {"APPLY": APPLY, "MERGE": PATCHES[0]}.get(method, bodies.JSON), **grown.get("headers", {})}
+    body = (
+        bodies.to_json(some_damage(r, grown["body"]) if r.random() < 0.2 else grown["body"]) if "body" in grown else b""
+    )
+    headers = {
+        "Content-Type": {"APPLY": APPLY, "MERGE": PATCHES[0]}.get(method, bodies.JSON),
+        **grown.get("headers", {}),
+    }
     where += "?fieldManager=l&force=true" if method == "APPLY" else ""
     return Input(grown["account"], "PATCH" if method in ("APPLY", "MERGE") else method, where, body, headers)
 

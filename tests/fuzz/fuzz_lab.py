@@ -1,8 +1,4 @@
-"""The lab under fire: Flagger, mesh and Prometheus in it, three accounts, and the victim who should feel nothing.
-
-The victim is podinfo with a Canary and a VirtualService in a namespace of its own; the vault holds a Secret that only
-the administrator may read; `steady` is a pod that stays, to connect to.
-"""
+"""The lab under fire: Flagger, mesh and Prometheus in it, and who lives there (`world.yaml`)."""
 
 from __future__ import annotations
 
@@ -28,51 +24,9 @@ from canary_tutorial.cluster import Cluster
 from canary_tutorial.lab.network import OUTBOUND_PORT, app_address
 from canary_tutorial.lessons import quick
 
+WORLD = (Path(__file__).parent / "world.yaml").read_text()
 SECRET = "only-the-vault-knows-this"
 PARTS = ("deployment/istiod", "deployment/prometheus", "deployment/flagger")
-POD = "containers: [{name: app, image: 'stefanprodan/podinfo:2.0.0', ports: [{containerPort: 9898, name: http}]}]"
-CANARY = """
-{apiVersion: flagger.app/v1beta1, kind: Canary, metadata: {name: NAME, namespace: victim},
- spec: {targetRef: {apiVersion: apps/v1, kind: Deployment, name: NAME}, skipAnalysis: true, service: {port: 9898},
-        analysis: {interval: 1s, threshold: 2, stepWeight: 50}}}
-"""
-DEPLOYMENT = """
-{apiVersion: apps/v1, kind: Deployment, metadata: {name: NAME, namespace: victim},
- spec: {replicas: 1, selector: {matchLabels: {app: NAME}}, template: {metadata: {labels: {app: NAME}}, spec: {POD}}}}
-""".replace("POD", POD)
-WORLD = (
-    "{apiVersion: v1, kind: Namespace, metadata: {name: victim, labels: {istio-injection: enabled}}}",
-    *(f"{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}}}}}" for name in ("den", "fair", "gate", "vault")),
-    f"{{apiVersion: v1, kind: Secret, metadata: {{name: gold, namespace: vault}}, stringData: {{key: {SECRET}}}}}",
-    f"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: gold, namespace: vault}}, data: {{key: {SECRET}}}}}",
-    "{apiVersion: v1, kind: ServiceAccount, metadata: {name: limited, namespace: gate}}",
-    "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: all, namespace: den},"
-    " rules: [{apiGroups: [''], resources: [pods, pods/log, pods/status, services, configmaps, secrets, serviceaccounts, endpoints], verbs: ['*']},"
-    " {apiGroups: [apps, autoscaling, coordination.k8s.io, rbac.authorization.k8s.io, flagger.app, networking.istio.io,"
-    " telemetry.istio.io, g0.fuzz.example, g1.fuzz.example, g2.fuzz.example], resources: ['*'], verbs: ['*']}]}",
-    "{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: limited, namespace: den},"
-    " roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: all},"
-    " subjects: [{kind: ServiceAccount, name: limited, namespace: gate}]}",
-    "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: makes-roles}, rules: ["
-    "{apiGroups: [rbac.authorization.k8s.io], resources: [clusterroles, clusterrolebindings],"
-    " verbs: [get, list, create, update, patch, delete]}]}",
-    "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: makes-roles},"
-    " roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: makes-roles},"
-    " subjects: [{kind: ServiceAccount, name: limited, namespace: gate}]}",
-    "{apiVersion: v1, kind: Pod, metadata: {name: steady, namespace: fair, labels: {keep: 'yes'}}, spec: {POD}}".replace("POD", POD),
-    DEPLOYMENT.replace("NAME", "podinfo"), CANARY.replace("NAME", "podinfo"),
-    DEPLOYMENT.replace("NAME", "plain"),
-    "{apiVersion: v1, kind: Service, metadata: {name: plain, namespace: victim},"
-    " spec: {selector: {app: plain}, ports: [{port: 9898, name: http}]}}",
-)  # fmt: skip
-
-
-def sent_to_plain(turn: int) -> dict[str, Any]:
-    """A VirtualService whose answers carry a header, so that one sees which version of it is at work."""
-    rule = {"route": [{"destination": {"host": "plain"}, "headers": {"response": {"set": {"x-turn": str(turn)}}}}]}
-    meta = {"name": "plain", "namespace": "victim"}
-    return {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": meta,
-        "spec": {"hosts": ["plain"], "http": [rule]}}
 
 
 @dataclass
@@ -92,18 +46,29 @@ class Lab:
         (pod,) = self.cluster.list("pods", "victim", "app=plain")
         return f"http://{app_address(pod['status']['podIP'])}:{OUTBOUND_PORT}"
 
-    def apply(self, text: str) -> None:
-        self.cluster.apply_object(yaml.safe_load(text))
+    def route_plain(self, turn: int) -> None:
+        """Give the answers of the Service `plain` a header, so that one sees which VirtualService is at work."""
+        rule = {"route": [{"destination": {"host": "plain"}, "headers": {"response": {"set": {"x-turn": str(turn)}}}}]}
+        meta, spec = {"name": "plain", "namespace": "victim"}, {"hosts": ["plain"], "http": [rule]}
+        kind = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService"}
+        self.cluster.apply_object({**kind, "metadata": meta, "spec": spec})
+
+    def settle(self, name: str = "podinfo") -> None:
+        """Make everybody of `world.yaml`; with another name, only one more such victim."""
+        for obj in yaml.safe_load_all(WORLD.replace("podinfo", name).replace(f"{name}:2", "podinfo:2")):
+            if obj["metadata"]["name"] == name or name == "podinfo":
+                self.cluster.apply_object(obj)
 
     def phase(self, canary: str) -> str:
         return str(self.cluster.get("canaries", canary, "victim").get("status", {}).get("phase"))
 
     def logs(self) -> dict[str, str]:
         """What Flagger and mesh said."""
-        pods = [(p["metadata"]["name"], p["metadata"]["namespace"]) for p in self.cluster.list("pods", "istio-system")]
-        said = {name: self.cluster.api.request("GET", f"/api/v1/namespaces/{space}/pods/{name}/log",
-            parse=False) for name, space in pods if name.startswith(("flagger", "istiod"))}
-        return said
+        names = [each["metadata"]["name"] for each in self.cluster.list("pods", "istio-system")]
+        where = "/api/v1/namespaces/istio-system/pods"
+        api = self.cluster.api
+        said = [name for name in names if name.startswith(("flagger", "istiod"))]
+        return {name: api.request("GET", f"{where}/{name}/log", parse=False) for name in said}
 
 
 def until(true: Callable[[], Any], seconds: float, what: str) -> None:
@@ -115,7 +80,7 @@ def until(true: Callable[[], Any], seconds: float, what: str) -> None:
 
 @contextmanager
 def lab(home: Path) -> Iterator[Lab]:
-    """A lab in `home`, with everything in place; when it is down, no process of it may be left."""
+    """A lab in `home` with everybody in place."""
     command = [sys.executable, "-m", "canary_tutorial.lab"]
     environment = {**os.environ, "CANARY_TUTORIAL_HOME": str(home)}
     subprocess.run([*command, "up"], env=environment, check=True, capture_output=True)
@@ -125,16 +90,15 @@ def lab(home: Path) -> Iterator[Lab]:
         cluster.apply("mesh.yaml", "prometheus.yaml", "flagger-crd.yaml", "flagger-account.yaml")
         for obj in manifests.read(manifests.find("flagger-deployment.yaml")):
             cluster.apply_object(quick(obj))
-        for text in WORLD:
-            cluster.apply_object(yaml.safe_load(text))
-        cluster.apply_object(sent_to_plain(0))
-        cluster.wait_for_rollout(*PARTS, namespace="istio-system")
-        cluster.wait_for_rollout("deployment/plain", namespace="victim")
-        tokens = {ADMIN: yaml.safe_load((directory / "kubeconfig").read_text())["users"][0]["user"]["token"]}
+        admin = yaml.safe_load((directory / "kubeconfig").read_text())["users"][0]["user"]["token"]
+        running = Lab(directory, json.loads((directory / "lab.json").read_text()), cluster, {ADMIN: admin})
+        running.settle()
+        running.route_plain(0)
         for account, namespace, name in ((LIMITED, "gate", "limited"), (NOBODY, "default", "default")):
             where = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
-            tokens[account] = cluster.api.request("POST", where, {"spec": {}})["status"]["token"]
-        running = Lab(directory, json.loads((directory / "lab.json").read_text()), cluster, tokens)
+            running.tokens[account] = cluster.api.request("POST", where, {"spec": {}})["status"]["token"]
+        cluster.wait_for_rollout(*PARTS, namespace="istio-system")
+        cluster.wait_for_rollout("deployment/plain", namespace="victim")
         until(lambda: running.phase("podinfo") == "Initialized", 60, "the victim's Canary is not initialized")
         yield running
     finally:
@@ -147,10 +111,11 @@ def processes_of(home: Path) -> list[str]:
     for process in psutil.process_iter():
         try:
             words = [*process.cmdline(), *process.environ().values()]
-            if any(str(home) in word for word in words) and process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
-                found.append(" ".join(process.cmdline()))
+            alive = process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid()
         except psutil.Error:
             continue
+        if alive and any(str(home) in word for word in words):
+            found.append(" ".join(words[:9]))
     return found
 
 

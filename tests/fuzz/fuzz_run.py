@@ -48,18 +48,24 @@ class Run:
 
     # -- the inputs
 
-    async def all(self, numbers: Iterable[int], seconds: float = 1e9) -> None:
-        """Send the inputs of these numbers, until they or the seconds are over, or the lab is gone."""
+    async def all(self, numbers: Iterable[int], seconds: float = 1e9, pause: float = 0) -> None:
+        """Send the inputs of these numbers, until they or the seconds are over, or the lab is gone.
+
+        A pause after each leaves a small machine time for the tests that run beside this one.
+        """
         left, end = iter(numbers), time.monotonic() + seconds
         async with self._session() as self.session:
-            watchers = [asyncio.create_task(each()) for each in (self._version, self._victim, self._vault,
-                self._log, self._pods)]
+            watchers = [
+                asyncio.create_task(each())
+                for each in (self._version, self._victim, self._vault, self._log, self._pods)
+            ]
 
             async def send() -> None:
                 for number in left:
                     if time.monotonic() > end or not self.alive():
                         return
                     await self.one(number)
+                    await asyncio.sleep(pause)
 
             async with asyncio.TaskGroup() as group:
                 for _ in range(self.at_once):
@@ -95,12 +101,19 @@ class Run:
         if given.raw:
             return await self._send_raw(given)
         headers = {**given.headers, "Authorization": f"Bearer {self.lab.tokens[given.account]}"}
-        url = URL(self.server + given.path.replace("@continue@", self.tokens[len(self.times) % len(self.tokens)]),
-            encoded=True)
+        url = URL(
+            self.server + given.path.replace("@continue@", self.tokens[len(self.times) % len(self.tokens)]),
+            encoded=True,
+        )
         if given.frames:
             return await self._talk(url, headers, given.frames)
-        async with self.session.request(given.method, url, data=io.BytesIO(given.body) if given.body else None,
-            headers=headers, allow_redirects=False) as answer:
+        async with self.session.request(
+            given.method,
+            url,
+            data=io.BytesIO(given.body) if given.body else None,
+            headers=headers,
+            allow_redirects=False,
+        ) as answer:
             if answer.content_length is not None or given.method == "HEAD":
                 return answer.status, await answer.read()
             body = b""
@@ -173,19 +186,25 @@ class Run:
     async def _vault(self) -> None:
         while True:
             for account in (LIMITED, NOBODY):
-                for path in ("/api/v1/namespaces/vault/secrets/gold", "/api/v1/secrets",
-                    "/api/v1/namespaces/vault/configmaps"):
+                for path in (
+                    "/api/v1/namespaces/vault/secrets/gold",
+                    "/api/v1/secrets",
+                    "/api/v1/namespaces/vault/configmaps",
+                ):
                     await self._must_answer(path, 403, f"{account} gets {path}", account)
-                await self._must_answer("/api/v1/namespaces/vault/configmaps", 403,
-                    f"{account} writes into the vault", account, "POST")
+                await self._must_answer(
+                    "/api/v1/namespaces/vault/configmaps", 403, f"{account} writes into the vault", account, "POST"
+                )
             await asyncio.sleep(1)
 
     async def _must_answer(self, path: str, status: int, what: str, account: str = ADMIN, method: str = "GET") -> None:
         headers = {"Authorization": f"Bearer {self.lab.tokens[account]}"}
         sent = {"metadata": {"generateName": "x"}} if method == "POST" else None
         try:
-            async with asyncio.timeout(PATIENCE), self.session.request(method, self.server + path, headers=headers,
-                json=sent) as answer:
+            async with (
+                asyncio.timeout(PATIENCE),
+                self.session.request(method, self.server + path, headers=headers, json=sent) as answer,
+            ):
                 await answer.read()
                 if answer.status != status:
                     self.fault(f"{what}: {answer.status}")
@@ -228,7 +247,8 @@ class Run:
                 self.fault(f"the pod {meta['name']} is gone")
             for name, count in counts.items():
                 if count and count > parts.get((meta["uid"], name), 0):
-                    self.fault(f"restarted: {meta['namespace']}/{meta['name']} {name} {json.dumps(status.get('containerStatuses'))[:600]}")
+                    why = json.dumps(status["containerStatuses"])[:600]
+                    self.fault(f"restarted: {meta['namespace']}/{meta['name']} {name} {why}")
                     parts[meta["uid"], name] = count
 
     # -- what is kept
@@ -250,7 +270,11 @@ class Run:
 
     def report(self) -> str:
         sent = sum(self.answers.values())
-        return f"{sent} inputs of seed {self.seed}, {self.accepted:.0%} accepted, slowest {self.slowest[0]:.2f} s (number {self.slowest[1]}), {len(self.pods)} pods"
+        slowest, number = self.slowest
+        shares = (
+            f"{self.accepted:.0%} accepted, slowest {slowest:.2f} s (number {number}), {sum(self.pods.values())} pods"
+        )
+        return f"{sent} inputs of seed {self.seed}, {shares}"
 
     @property
     def accepted(self) -> float:
@@ -260,13 +284,16 @@ class Run:
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
         connector = aiohttp.TCPConnector(ssl=self.tls, limit=0)
-        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None),
-            read_bufsize=2**22, max_line_size=2**16) as session:
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=aiohttp.ClientTimeout(total=None), read_bufsize=2**22, max_line_size=2**16
+        ) as session:
             yield session
 
 
 def tracebacks(text: str) -> list[str]:
     """The last line and place of each traceback."""
     found = re.findall(r"^Traceback .*?\n((?:[ \t].*\n|\n)+)(\S.*)$(?!\n\n(?:During|The above))", text, re.MULTILINE)
-    return [f"{error} at {' '.join(re.findall(r'canary_tutorial/[^ ]*, line [0-9]+', place)[-1:])}" for place,
-        error in found]
+    return [
+        f"{error} at {' '.join(re.findall(r'canary_tutorial/[^ ]*, line [0-9]+', place)[-1:])}"
+        for place, error in found
+    ]

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from fuzz_lab import CANARY, DEPLOYMENT, Lab, content, lab, processes_of, sent_to_plain, until
+from fuzz_lab import Lab, content, lab, processes_of, until
 from fuzz_run import Run, tracebacks
 
 from canary_tutorial.api import MERGE
 
-SECONDS = 50
+SECONDS, MOST, PAUSE = 50, 20_000, 0.05  # of the run in the suite
 ACCEPTED = 0.30
 
 
@@ -28,12 +28,12 @@ def test_no_input_harms_the_lab_or_a_neighbor(request: pytest.FixtureRequest, tm
     with lab(tmp_path / "home") as running:
         programs, vault = content(running.directory / "bin"), in_the_vault(running)
         run = Run(running, seed, str(outside))
-        asyncio.run(run.all(numbers(only) if only else range(1, inputs + 1 if inputs else 10**9),
-            1e9 if inputs or only else SECONDS))
+        bounded = numbers(only) if only else range(1, inputs + 1) if inputs else None
+        asyncio.run(run.all(bounded) if bounded else run.all(range(1, MOST), SECONDS, PAUSE))
         print(run.report())
         said = running.logs() if run.alive() else {}
-        found = [*run.faults.values(), *(f"{name}: {error}" for name,
-            text in said.items() for error in tracebacks(text))]
+        found = list(run.faults.values())
+        found += [f"{name}: {error}" for name, text in said.items() for error in tracebacks(text)]
         assert not found, "\n".join((run.report(), *found))
         the_victim_is_well(running)
         assert in_the_vault(running) == vault
@@ -61,15 +61,14 @@ def the_victim_is_well(running: Lab) -> None:
     """With all that is left around it: a route changes, a release is made, a new Canary is taken up."""
     import httpx
 
-    running.cluster.apply_object(sent_to_plain(7))
+    running.route_plain(7)
     ask = {"Host": "plain.victim:9898"}
     with httpx.Client(trust_env=False, timeout=10) as client:
-        until(lambda: client.get(running.mesh, headers=ask).headers.get("x-turn") == "7", 30,
-            "the mesh takes no change")
+        taken = lambda: client.get(running.mesh, headers=ask).headers.get("x-turn") == "7"  # noqa: E731
+        until(taken, 30, "the mesh takes no change")
     revision = {"spec": {"template": {"metadata": {"annotations": {"revision": "2"}}}}}
     where = "/apis/apps/v1/namespaces/victim/deployments/podinfo"
     running.cluster.api.request("PATCH", where, revision, content_type=MERGE)
-    running.apply(DEPLOYMENT.replace("NAME", "fresh"))
-    running.apply(CANARY.replace("NAME", "fresh"))
+    running.settle("fresh")
     until(lambda: running.phase("fresh") == "Initialized", 60, "Flagger takes up no new Canary")
     until(lambda: running.phase("podinfo") == "Succeeded", 60, "Flagger makes no release")
