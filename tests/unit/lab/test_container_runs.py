@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import os
 import resource
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +18,7 @@ import pytest
 
 from canary_tutorial.lab.kubelet.container import Program, Run
 from canary_tutorial.lab.kubelet.sessions import ProcessSession
+from canary_tutorial.lab.processes import family, send
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -89,3 +93,18 @@ def test_a_terminal_of_an_odd_size_works_on(tmp_path: Path, width: int, height: 
         return await session.wait()
 
     assert asyncio.run(resized()) == 137
+
+
+def test_a_family_is_found_without_a_look_at_every_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ending two thousand pods would look at all processes two thousand times."""
+    monkeypatch.setattr(psutil, "pids", lambda: pytest.fail("all processes were looked at"))
+    script = "sh -c 'setsid sleep 1000 & sleep 1001 & wait' & wait"
+    with subprocess.Popen(["sh", "-c", script], start_new_session=True) as parent:
+        try:
+            while len(found := family(parent.pid)) < 4:
+                time.sleep(0.01)
+            assert found[0].pid == parent.pid
+            assert [each.name() for each in found].count("sleep") == 2
+        finally:
+            send(family(parent.pid), signal.SIGKILL)
+    assert family(parent.pid) == []
