@@ -11,7 +11,8 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,8 @@ ANY = "*/*"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
+TRIES = 10  # of a request that a busy server puts off, as client-go's
+LONGEST_PAUSE = 30.0  # seconds
 NO_ANSWER = "Is it still running? For the lab: `canary-tutorial status`, and connect() starts a new one."
 
 
@@ -105,20 +108,32 @@ class Api:
     def _send(
         self, method: str, path: str, body: Any, query: Query | None, accept: str, content_type: str, timeout: Timeout
     ) -> Any:
+        headers = {"Accept": accept, **({"Content-Type": content_type} if body is not None else {})}
+        pairs = [(key, value) for key, value in (query or {}).items() if value not in (None, "")]
+        verb, url, sent, *_ = self.client.param_serialize(
+            method, path, query_params=pairs, header_params=headers, auth_settings=["BearerToken"]
+        )
+        for attempt in range(TRIES):
+            response = self._translated(
+                lambda: self.client.call_api(verb, url, sent, body=body, _request_timeout=timeout)
+            )
+            if response.status < 300:
+                return response
+            data = self._translated(response.read).decode(errors="replace")
+            pause = _retry_after(response) if attempt < TRIES - 1 else None
+            if pause is None:
+                answer = _parsed(data)
+                raise refused(response.status, answer if isinstance(answer, dict) else {"message": answer})
+            time.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _translated(self, call: Callable[[], Any]) -> Any:
+        """What `call` answers; an error of the connection becomes Unreachable."""
         import urllib3
         from kubernetes.client import ApiException
 
-        headers = {"Accept": accept, **({"Content-Type": content_type} if body is not None else {})}
-        pairs = [(key, value) for key, value in (query or {}).items() if value not in (None, "")]
-        request = self.client.param_serialize(
-            method, path, query_params=pairs, header_params=headers, auth_settings=["BearerToken"]
-        )
         try:
-            response: Any = self.client.call_api(*request[:3], body=body, _request_timeout=timeout)
-            if response.status >= 300:
-                answer = _parsed(response.read().decode(errors="replace"))
-                raise refused(response.status, answer if isinstance(answer, dict) else {"message": answer})
-            return response
+            return call()
         except (urllib3.exceptions.HTTPError, ApiException, OSError) as exc:
             raise _unreachable(self.server, exc) from exc
 
@@ -229,6 +244,13 @@ def _parsed(data: str, kubernetes: bool = True) -> Any:
         return read_json(data) if kubernetes else json.loads(data)
     except ValueError:
         return data
+
+
+def _retry_after(response: Any) -> float | None:
+    """Seconds after which a busy server wants to be asked again, as client-go reads it; None if it says nothing."""
+    asked = str(response.headers.get("Retry-After", ""))
+    busy = response.status == 429 or response.status >= 500
+    return min(float(asked), LONGEST_PAUSE) if busy and asked.isascii() and asked.isdigit() else None
 
 
 def _unreachable(server: str, exc: Exception) -> Unreachable:
