@@ -83,7 +83,7 @@ def write(cluster: Cluster, obj: Obj, found: Obj | None) -> str:
     """Server-side apply of one object that is `found` now; says what came of it. Raises NotOurs."""
     if found and not is_ours(found):
         return f"left as it is: made by {owner(found)}"
-    path, labelled = cluster.api.resource_of(obj).path(*ownership.address(obj)), ownership.labelled(obj)
+    path, labelled = cluster.path_of(obj), ownership.labelled(obj)
     query = {"fieldManager": MANAGER, "force": None}
     try:
         after = cluster.api.request("PATCH", path, labelled, query, content_type=APPLY)

@@ -96,11 +96,9 @@ class CleanUp:
         """Delete these, in the order of their dependence, and wait until they are gone."""
         found = sorted(objects, key=lambda obj: (_rank(obj["kind"]), obj["kind"], obj["metadata"]["name"]))
         for obj in found:
-            resource = self.cluster.api.resource_of(obj)
-            path = resource.path(obj["metadata"]["name"], obj["metadata"].get("namespace"))
             options = {"propagationPolicy": "Background", "preconditions": {"uid": obj["metadata"]["uid"]}}
             try:
-                self.cluster.api.request("DELETE", path, options)
+                self.cluster.api.request("DELETE", self.cluster.path_of(obj), options)
             except Missing:
                 continue
             except Refused as refused:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from canary_tutorial import applying, installed, manifests, ownership, pods, rollouts
+from canary_tutorial import applying, installed, manifests, pods, rollouts
 from canary_tutorial.api import ANY, MERGE, STRATEGIC, TABLE, Api, Obj, Resource, read_json
 from canary_tutorial.errors import BadInput, Missing, Refused
 from canary_tutorial.ownership import MANAGER
@@ -117,8 +117,7 @@ class Cluster:
         """An object of a manifest as it is on the cluster; None where it, or its kind, is not there. A Namespace that
         the account may not read counts as there: whoever gave it rights in one has made it."""
         try:
-            resource = self.api.resource_of(obj)
-            return dict(self.api.request("GET", resource.path(*ownership.address(obj))))
+            return dict(self.api.request("GET", self.path_of(obj)))
         except Missing:
             return None
         except Refused as refused:
@@ -333,6 +332,10 @@ class Cluster:
             found,
             key=lambda e: (e.get("lastTimestamp") or e.get("eventTime") or "", int(e["metadata"]["resourceVersion"])),
         )
+
+    def path_of(self, obj: Obj) -> str:
+        """Where a manifest's object is; one that names no namespace is in the cluster's own. Raises Missing."""
+        return self._path_of(self.api.resource_of(obj), obj["metadata"]["name"], obj["metadata"].get("namespace"))
 
     def _path(self, kind: str, name: str | None, namespace: str | None) -> str:
         return self._path_of(self.api.resource(kind), name, namespace)

@@ -110,13 +110,14 @@ def wake(cluster: Cluster) -> None:
 
 def put_back(cluster: Cluster) -> None:
     """Take away what an earlier lesson added to the Canary: gates, pauses, another strategy; and an abort's signal."""
-    if cluster.find("services", "gates"):
+    gates = cluster.find("services", "gates")
+    if gates and is_ours(gates):
         body: dict[str, Any] = {"name": "podinfo", "namespace": cluster.namespace}
         with suppress(Refused):  # no pod of it is there to be told
             cluster.api.request("POST", cluster.page("gates:80", "rollback/close"), body, accept="*/*", parse=False)
     (wanted,) = cluster.objects("canary-podinfo.yaml")
     current = cluster.find("canaries", wanted["metadata"]["name"])
-    if current is None:
+    if current is None or not is_ours(current):
         return
     spec, analysis = current["spec"], current["spec"].get("analysis", {})
     change: dict[str, Any] = {key: None for key in ("suspend", "skipAnalysis") if spec.get(key)}

@@ -77,11 +77,6 @@ def title(obj: Obj) -> str:
     return f"{obj['kind']} {where}{metadata['name']}"
 
 
-def address(obj: Obj) -> tuple[str, str | None]:
-    """(name, namespace) of an object."""
-    return obj["metadata"]["name"], obj["metadata"].get("namespace")
-
-
 def by_kind(objects: Iterable[Obj]) -> str:
     """The objects in a few words: `Namespace istio-system, test; Deployment test/podinfo`."""
     kinds: dict[str, list[str]] = {}

@@ -128,7 +128,7 @@ def _brought(cluster: Cluster, files: Sequence[str], creates: dict[str, list[Obj
         label, elsewhere = manifests.needs(manifests.read(manifests.find(file)))
         if label and not cluster.has_node(label):
             return MISSING, found, elsewhere
-        absent, foreign = _split(cluster, cluster.objects(file))
+        absent, foreign = _split(cluster, cluster.objects(file), changed=not label)
         if foreign:
             wanted, live = foreign[0]
             return MISSING, f"{title(wanted)} was made by {owner(live)}, not by the tutorial", _other(cluster, wanted)
@@ -139,21 +139,25 @@ def _brought(cluster: Cluster, files: Sequence[str], creates: dict[str, list[Obj
     return CREATE, by_kind(new) or found, ""
 
 
-def _split(cluster: Cluster, objects: Sequence[Obj]) -> tuple[list[Obj], list[tuple[Obj, Obj]]]:
-    """The objects that are not there, and those that somebody else made and that cannot stand in, each with theirs."""
+def _split(cluster: Cluster, objects: Sequence[Obj], changed: bool) -> tuple[list[Obj], list[tuple[Obj, Obj]]]:
+    """The objects that are not there, and those that somebody else made and that cannot stand in, each with theirs.
+    `changed`: what the lessons will change later (an image, an interval) has to be the tutorial's own."""
     absent, foreign = [], []
     for obj in objects:
         live = cluster.live(obj)
         if live is None:
             absent.append(obj)
-        elif not is_ours(live) and not ownership.usable(live, obj):
+        elif not is_ours(live) and (not ownership.usable(live, obj) or (changed and obj["kind"] != "Namespace")):
             foreign.append((obj, live))
     return absent, foreign
 
 
 def _other(cluster: Cluster, wanted: Obj) -> str:
     if wanted["metadata"].get("namespace") == cluster.namespace:
-        return 'Choose a namespace of your own: connect(..., namespace="NAME") or export CANARY_TUTORIAL_NAMESPACE=NAME'
+        step = (
+            'Choose a namespace of your own: connect(..., namespace="NAME") or export CANARY_TUTORIAL_NAMESPACE=NAME.'
+        )
+        return f"{step} If you made it yourself, you may also delete it"
     return "Ask its owner, or use another cluster: connect() takes the lab"
 
 
