@@ -175,10 +175,23 @@ def test_what_lies_in_the_directory_is_neither_used_nor_followed(home: Path, wha
     LAID[what](home / "lab", home.parent / "victim")
 
     directory = taken()
-    state.say_why(directory, "why")
 
     assert not any(path.is_symlink() for path in directory.rglob("*"))
     assert not (directory / "bin" / "evil").exists()
+
+
+def test_why_a_lab_could_not_start_is_kept_in_the_room_made_for_it(home: Path) -> None:
+    directory, lock = state.prepare("lab")
+    size = (directory / "failed").stat().st_size
+
+    state.say_why(directory, "no space left")
+
+    assert state.why_failed(directory) == "no space left"
+    assert (directory / "failed").stat().st_size == size
+    (directory / "failed").unlink()
+    (directory / "failed").symlink_to(home.parent / "victim" / "file")
+    state.say_why(directory, "overwritten")
+    os.close(lock)
 
 
 @pytest.mark.parametrize("laid", ["link", "hard link", "directory"])
