@@ -236,11 +236,12 @@ class Worker:
         except Exception as error:
             return self._never_ran(state, error)
         self.runs[state.name] = run
-        state.state, state.containerID = {"running": {"startedAt": began}}, run.id
-        self._tell("Normal", "Started", f"Started container {state.name}")
-        watchers = self._probe(container, state, run)
-        self.report()
+        watchers: list[asyncio.Task[None]] = []
         try:
+            state.state, state.containerID = {"running": {"startedAt": began}}, run.id
+            self._tell("Normal", "Started", f"Started container {state.name}")
+            watchers = self._probe(container, state, run)
+            self.report()
             code = await run.wait()
         except Exception:
             await run.stop(0)  # it starts again, and two of it would be one too many
