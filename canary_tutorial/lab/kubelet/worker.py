@@ -149,7 +149,7 @@ class Worker:
         while not self.ending.is_set():
             self._changed.clear()
             try:
-                await _in_thread(lambda: write_volumes(self.pod, self.place, self.kubelet))
+                await in_thread(lambda: write_volumes(self.pod, self.place, self.kubelet))
             except Exception as error:
                 text = str(error) if isinstance(error, MountError) else str(MountError("", error))
                 self._tell("Warning", "FailedMount", text)
@@ -285,7 +285,7 @@ class Worker:
         for attempt in itertools.count():
             self._changed.clear()
             try:
-                return await _in_thread(lambda: program_for(self.pod, container, self.place, self.kubelet))
+                return await in_thread(lambda: program_for(self.pod, container, self.place, self.kubelet))
             except Exception as error:
                 text = explained(error)
                 state.state = {"waiting": {"reason": "CreateContainerConfigError", "message": text}}
@@ -403,13 +403,14 @@ def _state(container: Obj, spec: Obj) -> ContainerState:
     return ContainerState(container.get("name", ""), container.get("image", ""), {"waiting": {"reason": reason}})
 
 
-async def _in_thread(make: Callable[[], Made]) -> Made:
+async def in_thread(make: Callable[[], Made]) -> Made:
     """Make something where it holds nobody up; who is cancelled meanwhile waits until that thread writes no more."""
     making = asyncio.ensure_future(asyncio.to_thread(make))
     try:
         return await asyncio.shield(making)
     except asyncio.CancelledError:
         await asyncio.wait([making])
+        making.exception()  # nobody is left to be told, and asyncio would tell the log
         raise
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ import pytest
 
 from canary_tutorial.lab.kubelet.container import Program, Run
 from canary_tutorial.lab.kubelet.sessions import ProcessSession
+from canary_tutorial.lab.kubelet.worker import in_thread
 from canary_tutorial.lab.processes import family, send
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -108,3 +111,30 @@ def test_a_family_is_found_without_a_look_at_every_process(monkeypatch: pytest.M
         finally:
             send(family(parent.pid), signal.SIGKILL)
     assert family(parent.pid) == []
+
+
+def test_who_stops_waiting_for_a_thread_leaves_no_complaint_behind() -> None:
+    """A pod is deleted while its program is prepared, and that fails."""
+    begun, go_on, complaints = threading.Event(), threading.Event(), []
+
+    def fail() -> None:
+        begun.set()
+        assert go_on.wait(10)
+        raise ValueError("configmap not found")
+
+    async def cancelled() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: complaints.append(context))
+        waiting = asyncio.create_task(in_thread(fail))
+        await loop.run_in_executor(None, begun.wait, 10)
+        waiting.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        del waiting
+        gc.collect()
+
+    asyncio.run(cancelled())
+
+    assert complaints == []
