@@ -458,6 +458,16 @@ def test_an_empty_step_in_a_path_is_not_read_away(server: Served) -> None:
     assert server.http("GET", "/api/v1/namespaces/test").json()["status"]["phase"] == "Active"
 
 
+def test_ports_that_cannot_be_forwarded_are_refused_before_the_connection_is_a_websocket(server: Served) -> None:
+    server.pod("p")
+    for ports in ("", "?ports=0", "?ports=x", "?ports=" + ",".join(["80"] * 200)):
+        answer = server.http(
+            "GET", f"/api/v1/namespaces/test/pods/p/portforward{ports}", Upgrade="websocket", Connection="Upgrade",
+            Sec_WebSocket_Key="AAAAAAAAAAAAAAAAAAAAAA==", Sec_WebSocket_Version="13",
+        )  # fmt: skip
+        assert (answer.status_code, answer.json()["reason"]) == (400, "BadRequest"), ports
+
+
 def test_a_command_with_a_nul_is_refused_before_the_connection_is_given_to_it(server: Served) -> None:
     server.pod("p")
     answer = server.http(

@@ -30,13 +30,12 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
     phase = pod.get("status", {}).get("phase")
     if phase != "Running":
         raise BadRequest(f"unable to forward port because pod is not running. Current status={phase}")
-    socket = await upgrade(request, (spdy.PROTOCOL, *CHANNELS))
     address = api.node.address(pod)
-    if socket.ws_protocol == spdy.PROTOCOL:
-        await spdy.Tunnel(socket, address).run()
-        return socket
-    ports = _ports(request)
-    await Channels(socket, address, ports).run()
+    # What can be refused is refused before the connection is a WebSocket, which knows no status.
+    tunnel = spdy.PROTOCOL in request.headers.get("Sec-WebSocket-Protocol", "")
+    ports = [] if tunnel else _ports(request)
+    socket = await upgrade(request, (spdy.PROTOCOL,) if tunnel else CHANNELS)
+    await (spdy.Tunnel(socket, address) if tunnel else Channels(socket, address, ports)).run()
     return socket
 
 

@@ -40,7 +40,7 @@ from canary_tutorial.lab.store import Event, Obj, Store, clone
 
 log = logging.getLogger(__name__)
 
-MAX_PODS = 2500  # in the whole lab, of those that controllers make: a node takes some hundred
+MAX_PODS = 500  # in the whole lab, of those that controllers make: each is a process or more on this machine
 RETRY = 10.0  # seconds
 TURN = 0.05  # seconds of looking before others of the lab get theirs
 Key = tuple[Kind, str, str]  # kind, namespace, name: one object to look at
