@@ -11,6 +11,7 @@ import gzip
 import json
 import socket
 import ssl
+import time
 import zlib
 from typing import Any
 
@@ -449,6 +450,29 @@ def test_odd_numbers_are_refused_or_read(server: Served, name: str, number: str)
     watch = "&watch=1&timeoutSeconds=1" if name == "resourceVersion" else ""
     answer = server.http(method, f"{CONFIGMAPS}?{name}={number}{watch}")
     assert answer.status_code in (200, 400, 410, 504), answer.text
+
+
+def test_a_watch_ends_when_its_client_has_gone(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("canary_tutorial.lab.api.watch.CHECK_SECONDS", 0.05, raising=False)
+    host, port = server.url.removeprefix("https://").split(":")
+    context = ssl.create_default_context(cafile=server.ca)
+    before = len(server.store._subscribers.get(kinds.LEASES.key, []))
+    with socket.create_connection((host, int(port))) as plain, context.wrap_socket(plain, server_hostname=host) as sock:
+        sock.sendall(head(server, "GET", "/apis/coordination.k8s.io/v1/leases?watch=1"))
+        assert sock.recv(1000).startswith(b"HTTP/1.1 200")
+        assert len(server.store._subscribers[kinds.LEASES.key]) == before + 1
+    deadline = time.monotonic() + 10
+    while len(server.store._subscribers[kinds.LEASES.key]) > before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("spec", [{"groups": 5, "resourceAttributes": {}}, {"user": {}, "groups": ["a"], "resourceAttributes": {"verb": []}},
+                                  {"user": "a", "groups": {"b": 1}, "nonResourceAttributes": {}}, [], None])  # fmt: skip
+def test_a_review_of_odd_things_is_no_fault_of_the_server(server: Served, spec: Any) -> None:
+    for name in ("subjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews"):
+        answer = server.http("POST", f"/apis/authorization.k8s.io/v1/{name}", json.dumps({"spec": spec}).encode())
+        assert answer.status_code in (201, 400, 422), answer.text
 
 
 def test_an_empty_step_in_a_path_is_not_read_away(server: Served) -> None:

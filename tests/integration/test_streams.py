@@ -219,6 +219,14 @@ def test_the_service_proxy_reaches_the_program_and_bends_its_redirects(
     assert core.connect_get_namespaced_service_proxy_with_path("web:80", "test", "y").startswith("GET /y")
 
 
+def test_a_name_may_begin_with_the_word_proxy(server: Served, page: int) -> None:
+    server.pod("proxy-demo", port=page)
+    path = f"/api/v1/namespaces/test/pods/proxy-demo:{page}/proxy"
+    assert server.http("GET", f"{path}/proxy/x?a=/proxy/").text.startswith("GET /proxy/x?a=/proxy/ ")
+    assert server.http("GET", path).headers["Location"] == f"{path}/"
+    assert server.http("GET", "/api/v1/namespaces/test/services/proxy-none/proxy/x").status_code == 404
+
+
 def test_the_service_proxy_says_why_it_cannot_reach_a_program(server: Served, kubectl: Kubectl) -> None:
     service = {"metadata": {"name": "web", "namespace": "test"}, "spec": {"ports": [{"port": 80}], "type": "ClusterIP"}}
     server.call(server.store.create, kinds.SERVICES, service)

@@ -86,6 +86,7 @@ async def _copy(
             left -= len(data)
             if data:
                 await response.write(data)
+            await asyncio.sleep(0)  # a long log is read block by block, others between
         elif not alive:
             break
         else:

@@ -32,10 +32,9 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
         host, number = service_address(api, target.namespace or "", name, port)
     else:
         host, number = pod_address(api, target.namespace or "", name, port)
-    prefix = _prefix(request)
-    if not request.path.startswith(prefix + "/"):
+    prefix, raw = _split(request.raw_path)
+    if not raw.startswith("/"):
         return web.Response(status=301, headers={"Location": prefix + "/"})
-    raw = request.raw_path.split("/proxy", 1)[1]
     url = URL(f"{scheme}://{host}:{number}{raw}", encoded=True)
     return await forward(api, request, url, prefix)
 
@@ -130,5 +129,7 @@ def pod_address(api: Api, namespace: str, name: str, port: str) -> tuple[str, in
     return api.node.address(pod), int(number)
 
 
-def _prefix(request: web.Request) -> str:
-    return request.path.split("/proxy", 1)[0] + "/proxy"
+def _split(raw_path: str) -> tuple[str, str]:
+    """`/api/v1/namespaces/NS/services/NAME/proxy`, and what follows it; a name may begin with "proxy", too."""
+    prefix = "/".join(raw_path.partition("?")[0].split("/")[:8])
+    return prefix, raw_path[len(prefix) :]

@@ -75,7 +75,12 @@ def _ask(spec: Obj) -> Ask:
 
 
 def _subject(spec: Obj) -> User:
-    groups = [str(each) for each in spec.get("groups") or []]
+    groups = spec.get("groups") or []
+    if not isinstance(groups, list):
+        raise BadRequest(
+            f"json: cannot unmarshal {bodies.go_type(groups)} into Go struct field spec.groups of type []string"
+        )
+    groups = [str(each) for each in groups]
     if not spec.get("user") and not groups:
         raise BadRequest("at least one of user or group must be specified")
     return User(str(spec.get("user", "")), str(spec.get("uid", "")), tuple(groups))

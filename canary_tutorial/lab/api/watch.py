@@ -25,6 +25,7 @@ from canary_tutorial.lab.store import Event
 
 Obj = dict[str, Any]
 BOOKMARK_SECONDS = 60.0  # a real server's interval
+CHECK_SECONDS = 5.0  # between two looks whether the client is still there
 BACKLOG = 20_000  # events that a client may lag behind before it is sent away to list again
 
 
@@ -124,7 +125,7 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
 
 async def _stream(watch: Watch, response: web.StreamResponse, request: web.Request, seconds: int, over: bool) -> None:
     loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
+    end, told = loop.time() + seconds, loop.time()
     bookmarks = options.flag(request.query, "allowWatchBookmarks")
     while True:
         while watch.lines:
@@ -138,9 +139,12 @@ async def _stream(watch: Watch, response: web.StreamResponse, request: web.Reque
         if over or left <= 0:
             break
         try:
-            await asyncio.wait_for(watch.wake.wait(), min(left, BOOKMARK_SECONDS))
+            await asyncio.wait_for(watch.wake.wait(), min(left, CHECK_SECONDS))
+            told = loop.time()
         except TimeoutError:
-            if bookmarks and left > BOOKMARK_SECONDS:
+            if request.transport is None or request.transport.is_closing():
+                return
+            if bookmarks and left > BOOKMARK_SECONDS <= loop.time() - told:
                 watch.bookmark()
     with contextlib.suppress(ConnectionError):
         await response.write_eof()

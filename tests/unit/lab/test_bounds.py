@@ -6,18 +6,20 @@ took from five seconds to hours, or all memory.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from aiohttp import WSMessage, WSMsgType
 
 from canary_tutorial.lab import selectors
-from canary_tutorial.lab.api import apply, bodies, patches, protobuf, structural
+from canary_tutorial.lab.api import apply, bodies, patches, protobuf, spdy, structural
 from canary_tutorial.lab.errors import BadRequest
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", protobuf.MEDIA_TYPE
@@ -238,3 +240,50 @@ def test_a_selector_that_cannot_be_read_is_refused_soon(text: str) -> None:
 def test_a_selector_of_commas_selects_everything_soon() -> None:
     with soon():
         assert selectors.labels("," * 8000) is selectors.everything
+
+
+# -- streams
+
+
+class Said:
+    """A WebSocket of a client that says these things and goes."""
+
+    def __init__(self, *messages: bytes) -> None:
+        self.messages = messages
+        self.sent: list[bytes] = []
+
+    async def __aiter__(self) -> AsyncIterator[WSMessage]:
+        for data in self.messages:
+            yield WSMessage(WSMsgType.BINARY, data, None)
+
+    async def send_bytes(self, data: bytes) -> None:
+        self.sent.append(data)
+
+    async def close(self) -> None: ...
+
+
+def test_a_message_of_many_small_frames_is_read_soon_and_others_have_their_turns() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def run() -> None:
+        waiting = asyncio.create_task(others())
+        nothing = b"\x00\x00\x00\x05\x00\x00\x00\x00"  # a frame without content for a stream that is not there
+        await spdy.Tunnel(Said(nothing * 100_000), "127.0.0.1").run()  # type: ignore[arg-type]
+        waiting.cancel()
+
+    with soon():
+        asyncio.run(run())
+    assert turns > 1000
+
+
+def test_frames_come_in_pieces_of_any_size() -> None:
+    ping = b"\x80\x03\x00\x06\x00\x00\x00\x04\x00\x00\x00\x01"
+    socket = Said(*(bytes([each]) for each in ping * 3), ping + ping[:5], ping[5:])
+    asyncio.run(spdy.Tunnel(socket, "127.0.0.1").run())  # type: ignore[arg-type]
+    assert socket.sent == [ping] * 5
