@@ -24,6 +24,7 @@ from canary_tutorial.lab.store import Obj
 
 LIMIT = 3 * 1024 * 1024  # bytes, as in a real API server
 MAX_TAGS = 8  # handles of a YAML document: libyaml compares each with all others
+LONG_WORD = 400  # characters
 LONG_NUMBER = re2.compile(r"[0-9]{19}")
 JSON_TYPES = ("application/json", "", "application/octet-stream")
 YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml", "application/apply-patch+yaml")
@@ -32,6 +33,11 @@ COMPRESS_FROM = 128 * 1024  # a real server's threshold for gzip
 
 class Loader(yaml.CSafeLoader):
     """YAML as Kubernetes reads it: dates stay text, and so do numbers to the base of 60."""
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> Any:
+        if kind is yaml.ScalarNode and len(value) > LONG_WORD:
+            implicit = (False, implicit[1])  # no number is so long: it need not be tried
+        return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
 
 
 def _number(name: str) -> Any:
@@ -86,18 +92,15 @@ def parse_object(body: bytes, content_type: str) -> Obj:
 def parse(body: bytes, content_type: str) -> Any:
     """Bytes to values; raises `BadRequest` with what is wrong, `UnsupportedMediaType` for other formats."""
     if content_type == protobuf.MEDIA_TYPE:
-        value = _parse_protobuf(body)
-    elif content_type in YAML_TYPES and not body.lstrip().startswith(b"{"):
-        value = _parse_yaml(body)
-    elif content_type in JSON_TYPES or content_type in YAML_TYPES or content_type.endswith("+json"):
-        value = _parse_json(body)
-    else:
-        raise UnsupportedMediaType(
-            "the body of the request was in an unknown format - accepted media types include: "
-            "application/json, application/yaml, application/vnd.kubernetes.protobuf"
-        )
-    bounds.check(value)
-    return value
+        return _parse_protobuf(body)
+    if content_type in YAML_TYPES and not body.lstrip().startswith(b"{"):
+        return _parse_yaml(body)
+    if content_type in JSON_TYPES or content_type in YAML_TYPES or content_type.endswith("+json"):
+        return _parse_json(body)
+    raise UnsupportedMediaType(
+        "the body of the request was in an unknown format - accepted media types include: "
+        "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    )
 
 
 def _parse_json(body: bytes) -> Any:
@@ -108,20 +111,26 @@ def _parse_json(body: bytes) -> Any:
         raise BadRequest(f"couldn't get version/kind; json parse error: {exc or 'nested too deeply'}") from None
     if "\\ud" not in text.lower():
         return value
-    bounds.check(value)
     # A lone surrogate can be escaped in JSON but not be written again: replaced, as Go does.
     return json.loads(_whole(json.dumps(value, ensure_ascii=False)))
 
 
 def _loads(text: str) -> Any:
     integer = _integer if LONG_NUMBER.search(text) else None
-    collecting = gc.isenabled()
-    gc.disable()  # a million lists would be looked through again and again, and none can be let go
+    collecting, said = gc.isenabled(), ""
+    gc.disable()  # a million lists would be looked through again and again, before and after they are refused
     try:
-        return json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=integer)
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=integer)
+        try:
+            bounds.check(value)
+        except BadRequest as refused:
+            said, value = refused.message, None
     finally:
         if collecting:
             gc.enable()
+    if said:
+        raise BadRequest(said)
+    return value
 
 
 def _integer(text: str) -> int | float:
@@ -140,6 +149,8 @@ def _parse_protobuf(body: bytes) -> Any:
 
 
 def _parse_yaml(body: bytes) -> Any:
+    if len(body) > bounds.MAX_STORED:  # it could not be stored, and is slow to read
+        raise TooLarge(f"Request entity too large: limit is {bounds.MAX_STORED}")
     try:
         text = body.decode("utf-8")
         _measure(text)

@@ -11,11 +11,11 @@ from typing import Any
 from canary_tutorial.lab.errors import BadRequest, TooLarge
 
 MAX_DEPTH = 100
-MAX_NODES = 20_000  # values of one object: maps, lists, texts, numbers
+MAX_NODES = 12_000  # values of one object: maps, lists, texts, numbers
 MAX_DEPTHS = 300_000  # the depths of all values together: a path is kept for each
-MAX_TEXT = 3 * 1024 * 1024  # characters of all keys and texts together
-MAX_PATHS = 8 * MAX_TEXT  # characters of the paths of all values together: messages name them
 MAX_STORED = 1536 * 1024  # bytes of JSON, as in etcd
+MAX_TEXT = MAX_STORED  # characters of all keys and texts together
+MAX_PATHS = 8 * MAX_TEXT  # characters of the paths of all values together: messages name them
 
 Size = tuple[int, int, int]  # values, characters, levels
 
