@@ -65,7 +65,7 @@ def _destinationrule(c: Canary, host: str) -> Rules:
         with Explained(f"{what} create error"):
             yield Create("DestinationRule", workloads.destinationrule(c, host, spec))
         yield Log("info", f"{what} created")
-    elif routes.without_nulls(current.get("spec")) != routes.without_nulls(spec):
+    elif current.get("spec") != spec and routes.without_nulls(current.get("spec")) != routes.without_nulls(spec):
         with Explained(f"{what} update error"):
             yield Update("DestinationRule", {**current, "spec": spec})
         yield Log("info", f"{what} updated")

@@ -261,6 +261,8 @@ def reconciled(c: Canary, selector: str, current: Obj) -> Obj | None:
     annotations |= {key: have[key] for key in (LAST_APPLIED, ORIGINAL) if key in have}
     spec, wanted = current.get("spec") or {}, initial_spec(c)
     same_spec = _comparable(c, spec) == _comparable(c, wanted)
+    if not same_spec:
+        same_spec = _comparable(c, without_nulls(spec)) == _comparable(c, without_nulls(wanted))
     if same_spec and labels == (current["metadata"].get("labels") or {}) and annotations == have:
         return None
     if not same_spec and LAST_APPLIED not in annotations:
@@ -279,7 +281,6 @@ def without_nulls(value: Any) -> Any:
 def _comparable(c: Canary, spec: Obj) -> Obj:
     """A spec without what a release changes in it."""
     affinity = c.analysis.get("sessionAffinity")
-    spec = without_nulls(spec)
     http = spec.get("http") or []
     free: tuple[str, ...] = ("weight",)
     if affinity:

@@ -22,6 +22,7 @@ from canary_tutorial.lab.mesh.compile import compile_world, resolver_of
 from canary_tutorial.lab.mesh.envoy import keep_envoy
 from canary_tutorial.lab.mesh.files import Directory
 from canary_tutorial.lab.mesh.patience import Patient
+from canary_tutorial.lab.mesh.sieve import Sieve
 from canary_tutorial.lab.mesh.watch import Watcher
 from canary_tutorial.lab.mesh.world import World
 
@@ -35,7 +36,7 @@ class ControlPlane:
     """Compiles the world for Envoy whenever it has changed."""
 
     def __init__(self, directory: Directory, resolver_address: str) -> None:
-        self.world = World()
+        self.world, self._sieve = World(), Sieve()
         self._directory = directory
         self._resolver = resolver_address
         self._dirty = asyncio.Event()
@@ -60,7 +61,7 @@ class ControlPlane:
     def write(self) -> float:
         """Once, as things are now; returns the seconds that it took."""
         began = time.monotonic()
-        files = compile_world(self.world, self._directory.path, self._resolver)
+        files = compile_world(self.world, self._directory.path, self._resolver, self._sieve)
         for name, reason in files.problems.items():
             if self._problems.get(name) != reason:
                 log.warning("%s is left out: %s", name, reason)

@@ -17,7 +17,7 @@ from typing import Any
 from canary_tutorial.lab import network
 from canary_tutorial.lab.mesh import clusters, gateways, listeners, routes, security
 from canary_tutorial.lab.mesh.actions import LARGEST_BODY
-from canary_tutorial.lab.mesh.sieve import unreachable, usable
+from canary_tutorial.lab.mesh.sieve import Sieve, unreachable
 from canary_tutorial.lab.mesh.world import World
 
 Obj = dict[str, Any]
@@ -34,9 +34,9 @@ class Files:
     problems: dict[str, str] = field(default_factory=dict)  # `virtualservice test/podinfo` -> what is wrong with it
 
 
-def compile_world(world: World, directory: Path, resolver_address: str) -> Files:
+def compile_world(world: World, directory: Path, resolver_address: str, sieve: Sieve | None = None) -> Files:
     """All of Envoy's configuration; `directory` is where it will find the files."""
-    world, problems = usable(world)
+    world, problems = (sieve or Sieve()).usable(world)
     tls = security.Files(directory)
 
     all_clusters = clusters.compile_clusters(world, tls)

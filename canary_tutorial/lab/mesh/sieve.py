@@ -1,7 +1,7 @@
 """Objects that cannot be compiled are found one by one and left out, each with the reason. Pure.
 
 Envoy takes a file whole or not at all, so one object that it would refuse would hold up every other. So each object is
-compiled here alone, by the very functions that compile the world, on the ports and for the Services that it names.
+compiled here alone, by the very functions that compile the world, on the ports that it names.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,9 @@ from canary_tutorial.lab.mesh.world import (
     World,
     address_of,
     container_ports,
-    is_for,
+    containers_of,
     is_gateway,
     labels_of,
-    ports_of,
     spec_of,
 )
 
@@ -31,41 +31,77 @@ Problems = dict[str, str]  # `virtualservice test/podinfo` -> what is wrong with
 TRIAL = security.Files(Path())
 
 
-def usable(world: World) -> tuple[World, Problems]:
-    """The world without what cannot be compiled, and the reason for each object that was left out."""
-    problems: Problems = {}
+class Sieve:
+    """Remembers its verdict on each object for as long as the object is the same one."""
 
-    def kept(kind: str, objects: dict[Key, Obj], attempt: Callable[[Obj], object]) -> dict[Key, Obj]:
-        good = {}
-        for key, obj in objects.items():
-            try:
-                attempt(obj)
-                good[key] = obj
-            except Exception as error:  # whatever it is that a user wrote
-                problems[f"{kind} {'/'.join(key)}"] = f"{type(error).__name__}: {error}"
-        return good
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, Key], tuple[Obj, str]] = {}
 
-    taken: set[str] = set()
-    world = replace(
-        world,
-        pods=kept("pod", world.pods, lambda obj: _pod(obj, taken)),
-        endpoints=kept("endpoints", world.endpoints, _endpoints),
-    )
-    bare = replace(world, destinationrules={}, virtualservices={})
-    world = replace(world, services=kept("service", world.services, lambda obj: _service(bare, obj)))
-    world = replace(
-        world,
-        gateways=kept("gateway", world.gateways, lambda obj: _gateway(world, obj)),
-        destinationrules=kept("destinationrule", world.destinationrules, lambda obj: _destinationrule(world, obj)),
-    )
-    delegates: dict[Key, Obj] = {}  # first each alone; then with those that it delegates to, of which some may be gone
-    while True:
-        known = replace(world, virtualservices=delegates)
-        remaining = kept("virtualservice", world.virtualservices, lambda obj: _virtualservice(known, obj))  # noqa: B023
-        if remaining.keys() == delegates.keys():
-            return replace(world, virtualservices=remaining), problems
-        delegates = remaining
-        world = replace(world, virtualservices=remaining)
+    def usable(self, world: World) -> tuple[World, Problems]:
+        """The world without what cannot be compiled, and the reason for each object that was left out."""
+        problems: Problems = {}
+        seen: dict[tuple[str, Key], tuple[Obj, str]] = {}
+
+        def kept(kind: str, objects: dict[Key, Obj], attempt: Callable[[Obj], object]) -> dict[Key, Obj]:
+            good = {}
+            for key, obj in objects.items():
+                known = self._known.get((kind, key))
+                why = known[1] if known and known[0] is obj else _why(attempt, obj)
+                seen[kind, key] = obj, why
+                if why:
+                    problems[f"{kind} {'/'.join(key)}"] = why
+                else:
+                    good[key] = obj
+            return good
+
+        world = replace(
+            world,
+            pods=kept("pod", world.pods, _pod),
+            endpoints=kept("endpoints", world.endpoints, _endpoints),
+            services=kept("service", world.services, _service),
+            gateways=kept("gateway", world.gateways, _gateway),
+            destinationrules=kept("destinationrule", world.destinationrules, _destinationrule),
+            virtualservices=kept("virtualservice", world.virtualservices, _virtualservice),
+        )
+        self._known = seen
+        world, twice = _one_address_each(world)
+        while bad := _with_delegates(world):  # until none of those that are delegated to is gone
+            problems |= {f"virtualservice {'/'.join(key)}": why for key, why in bad.items()}
+            rest = {key: obj for key, obj in world.virtualservices.items() if key not in bad}
+            world = replace(world, virtualservices=rest)
+        return world, problems | twice
+
+
+def _why(attempt: Callable[[Obj], object], obj: Obj) -> str:
+    """Why an object cannot be compiled, whatever it is that a user wrote; "" if it can."""
+    try:
+        attempt(obj)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _with_delegates(world: World) -> dict[Key, str]:
+    """The VirtualServices that cannot be compiled with what they delegate to; not remembered, as that may change."""
+    attempt = partial(routes.compile_virtualservice, world, gateways=None, port=None)
+    found = world.virtualservices.items()
+    delegating = {
+        key: obj for key, obj in found if any(rule.get("delegate") for rule in spec_of(obj).get("http") or [])
+    }
+    return {key: why for key, obj in delegating.items() if (why := _why(attempt, obj))}
+
+
+def _one_address_each(world: World) -> tuple[World, Problems]:
+    """Of pods with one address, the first: Envoy can have but one listener there."""
+    owners: dict[str, Key] = {}
+    for key, pod in world.pods.items():
+        if address := address_of(pod):
+            owners.setdefault(address, key)
+    twice = {key for key, pod in world.pods.items() if (address := address_of(pod)) and owners[address] != key}
+    if not twice:
+        return world, {}
+    problems = {f"pod {'/'.join(key)}": "ValueError: podIP: the address is another pod's" for key in twice}
+    return replace(world, pods={key: pod for key, pod in world.pods.items() if key not in twice}), problems
 
 
 def unreachable(world: World) -> Problems:
@@ -89,18 +125,18 @@ def _written(obj: Obj) -> Obj:
     return spec
 
 
-def _pod(obj: Obj, taken: set[str]) -> None:
+def _pod(obj: Obj) -> None:
     address = address_of(obj)
     if not address:
         return
     values.address(address, "podIP")
     container_ports(obj)
+    for container in containers_of(obj):
+        for port in container.get("ports") or []:
+            values.port(port["containerPort"])
     told = [*telemetry.identity(obj).values(), labels_text(labels_of(obj))]
     if any("%" in values.header_value(each) for each in told):
         raise ValueError("a name or label has a percent sign")
-    if address in taken:
-        raise ValueError(f"podIP: {address} is another pod's")
-    taken.add(address)
 
 
 def _endpoints(obj: Obj) -> None:
@@ -111,41 +147,42 @@ def _endpoints(obj: Obj) -> None:
             values.address(each["ip"])
 
 
-def _service(world: World, obj: Obj) -> None:
-    clusters.of_service(world, obj, TRIAL, rule={})
-    for port in ports_of(obj):
-        routes.domains(obj, port["port"], "")
+def _service(obj: Obj) -> None:
     dict(spec_of(obj).get("selector") or {}).items()
+    for port in spec_of(obj).get("ports") or []:
+        number = values.port(port["port"])
+        routes.domains(obj, number, "")
+        target = port.get("targetPort") or number
+        if not isinstance(target, str):
+            values.port(target, "targetPort")
 
 
-def _gateway(world: World, obj: Obj) -> None:
+def _gateway(obj: Obj) -> None:
     spec = _written(obj)
     for value in dict(spec.get("selector") or {}).values():
         values.text(value, "selector")
     for server in spec.get("servers") or []:
         gateways.checked(server)
-    for pod in world.mesh_pods():
-        gateways.ports(replace(world, gateways={("", ""): obj}), pod)
 
 
-def _destinationrule(world: World, obj: Obj) -> None:
+def _destinationrule(obj: Obj) -> None:
+    """On a Service with a pod behind it and a port for each that the rule names."""
     spec = _written(obj)
     values.host(spec["host"])
-    numbers = dict.fromkeys([*clusters.named_ports(spec), 80])
-    home = obj["metadata"]["namespace"]
-    alone = {
-        "metadata": {"name": "any", "namespace": home},
-        "spec": {"ports": [{"port": number} for number in numbers]},
-    }
-    for service in [alone, *(each for each in world.services.values() if is_for(obj, each))]:
-        clusters.of_service(world, service, TRIAL, rule=spec)
+    key = obj["metadata"]["namespace"], "any"
+    meta = {"namespace": key[0], "name": key[1]}
+    ports = [{"port": number} for number in dict.fromkeys([*clusters.named_ports(spec), 80])]
+    subset = {"addresses": [{"ip": "127.0.0.1"}], "ports": [{"port": 80}]}
+    alone = World(endpoints={key: {"metadata": meta, "subsets": [subset]}})
+    clusters.of_service(alone, {"metadata": meta, "spec": {"ports": ports}}, TRIAL, rule=spec)
 
 
-def _virtualservice(world: World, obj: Obj) -> None:
+def _virtualservice(obj: Obj) -> None:
+    """Alone: what it delegates to comes later."""
     spec = _written(obj)
     values.texts(spec.get("gateways"), "gateways")
     names = routes.gateways_of(spec, obj)
     for host in values.texts(spec.get("hosts"), "hosts"):
         if values.host(host, "hosts") == "*" and routes.MESH in names:
             raise ValueError("wildcard host * is not allowed for virtual services bound to the mesh gateway")
-    routes.compile_virtualservice(world, obj, None, None)
+    routes.compile_virtualservice(World(), obj, None, None)

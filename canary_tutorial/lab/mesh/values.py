@@ -25,6 +25,7 @@ _LABEL = r"[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?"
 _NAME = rf"{_LABEL}(\.{_LABEL})*"
 
 
+@lru_cache(4096)
 def _like(pattern: str, text: str) -> bool:
     return _compiled(pattern).fullmatch(text) is not None
 
@@ -83,12 +84,19 @@ def percent(value: Any, what: str) -> float:
 def seconds(duration: Any, default: str = "0s", what: str = "duration", least: float = 0.0) -> str:
     """A duration as Envoy wants it: `1m30s`, `500ms`, `30s` -> `90s`, `0.5s`, `30s`."""
     given = text(duration or default, what, 100)
-    if not _like(f"({DURATION})+", given):
+    total = _total(given)
+    if total is None:
         raise ValueError(f"{what}: {given!r} is no duration")
-    total = sum(float(number) * UNITS[unit] for number, unit in _compiled(DURATION).findall(given))
     if not least <= total <= LONGEST:
         raise ValueError(f"{what}: {given} is not a duration from {least:g}s to {LONGEST}s")
     return f"{total:.6f}".rstrip("0").rstrip(".") + "s"
+
+
+@lru_cache(1024)
+def _total(duration: str) -> float | None:
+    if not _like(f"({DURATION})+", duration):
+        return None
+    return sum(float(number) * UNITS[unit] for number, unit in _compiled(DURATION).findall(duration))
 
 
 def regex(value: Any, what: str = "regex") -> str:
@@ -148,7 +156,12 @@ def port(value: Any, what: str = "port") -> int:
 
 
 def address(value: Any, what: str = "address") -> str:
-    return str(ipaddress.ip_address(required(value, what)))
+    return _address(required(value, what))
+
+
+@lru_cache(4096)
+def _address(given: str) -> str:
+    return str(ipaddress.ip_address(given))
 
 
 def host(value: Any, what: str = "host") -> str:

@@ -281,3 +281,29 @@ def test_null_and_absent_metadata_are_the_same(field: str) -> None:
         getattr(world, kind)[key_of(obj)] = absent
         getattr(other, kind)[key_of(obj)] = {**absent, "metadata": {**absent["metadata"], field: None}}
         assert compiled(world) == compiled(other)
+
+
+@pytest.mark.parametrize("regex", ["^/(?!api).*", "(?<=a)b", r"(a)\1", "a{1001}", "(?P<n>a)(?P=n)", "[a-", "("])
+def test_a_pattern_that_only_python_knows_is_left_out_with_its_rule_alone(regex: str) -> None:
+    world = world_with()
+    odd = make.virtualservice(make.weighted(1, 1, match=[{"uri": {"regex": regex}}]), name="odd", hosts=["odd.example"])
+    world.virtualservices["test", "odd"] = odd
+    files = compiled(world)
+    assert "is no regular expression" in files.problems["virtualservice test/odd"]
+    assert shares(files) == [60, 40]
+
+
+def test_a_rule_that_delegates_is_served_again_when_the_other_is_mended() -> None:
+    from canary_tutorial.lab.mesh.sieve import Sieve
+
+    sieve, world = Sieve(), world_with()
+    outer = {"delegate": {"name": "inner"}, "match": [{"uri": {"prefix": "/"}}]}
+    world.virtualservices["test", "outer"] = make.virtualservice(outer, name="outer", hosts=["outer.example"])
+    thousands = [{"uri": {"exact": f"/{n}"}} for n in range(4000)]
+    outer["match"] = thousands
+    for matches, left in ((thousands, True), ([{"uri": {"prefix": "/b"}}], False), (thousands, True)):
+        inner = make.virtualservice(make.weighted(1, 1, match=matches[:3]), name="inner", hosts=None)
+        world.virtualservices["test", "inner"] = inner
+        files = compile_world(world, Path("/envoy"), "127.250.127.254", sieve)
+        assert ("virtualservice test/outer" in files.problems) is left
+        assert shares(files) == [60, 40]
