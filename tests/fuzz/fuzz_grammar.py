@@ -5,6 +5,7 @@ What grows is mostly valid, so that it gets far behind the front door; `damage` 
 
 from __future__ import annotations
 
+import copy
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -97,6 +98,10 @@ NUMBERS = (0, -1, 1, 65536, 2**31 - 1, 2**31, 2**62, 2**63, -(2**63) - 1, 10**40
 JUNK = (None, True, False, [], {}, [[]], {"": ""}, [None], {"a": None}, *NUMBERS, *TEXTS)
 
 
+def junk(r: random.Random) -> Any:
+    return copy.deepcopy(r.choice(JUNK))  # it may be damaged in its turn
+
+
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every node below a value, as what holds it and its key there."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -118,7 +123,7 @@ def _kin(r: random.Random, old: Any) -> Any:
 
 
 WAYS: tuple[Callable[[random.Random, Any], Any], ...] = (
-    _kin, _kin, lambda r, old: r.choice(JUNK), lambda r, old: r.choice((None, [], {}, "")),
+    _kin, _kin, lambda r, old: junk(r), lambda r, old: r.choice((None, [], {}, "")),
 )  # fmt: skip
 
 

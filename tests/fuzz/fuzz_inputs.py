@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import fuzz_bodies as bodies
-from fuzz_grammar import JUNK, KINDS, TEXTS, Obj, Pick, few_pods, grow, make, some_damage
+from fuzz_grammar import KINDS, TEXTS, Obj, Pick, few_pods, grow, junk, make, some_damage
 
 ADMIN, LIMITED, NOBODY = "admin", "limited", "nobody"
 API_VERSIONS: dict[str, str] = {
@@ -43,6 +43,11 @@ class Input:
     frames: tuple[bytes, ...] = ()
     raw: bytes = b""
     maker: str = "sweep"
+
+    @property
+    def may_be_cut_off(self) -> bool:
+        """Whether the server may hang up while this is sent."""
+        return bool(len(self.body) > 1_000_000 or len(self.path) > 8000 or self.raw or self.frames)
 
     def __str__(self) -> str:
         said = f"{self.maker} by {self.account}: {self.method} {self.path[:400]} {self.headers}"
@@ -157,7 +162,7 @@ def operation(r: random.Random, obj: Obj) -> Obj:
         (*[{}] * 6, {"op": "x"}, {"path": "/-"}, {"path": 5}, {"path": "/spec/-1"}, {"path": "/metadata/~2"})
     )
     other = r.choice((pointer, "/metadata", "/x", "", 5))
-    return {"op": verb, "path": pointer, "value": r.choice((value, r.choice(JUNK))), "from": other, **odd}
+    return {"op": verb, "path": pointer, "value": r.choice((value, junk(r))), "from": other, **odd}
 
 
 def read(r: random.Random) -> Input:

@@ -37,6 +37,13 @@ class Lab:
     tokens: dict[str, str]
 
     @property
+    def server(self) -> str:
+        return str(self.told["server"])
+
+    def headers(self, account: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens[account]}"}
+
+    @property
     def main(self) -> psutil.Process:
         return psutil.Process(self.told["main"])
 

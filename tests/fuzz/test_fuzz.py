@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+from fuzz_inputs import input_of
 from fuzz_lab import Lab, content, lab, processes_of, until
-from fuzz_run import Run, tracebacks
+from fuzz_oracle import tracebacks
+from fuzz_run import Run
 
 from canary_tutorial.api import MERGE
 
@@ -31,17 +33,22 @@ def test_no_input_harms_the_lab_or_a_neighbor(request: pytest.FixtureRequest, tm
         bounded = numbers(only) if only else range(1, inputs + 1) if inputs else None
         asyncio.run(run.all(bounded) if bounded else run.all(range(1, MOST), SECONDS, PAUSE))
         print(run.report())
-        said = running.logs() if run.alive() else {}
-        found = list(run.faults.values())
+        said = running.logs() if run.oracle.alive() else {}
+        found = list(run.oracle.faults.values())
         found += [f"{name}: {error}" for name, text in said.items() for error in tracebacks(text)]
         assert not found, "\n".join((run.report(), *found))
         the_victim_is_well(running)
         assert in_the_vault(running) == vault
         assert content(running.directory / "bin") == programs
-        assert only or run.accepted >= ACCEPTED, run.report()
+        assert only or run.oracle.accepted >= ACCEPTED, run.report()
 
     assert content(outside) == before
     assert processes_of(tmp_path) == []
+
+
+def test_a_seed_and_a_number_always_mean_the_same_input() -> None:
+    assert [input_of(5, number) for number in range(200)] == [input_of(5, number) for number in range(200)]
+    assert input_of(5, 1) != input_of(6, 1)
 
 
 def numbers(text: str) -> list[int]:
