@@ -47,6 +47,11 @@ class Lab:
     def main(self) -> psutil.Process:
         return psutil.Process(self.told["main"])
 
+    @property
+    def envoys(self) -> list[int]:
+        family = psutil.Process(self.told["guard"]).children(recursive=True)
+        return [process.pid for process in family if "envoy" in process.name()]
+
     @cached_property
     def mesh(self) -> str:
         """Where Envoy takes the requests of a pod of the victim's namespace."""

@@ -61,6 +61,7 @@ class Run:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
+        await asyncio.sleep(0.3)  # until the connections of the session are closed
 
     async def one(self, number: int) -> None:
         given = self.oracle.under_way[number] = input_of(self.seed, number)
@@ -119,10 +120,15 @@ class Run:
         url, body = URL(self.lab.server), b""
         reader, writer = await asyncio.open_connection(url.host, url.port, ssl=self._tls)
         writer.write(given.raw.replace(b"@token@", self.lab.tokens[given.account].encode()))
-        with suppress(TimeoutError, ConnectionError):
+        try:
             async with asyncio.timeout(LISTENED):
                 await writer.drain()
                 body = await reader.read(4000)
-        writer.transport.abort()
+        except (TimeoutError, ConnectionError):
+            pass  # broken off, which is a case of its own
+        finally:
+            writer.transport.abort()
+            with suppress(ConnectionError, ssl.SSLError):
+                await writer.wait_closed()
         found = re.match(rb"HTTP/1.. (\d+)", body)
         return int(found[1]) if found else 400, body

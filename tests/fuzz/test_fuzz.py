@@ -28,7 +28,8 @@ def test_no_input_harms_the_lab_or_a_neighbor(request: pytest.FixtureRequest, tm
     before = content(outside)
 
     with lab(tmp_path / "home") as running:
-        programs, vault = content(running.directory / "bin"), in_the_vault(running)
+        programs, vault, envoys = content(running.directory / "bin"), in_the_vault(running), running.envoys
+        assert len(envoys) == 1
         run = Run(running, seed, str(outside))
         bounded = numbers(only) if only else range(1, inputs + 1) if inputs else None
         asyncio.run(run.all(bounded) if bounded else run.all(range(1, MOST), SECONDS, PAUSE))
@@ -39,6 +40,7 @@ def test_no_input_harms_the_lab_or_a_neighbor(request: pytest.FixtureRequest, tm
         assert not found, "\n".join((run.report(), *found))
         the_victim_is_well(running)
         assert in_the_vault(running) == vault
+        assert running.envoys == envoys, "Envoy was started anew"
         assert content(running.directory / "bin") == programs
         assert only or run.oracle.accepted >= ACCEPTED, run.report()
 
