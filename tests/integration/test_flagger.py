@@ -284,7 +284,9 @@ def test_canaries_that_cannot_be_read_stop_nobody_elses_release(cluster: Cluster
         answer = cluster.server.http("POST", path, json.dumps(malformed(name, odd)).encode(), **as_json)
         taken += [name] if answer.status_code == 201 else []
     assert {"no-spec", "fractions", "huge", "another-path"} <= set(taken)
-    for obj in objects():
+    deployment, canary = objects()
+    canary["spec"]["analysis"]["interval"] = "500ms"
+    for obj in (deployment, canary):
         cluster.apply(obj)
     until(lambda: cluster.phase() == "Initialized")
     for name in taken:  # an edit makes Flagger look again
