@@ -373,6 +373,7 @@ CONFIGMAPS = "/api/v1/namespaces/test/configmaps"
     ("encoding", "body", "code"),
     [("gzip", b'{"metadata": {}}', 400), ("gzip", gzip.compress(b"{}")[:12], 400), ("br", b"x", 400), ("x", b"{}", 415),
      ("deflate", zlib.compress(b"{}"), 415), ("gzip, gzip", b"{}", 415), ("gzip", b"", 400)],
+    ids=["plain", "cut off", "brotli", "unknown", "deflate", "twice", "empty"],
 )  # fmt: skip
 def test_a_body_that_is_not_what_its_encoding_says_is_the_clients_fault(
     server: Served, caplog: pytest.LogCaptureFixture, encoding: str, body: bytes, code: int
