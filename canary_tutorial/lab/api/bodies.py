@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import math
+import re
 from typing import Any
 
 import re2
@@ -24,6 +25,7 @@ from canary_tutorial.lab.store import Obj
 
 LIMIT = 3 * 1024 * 1024  # bytes, as in a real API server
 MAX_TAGS = 8  # handles of a YAML document: libyaml compares each with all others
+LONE = re.compile(r"[\ud800-\udfff]+")  # halves of characters
 LONG_WORD = 400  # characters
 LONG_NUMBER = re2.compile(r"[0-9]{19}")
 JSON_TYPES = ("application/json", "", "application/octet-stream")
@@ -205,7 +207,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _whole(text: str) -> str:
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return LONE.sub(lambda match: "\ufffd" * len(match[0]), text)
 
 
 def _no_constant(name: str) -> Any:
