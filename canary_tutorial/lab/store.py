@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 Obj = dict[str, Any]
 LONGEST = 2**31  # seconds of grace: with more there is no date
 HISTORY = 1024  # events kept per kind; a watcher that was away for longer lists again
+HISTORY_WEIGHT = 16 << 20  # about so many bytes of them: large objects are forgotten sooner
+QUOTA = 256 << 20  # about so many bytes of objects in all
 KEPT_ON_UPDATE = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
@@ -57,6 +59,10 @@ class Store:
         self.version = self.first_version = int(now().timestamp() * 100)
         self._objects: dict[tuple[str, str], dict[str, dict[str, Obj]]] = {}
         self._history: dict[tuple[str, str], deque[Event]] = {}
+        self._weights: dict[str, int] = {}  # by uid
+        self._history_weights: dict[tuple[str, str], deque[int]] = {}
+        self._history_weight: dict[tuple[str, str], int] = {}
+        self.weight = 0
         self._forgotten: dict[tuple[str, str], int] = {}
         self._subscribers: dict[tuple[str, str] | None, list[Callback]] = {}
         self._untold: deque[Event] = deque()
@@ -105,6 +111,7 @@ class Store:
         if kind is NAMESPACES:
             new.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
             new.setdefault("status", {})["phase"] = "Active"
+        self._check_quota(kind, new)
         return new if dry_run else self._write("ADDED", kind, new, None)
 
     def update(self, kind: Kind, obj: Obj, subresource: str | None = None, *, dry_run: bool = False) -> Obj:
@@ -118,6 +125,7 @@ class Store:
             return old
         if kind.generation and _wanted(old) != _wanted(new):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        self._check_quota(kind, new)
         if dry_run:
             return new
         if "deletionTimestamp" in new["metadata"] and not self._held(kind, new):
@@ -199,11 +207,31 @@ class Store:
         event = Event(type_, kind, new, self.version, old)
         history = self._history.setdefault(kind.key, deque())
         history.append(event)
-        if len(history) > HISTORY:
+        weights = self._history_weights.setdefault(kind.key, deque())
+        weights.append(self._weigh(type_, new))
+        total = self._history_weight.get(kind.key, 0) + weights[-1]
+        while len(history) > HISTORY or (len(history) > 1 and total > HISTORY_WEIGHT):
             self._forgotten[kind.key] = history.popleft().resourceVersion
+            total -= weights.popleft()
+        self._history_weight[kind.key] = total
         self._untold.append(event)
         self._tell()
         return new
+
+    def _weigh(self, type_: str, new: Obj) -> int:
+        """Keep count of what all objects weigh together; returns the weight of this one."""
+        uid, weight = new["metadata"]["uid"], weight_of(new)
+        self.weight -= self._weights.pop(uid, 0)
+        if type_ != "DELETED":
+            self._weights[uid] = weight
+            self.weight += weight
+        return weight
+
+    def _check_quota(self, kind: Kind, new: Obj) -> None:
+        """Refuse an object that grows where there is no more room; what shrinks or goes is always taken."""
+        if self.weight > QUOTA and weight_of(new) > self._weights.get(new["metadata"]["uid"], 0):
+            why = f"exceeded quota: lab, used: {self.weight} bytes, limited: {QUOTA} bytes"
+            raise Forbidden.to(kind, new["metadata"]["name"], why)
 
     def _tell(self) -> None:
         """Tell subscribers in the order of the writes, also when one of them writes while it is told."""
@@ -255,6 +283,22 @@ def clone(value: Data) -> Data:
     elif isinstance(value, list):
         copied = [clone(inner) for inner in value]
     return copied  # type: ignore[no-any-return]
+
+
+def weight_of(value: Any) -> int:
+    """About how many bytes an object takes as JSON."""
+    weight, left = 0, [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, str):
+            weight += len(each)
+        elif isinstance(each, dict):
+            weight += 4 * len(each) + sum(map(len, each))
+            left += each.values()
+        elif isinstance(each, list):
+            weight += 4 * len(each)
+            left += each
+    return weight
 
 
 def timestamp(moment: datetime, plus: int = 0) -> str:

@@ -241,21 +241,25 @@ def check_size(obj: Obj) -> None:
 
 
 class Encoder:
-    """JSON of stored objects, made once per version; the `KEPT` objects encoded first are dropped first."""
+    """JSON of stored objects, made once per version; what was encoded first is dropped first."""
 
     KEPT = 8192
+    BYTES = 32 << 20
 
     def __init__(self) -> None:
         self._bytes: dict[str, tuple[Obj, bytes]] = {}
+        self._size = 0
 
     def __call__(self, obj: Obj) -> bytes:
         """The JSON of an object as it came out of the store, where none is ever changed in place."""
         uid = obj["metadata"]["uid"]
         known = self._bytes.pop(uid, None)
+        self._size -= len(known[1]) if known else 0
         encoded = known[1] if known and known[0] is obj else encode(zeros.shown(obj))
         self._bytes[uid] = obj, encoded
-        if len(self._bytes) > self.KEPT:
-            del self._bytes[next(iter(self._bytes))]
+        self._size += len(encoded)
+        while len(self._bytes) > self.KEPT or self._size > self.BYTES:
+            self._size -= len(self._bytes.pop(next(iter(self._bytes)))[1])
         return encoded
 
 

@@ -227,3 +227,23 @@ def test_a_dry_run_answers_and_stores_nothing(store: Store) -> None:
     version = store.version
     store.create(CONFIGMAPS, configmap(), dry_run=True)
     assert (store.find(CONFIGMAPS, "c", "test"), store.version) == (None, version)
+
+
+def test_large_objects_are_forgotten_sooner_and_all_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("canary_tutorial.lab.store.QUOTA", 5_000_000, raising=False)
+    store = Store()
+    store.create(NAMESPACES, {"metadata": {"name": "test"}})
+    meta = {"name": "big", "namespace": "test"}
+    first = store.create(CONFIGMAPS, {"metadata": meta, "data": {}})
+    for i in range(60):
+        store.update(CONFIGMAPS, {"metadata": meta, "data": {"k": f"{i:04}" * 200_000}})
+    with pytest.raises(Gone):
+        store.since(CONFIGMAPS, int(first["metadata"]["resourceVersion"]))
+    kept = store.since(CONFIGMAPS, store.version - 5)
+    assert len(kept) == 5, "the last ones can be resumed from"
+    with pytest.raises(Forbidden, match="exceeded quota"):
+        for i in range(20):
+            store.create(CONFIGMAPS, {"metadata": meta | {"name": f"c{i}"}, "data": {"k": "x" * 800_000}})
+    for obj in store.list(CONFIGMAPS):
+        store.delete(CONFIGMAPS, obj["metadata"]["name"], "test")
+    store.create(CONFIGMAPS, {"metadata": meta, "data": {"k": "x" * 800_000}})
