@@ -35,8 +35,9 @@ class Run:
     def report(self) -> str:
         answers, pods = sum(self.oracle.answers.values()), sum(self.oracle.pods.values())
         slowest, number = max(((end - begin, number) for number, begin, end in self.times), default=(0, 0))
-        shares = f"{self.oracle.accepted:.0%} accepted, slowest {slowest:.2f} s (number {number}), {pods} pods"
-        return f"{answers} inputs of seed {self.seed}, {shares}"
+        memory = self.lab.main.memory_info().rss / 1e6 if self.oracle.alive() else 0
+        shares = f"{self.oracle.accepted:.0%} accepted, slowest {slowest:.2f} s (number {number})"
+        return f"{answers} inputs of seed {self.seed}, {shares}, {pods} pods, main has {memory:.0f} MB"
 
     async def all(self, numbers: Iterable[int], seconds: float = 1e9, pause: float = 0) -> None:
         """Send the inputs of these numbers, until they or the seconds are over, or the lab is gone.
