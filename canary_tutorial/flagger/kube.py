@@ -59,7 +59,7 @@ class Kube:
     """A client for the kinds that Flagger reads and writes."""
 
     def __init__(self, config: SingleConfig) -> None:
-        self._client = AsyncClient(config=config, trust_env=False, transport=Patient(config))
+        self._client = AsyncClient(config=config, field_manager="flagger", trust_env=False, transport=Patient(config))
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def version(self) -> str:

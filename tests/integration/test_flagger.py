@@ -219,6 +219,7 @@ def test_kubectl_sees_a_release_from_its_beginning_to_its_end(cluster: Cluster, 
     assert primary["spec"]["template"]["spec"]["containers"][0]["image"] == "podinfo:2"
     owner = primary["metadata"]["ownerReferences"][0]
     assert (owner["kind"], owner["controller"]) == ("Canary", True)
+    assert {entry["manager"] for entry in primary["metadata"]["managedFields"]} == {"flagger"}
     routes = json.loads(cluster.kubectl("get", "virtualservice", "podinfo", "-n", "test", "-o", "json"))
     assert [each["weight"] for each in routes["spec"]["http"][0]["route"]] == [100, 0]
 
