@@ -217,27 +217,24 @@ def crd(r: random.Random) -> Input:
     return Input(ADMIN, "PATCH", f"{where}?fieldManager=a&force=true", body, headers | {"Content-Type": APPLY})
 
 
-def asked(r: random.Random, word: str) -> Input:
+def asked(r: random.Random, word: str, damaged: bool = False) -> Input:
     """A request that the grammar has whole."""
     grown = grow(r, word)
-    method, where = grown["method"], grown["path"] + (query(r, grown["query"], 1) if "query" in grown else "")
-    body = (
-        bodies.to_json(some_damage(r, grown["body"]) if r.random() < 0.2 else grown["body"]) if "body" in grown else b""
-    )
-    headers = {
-        "Content-Type": {"APPLY": APPLY, "MERGE": PATCHES[0]}.get(method, bodies.JSON),
-        **grown.get("headers", {}),
-    }
+    method, where, body = grown["method"], grown["path"], grown.get("body")
+    where += query(r, grown["query"], 1) if "query" in grown else ""
     where += "?fieldManager=l&force=true" if method == "APPLY" else ""
-    return Input(grown["account"], "PATCH" if method in ("APPLY", "MERGE") else method, where, body, headers)
+    sent = b"" if body is None else bodies.to_json(some_damage(r, body) if damaged else body)
+    content_type = {"APPLY": APPLY, "MERGE": PATCHES[0]}.get(method, bodies.JSON)
+    headers = {"Content-Type": content_type, **grown.get("headers", {})}
+    return Input(grown["account"], "PATCH" if method in ("APPLY", "MERGE") else method, where, sent, headers)
 
 
 def page(r: random.Random) -> Input:
-    return asked(r, "$page")
+    return asked(r, "$page", damaged=True)
 
 
 def namespace(r: random.Random) -> Input:
-    return asked(r, "$namespace")
+    return asked(r, "$namespace", damaged=True)
 
 
 def log(r: random.Random) -> Input:
