@@ -88,7 +88,7 @@ def main() -> None:
         quiet = polled(running, lambda: spend(CONTROL))
         run = Run(running, SEED, f"{place}/outside", at_once=1)
         fuzzed = polled(running, lambda: asyncio.run(run.all(range(1, inputs + 1))))
-    print(run.report())
+        print(run.report())
     print(line("without fuzz", quiet))
     print(line("during the fuzz", fuzzed))
     print("\n  stall  number  input")
