@@ -194,9 +194,8 @@ class Controller:
             self._performer.recorder.total.labels(namespace).set(number)
         shared = Counter((c.target, c.namespace) for c in self._scheduled.values())
         for c in self._scheduled.values():
-            if (
-                shared[c.target, c.namespace] > 1
-            ):  # once each: a line for each pair is a million for a thousand Canaries
+            # Once for each Canary: a line for each pair would be a million for a thousand of them.
+            if shared[c.target, c.namespace] > 1:
                 text = (
                     f"Bad things will happen! Found more than one canary with the same target {c.target}.{c.namespace}"
                 )
