@@ -92,7 +92,7 @@ def wanting_one(name: str, spec: Obj) -> Obj:
     return {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
 
 
-def eventually(check: Callable[[], Any], seconds: float = 15) -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 90) -> Any:
     """Wait until `check` returns something true, and return that."""
     end = time.monotonic() + seconds
     while not (found := check()):

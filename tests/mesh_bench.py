@@ -161,7 +161,7 @@ def request(address: str, port: int, method: str, target: str, body: bytes | Non
         connection.close()
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "this did not come about in time"

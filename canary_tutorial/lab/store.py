@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, dropwhile
 from typing import Any, Literal, TypeVar
 
+from canary_tutorial.lab import quota
 from canary_tutorial.lab.errors import AlreadyExists, Conflict, Forbidden, Gone, NotFound
 from canary_tutorial.lab.kinds import BUILT_IN, NAMESPACES, PODS, Kind
 
@@ -30,7 +31,6 @@ Obj = dict[str, Any]
 LONGEST = 2**31  # seconds of grace: with more there is no date
 HISTORY = 1024  # events kept per kind; a watcher that was away for longer lists again
 HISTORY_WEIGHT = 16 << 20  # about so many bytes of them: large objects are forgotten sooner
-QUOTA = 256 << 20  # about so many bytes of objects in all
 KEPT_ON_UPDATE = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
@@ -60,6 +60,7 @@ class Store:
         self._objects: dict[tuple[str, str], dict[str, dict[str, Obj]]] = {}
         self._history: dict[tuple[str, str], deque[Event]] = {}
         self._weights: dict[str, int] = {}  # by uid
+        self._shares: Counter[str] = Counter()  # by namespace
         self._history_weights: dict[tuple[str, str], deque[int]] = {}
         self._history_weight: dict[tuple[str, str], int] = {}
         self.weight = 0
@@ -89,9 +90,10 @@ class Store:
             return objects
         return [obj for obj in objects if labels.items() <= (obj["metadata"].get("labels") or {}).items()]
 
-    def count(self, kind: Kind) -> int:
-        """How many objects of a kind there are."""
-        return sum(map(len, self._objects.get(kind.key, {}).values()))
+    def count(self, kind: Kind, namespace: str | None = None) -> int:
+        """How many objects of a kind there are, in one namespace or in all."""
+        found = self._objects.get(kind.key, {})
+        return sum(map(len, found.values())) if namespace is None else len(found.get(namespace, {}))
 
     # -- writing
 
@@ -221,16 +223,17 @@ class Store:
     def _weigh(self, type_: str, new: Obj) -> int:
         """Keep count of what all objects weigh together; returns the weight of this one."""
         uid, weight = new["metadata"]["uid"], weight_of(new)
-        self.weight -= self._weights.pop(uid, 0)
+        more = (weight if type_ != "DELETED" else 0) - self._weights.pop(uid, 0)
         if type_ != "DELETED":
             self._weights[uid] = weight
-            self.weight += weight
+        self.weight += more
+        self._shares[new["metadata"].get("namespace", "")] += more
         return weight
 
     def _check_quota(self, kind: Kind, new: Obj) -> None:
         """Refuse an object that grows where there is no more room; what shrinks or goes is always taken."""
-        if self.weight > QUOTA and weight_of(new) > self._weights.get(new["metadata"]["uid"], 0):
-            why = f"exceeded quota: lab, used: {self.weight} bytes, limited: {QUOTA} bytes"
+        why = quota.BYTES.exceeded(self._shares[new["metadata"].get("namespace", "")], self.weight)
+        if why and weight_of(new) > self._weights.get(new["metadata"]["uid"], 0):
             raise Forbidden.to(kind, new["metadata"]["name"], why)
 
     def _tell(self) -> None:

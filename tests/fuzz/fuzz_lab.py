@@ -111,7 +111,7 @@ def lab(home: Path) -> Iterator[Lab]:
             running.tokens[account] = cluster.api.request("POST", where, {"spec": {}})["status"]["token"]
         cluster.wait_for_rollout(*PARTS, namespace="istio-system")
         cluster.wait_for_rollout("deployment/plain", namespace="victim")
-        until(lambda: running.phase("podinfo") == "Initialized", 60, "the victim's Canary is not initialized")
+        until(lambda: running.phase("podinfo") == "Initialized", 180, "the victim's Canary is not initialized")
         yield running
     finally:
         subprocess.run([*command, "down"], env=environment, check=False, capture_output=True)

@@ -19,7 +19,7 @@ import aiohttp
 from fuzz_inputs import ADMIN, LIMITED, NOBODY, Input
 from fuzz_lab import SECRET, Lab
 
-PATIENCE = 10.0  # seconds within which everything is answered
+PATIENCE = 30.0  # seconds within which everything is answered
 PODS_OF_ONE = 100  # more of one ReplicaSet are a storm
 LEAKS = (SECRET.encode(), base64.b64encode(SECRET.encode()))
 IN_THE_VAULT = ("/api/v1/namespaces/vault/secrets/gold", "/api/v1/secrets", "/api/v1/namespaces/vault/configmaps")

@@ -74,10 +74,10 @@ def the_victim_is_well(running: Lab) -> None:
     ask = {"Host": "plain.victim:9898"}
     with httpx.Client(trust_env=False, timeout=10) as client:
         taken = lambda: client.get(running.mesh, headers=ask).headers.get("x-turn") == "7"  # noqa: E731
-        until(taken, 30, "the mesh takes no change")
+        until(taken, 180, "the mesh takes no change")
     revision = {"spec": {"template": {"metadata": {"annotations": {"revision": "2"}}}}}
     where = "/apis/apps/v1/namespaces/victim/deployments/podinfo"
     running.cluster.api.request("PATCH", where, revision, content_type=MERGE)
     running.settle("fresh")
-    until(lambda: running.phase("fresh") == "Initialized", 60, "Flagger takes up no new Canary")
-    until(lambda: running.phase("podinfo") == "Succeeded", 60, "Flagger makes no release")
+    until(lambda: running.phase("fresh") == "Initialized", 180, "Flagger takes up no new Canary")
+    until(lambda: running.phase("podinfo") == "Succeeded", 180, "Flagger makes no release")

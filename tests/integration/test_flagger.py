@@ -97,7 +97,7 @@ class Cluster:
         return str((self.canary().get("status") or {}).get("phase", ""))
 
 
-def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+def until(condition: Callable[[], Any], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never came true"

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from canary_tutorial.lab import quota
 from canary_tutorial.lab.api import crds, defaults, structural
+from canary_tutorial.lab.errors import Forbidden
 from canary_tutorial.lab.kinds import CRDS, MUTATINGWEBHOOKS, NAMESPACES, PODS, Kind
 from canary_tutorial.lab.store import Store, clone
 
@@ -38,11 +40,17 @@ def defaulted(store: Store, kind: Kind, version: str, obj: Obj) -> Obj:
 
 
 def admit(store: Store, kind: Kind, obj: Obj) -> Obj:
-    """The object as the cluster takes it in: for a new pod, with defaults, service account and perhaps sidecar."""
+    """The object as the cluster takes it in: for a new pod, with defaults, service account and perhaps sidecar.
+
+    Raises Forbidden for a pod of a namespace that has its share of them.
+    """
     if kind.key == CRDS.key:
         return {**obj, "status": {"storedVersions": [crds.kind_of(obj).version]}}
     if kind.key != PODS.key:
         return obj
+    meta = obj["metadata"]
+    if why := quota.PODS.exceeded(store.count(PODS, meta["namespace"]), store.count(PODS)):
+        raise Forbidden.to(kind, meta["name"], why)
     obj = clone(obj)
     defaults.pod(obj["spec"])
     obj["spec"].setdefault("serviceAccountName", "default")

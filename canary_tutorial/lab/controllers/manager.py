@@ -24,7 +24,7 @@ from canary_tutorial.lab.controllers import (
 from canary_tutorial.lab.controllers.effects import Create, Delete, Effect, Record, Update, Wake
 from canary_tutorial.lab.controllers.events import Recorder
 from canary_tutorial.lab.controllers.objects import SAFE, controller_of, is_deleted
-from canary_tutorial.lab.errors import ApiError
+from canary_tutorial.lab.errors import ApiError, Forbidden
 from canary_tutorial.lab.kinds import (
     AUTOSCALERS,
     DEPLOYMENTS,
@@ -40,7 +40,6 @@ from canary_tutorial.lab.store import Event, Obj, Store, clone
 
 log = logging.getLogger(__name__)
 
-MAX_PODS = 500  # in the whole lab, of those that controllers make: each is a process or more on this machine
 RETRY = 10.0  # seconds
 TURN = 0.05  # seconds of looking before others of the lab get theirs
 Key = tuple[Kind, str, str]  # kind, namespace, name: one object to look at
@@ -238,12 +237,11 @@ class Manager:
         except ApiError as refused:
             log.debug("%s %s: %s", key[0].kind, key[2], refused.message)
 
-    def _too_many(self, key: Key, pod: Obj) -> None:
+    def _too_many(self, key: Key, refused: Forbidden) -> None:
         """What a quota says. The pods that others give back are asked for again in a while."""
         owner = self._store.find(key[0], key[2], key[1])
-        why = f"exceeded quota: lab, requested: pods=1, used: pods={MAX_PODS}, limited: pods={MAX_PODS}"
         if owner and key not in self._timers:
-            message = f'Error creating: pods "{pod["metadata"]["name"]}" is forbidden: {why}'
+            message = f"Error creating: {refused.message}"
             self._recorder.record(owner, "Warning", "FailedCreate", message, replicasets.COMPONENT)
             self._carry_out(key, Wake(RETRY))
 
@@ -252,10 +250,12 @@ class Manager:
         prefix = obj["metadata"].pop("generateName", None)
         if prefix:
             obj["metadata"] |= {"generateName": prefix, "name": prefix + "".join(random.choices(SAFE, k=5))}
-        if kind is PODS and self._store.count(PODS) >= MAX_PODS:
-            self._too_many(key, obj)
+        try:
+            admitted = self._admit(self._store, kind, obj)
+        except Forbidden as refused:
+            self._too_many(key, refused)
             return
-        created = self._store.create(kind, self._admit(self._store, kind, obj))
+        created = self._store.create(kind, admitted)
         if key[0] is REPLICASETS and kind is PODS:
             replicaset = self._store.find(REPLICASETS, key[2], key[1])
             message = f"Created pod: {created['metadata']['name']}"

@@ -52,7 +52,7 @@ def ask(tester: LoadTester) -> Iterator[Ask]:
 
 
 def wait_for(path: Path, text: str) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not path.exists() or path.read_text() != text:
         assert time.monotonic() < deadline, f"{path} never said {text!r}"
         time.sleep(0.01)
@@ -122,7 +122,7 @@ def test_the_same_command_runs_once_at_a_time(ask: Ask, tmp_path: Path, capfd: p
 
 def test_output_is_logged_if_asked_for(ask: Ask, capfd: pytest.CaptureFixture[str]):
     ask("/", {"cmd": "echo spoken", "logCmdOutput": "true"})
-    deadline, said = time.monotonic() + 5, ""
+    deadline, said = time.monotonic() + 60, ""
     while "command finished echo spoken" not in said:
         assert time.monotonic() < deadline
         said += capfd.readouterr().err
@@ -281,7 +281,7 @@ def test_the_process_runs_no_commands_for_anybody_on_the_machine_and_with_a_toke
         words = [sys.executable, "-m", "canary_tutorial.flagger.loadtester", f"-port={port}", *flags]
         process = subprocess.Popen(words, stderr=subprocess.DEVNULL, env={**os.environ, "LISTEN_ADDRESS": "127.0.0.1"})
         try:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while True:
                 try:
                     status, _ = post(port, **given)

@@ -219,7 +219,7 @@ def test_flagger_starts_with_a_server_that_is_just_starting(
 
     async def story() -> None:
         running = asyncio.create_task(flagger.run(flags))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not any("watch" in path for _, path in server.asked) and not running.done():
             assert time.monotonic() < deadline
             await asyncio.sleep(10)

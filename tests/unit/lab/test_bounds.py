@@ -42,7 +42,7 @@ def soon() -> Iterator[None]:
     """What is done here takes no time worth speaking of."""
     begun = time.thread_time()
     yield
-    assert time.thread_time() - begun < 2
+    assert time.thread_time() - begun < 5
 
 
 FATAL = {

@@ -229,10 +229,10 @@ def test_a_dry_run_answers_and_stores_nothing(store: Store) -> None:
     assert (store.find(CONFIGMAPS, "c", "test"), store.version) == (None, version)
 
 
-def test_large_objects_are_forgotten_sooner_and_all_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("canary_tutorial.lab.store.QUOTA", 5_000_000, raising=False)
+def test_large_objects_are_forgotten_sooner_and_those_of_a_namespace_have_a_limit() -> None:
     store = Store()
-    store.create(NAMESPACES, {"metadata": {"name": "test"}})
+    for name in ("test", "other"):
+        store.create(NAMESPACES, {"metadata": {"name": name}})
     meta = {"name": "big", "namespace": "test"}
     first = store.create(CONFIGMAPS, {"metadata": meta, "data": {}})
     for i in range(60):
@@ -243,11 +243,12 @@ def test_large_objects_are_forgotten_sooner_and_all_together_have_a_limit(monkey
     assert len(kept) == 5, "the last ones can be resumed from"
 
     def fill() -> None:
-        for i in range(20):
+        for i in range(100):
             store.create(CONFIGMAPS, {"metadata": meta | {"name": f"c{i}"}, "data": {"k": "x" * 800_000}})
 
     with pytest.raises(Forbidden, match="exceeded quota"):
         fill()
-    for obj in store.list(CONFIGMAPS):
+    store.create(CONFIGMAPS, {"metadata": meta | {"namespace": "other"}, "data": {"k": "x" * 800_000}})
+    for obj in store.list(CONFIGMAPS, "test"):
         store.delete(CONFIGMAPS, obj["metadata"]["name"], "test")
     store.create(CONFIGMAPS, {"metadata": meta, "data": {"k": "x" * 800_000}})
