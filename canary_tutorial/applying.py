@@ -21,16 +21,31 @@ if TYPE_CHECKING:
     from canary_tutorial.cluster import Cluster
 
 Files = Sequence[str | Path]
+CRD = "CustomResourceDefinition"
 
 
 def apply(cluster: Cluster, files: Files, settings: Mapping[str, Any]) -> Table:
     """See `Cluster.apply`."""
-    objects, changes = manifests.change([obj for file in files for obj in cluster.objects(file)], settings)
-    for file in files:
-        check_needs(cluster, file)
+    read = {file: cluster.objects(file) for file in files}
+    for file, objects in read.items():
+        check_needs(cluster, file, objects)
+    objects, changes = manifests.change([obj for objects in read.values() for obj in objects], settings)
     found = [before(cluster, obj) for obj in objects]
-    rows = [[title(obj), write(cluster, obj, was)] for obj, was in zip(objects, found, strict=True)]
+    rows: list[list[str]] = []
+    new_kinds: list[Obj] = []
+    for obj, was in zip(objects, found, strict=True):
+        if obj["kind"] != CRD:  # it may be of a kind that has just come; all of them are waited for together
+            settle(cluster, new_kinds)
+        rows.append([title(obj), write(cluster, obj, was)])
+        new_kinds += [obj] if obj["kind"] == CRD else []
+    settle(cluster, new_kinds)
     return Table(["object", "result"], rows, title="; ".join(changes))
+
+
+def settle(cluster: Cluster, new_kinds: list[Obj]) -> None:
+    """Wait until the API server has digested these CustomResourceDefinitions; empties the list."""
+    while new_kinds:
+        cluster.wait_established(new_kinds.pop(0)["metadata"]["name"])
 
 
 def install(cluster: Cluster, files: Files, settings: Mapping[str, Any]) -> Table:
@@ -49,9 +64,9 @@ def install(cluster: Cluster, files: Files, settings: Mapping[str, Any]) -> Tabl
     return Table(["object", "result"], rows, "; ".join(changes))
 
 
-def check_needs(cluster: Cluster, file: str | Path) -> None:
+def check_needs(cluster: Cluster, file: str | Path, objects: list[Obj]) -> None:
     """Whether this cluster can run a file that says what it needs. Raises NotReady, with the installer to use."""
-    label, elsewhere = manifests.needs(manifests.read(manifests.find(file)))
+    label, elsewhere = manifests.needs(objects)
     if not label or cluster.has_node(label):
         return
     name = Path(file).name
@@ -96,8 +111,6 @@ def write(cluster: Cluster, obj: Obj, found: Obj | None) -> str:
         if ownership.FLAGGER in managers:  # a Service, once a Canary names it
             return "left to Flagger: " + ", ".join(managers[ownership.FLAGGER])
         after = cluster.api.request("PATCH", path, labelled, {**query, "force": "true"}, content_type=APPLY)
-    if obj["kind"] == "CustomResourceDefinition":
-        cluster.wait_established(obj["metadata"]["name"])
     if found is None:
         return "created"
     return "unchanged" if _wanted(found) == _wanted(after) else "configured"

@@ -103,7 +103,9 @@ class Cluster:
     def apply_object(self, obj: Obj) -> str:
         """Server-side apply of one object: `created`, `configured`, `unchanged`, or `left as it is` where somebody
         else's serves as well. Raises NotOurs."""
-        return applying.write(self, obj, applying.before(self, obj))
+        result = applying.write(self, obj, applying.before(self, obj))
+        applying.settle(self, [obj] if obj["kind"] == applying.CRD else [])
+        return result
 
     def install(self, *files: str | Path, **settings: Any) -> Table:
         """Apply those of `files` whose part nothing on the cluster stands in for, and wait until they run; what is

@@ -125,10 +125,11 @@ def _brought(cluster: Cluster, files: Sequence[str], creates: dict[str, list[Obj
     planned = {title(obj) for objects in creates.values() for obj in objects}
     new: list[Obj] = []
     for file in files:
-        label, elsewhere = manifests.needs(manifests.read(manifests.find(file)))
+        objects = cluster.objects(file)
+        label, elsewhere = manifests.needs(objects)
         if label and not cluster.has_node(label):
             return MISSING, found, elsewhere
-        absent, foreign = _split(cluster, cluster.objects(file), changed=not label)
+        absent, foreign = _split(cluster, objects, changed=not label)
         if foreign:
             wanted, live = foreign[0]
             return MISSING, f"{title(wanted)} was made by {owner(live)}, not by the tutorial", _other(cluster, wanted)

@@ -20,7 +20,7 @@ from itertools import chain, dropwhile
 from typing import Any, Literal, TypeVar
 
 from canary_tutorial.lab import quota
-from canary_tutorial.lab.errors import AlreadyExists, Conflict, Forbidden, Gone, NotFound
+from canary_tutorial.lab.errors import AlreadyExists, Conflict, Forbidden, Gone, NotFound, TooLarge
 from canary_tutorial.lab.kinds import BUILT_IN, NAMESPACES, PODS, Kind
 
 __all__ = ["Event", "Kind", "Obj", "Store", "clone", "timestamp"]
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 Obj = dict[str, Any]
 LONGEST = 2**31  # seconds of grace: with more there is no date
 HISTORY = 1024  # events kept per kind; a watcher that was away for longer lists again
+MAX_STORED = 1536 * 1024  # bytes of an object, about, as in etcd
 HISTORY_WEIGHT = 16 << 20  # about so many bytes of them: large objects are forgotten sooner
 KEPT_ON_UPDATE = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 
@@ -113,8 +114,8 @@ class Store:
         if kind is NAMESPACES:
             new.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
             new.setdefault("status", {})["phase"] = "Active"
-        self._check_quota(kind, new)
-        return new if dry_run else self._write("ADDED", kind, new, None)
+        weight = self._weight_allowed(kind, new)
+        return new if dry_run else self._write("ADDED", kind, new, None, weight)
 
     def update(self, kind: Kind, obj: Obj, subresource: str | None = None, *, dry_run: bool = False) -> Obj:
         """Replace an object (its status only with `subresource="status"`); `Conflict` on an old resourceVersion."""
@@ -127,12 +128,12 @@ class Store:
             return old
         if kind.generation and _wanted(old) != _wanted(new):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-        self._check_quota(kind, new)
+        weight = self._weight_allowed(kind, new)
         if dry_run:
             return new
         if "deletionTimestamp" in new["metadata"] and not self._held(kind, new):
-            return self._write("DELETED", kind, new, old)
-        return self._write("MODIFIED", kind, new, old)
+            return self._write("DELETED", kind, new, old, weight)
+        return self._write("MODIFIED", kind, new, old, weight)
 
     def change(
         self, kind: Kind, name: str, namespace: str | None, fn: Callable[[Obj], None], subresource: str | None = None
@@ -177,7 +178,7 @@ class Store:
             new["status"] = new.get("status", {}) | {"phase": "Terminating"}
         if dry_run or _same(old, new):
             return new
-        return self._write("MODIFIED" if self._held(kind, new) else "DELETED", kind, new, old)
+        return self._write("MODIFIED" if self._held(kind, new) else "DELETED", kind, new, old, weight_of(new))
 
     # -- listening
 
@@ -197,7 +198,9 @@ class Store:
 
     # -- inside
 
-    def _write(self, type_: Literal["ADDED", "MODIFIED", "DELETED"], kind: Kind, new: Obj, old: Obj | None) -> Obj:
+    def _write(
+        self, type_: Literal["ADDED", "MODIFIED", "DELETED"], kind: Kind, new: Obj, old: Obj | None, weight: int
+    ) -> Obj:
         self.version += 1
         meta = new["metadata"]
         meta["resourceVersion"] = str(self.version)
@@ -210,8 +213,9 @@ class Store:
         history = self._history.setdefault(kind.key, deque())
         history.append(event)
         weights = self._history_weights.setdefault(kind.key, deque())
-        weights.append(self._weigh(type_, new))
-        total = self._history_weight.get(kind.key, 0) + weights[-1]
+        weights.append(weight)
+        self._weigh(type_, new, weight)
+        total = self._history_weight.get(kind.key, 0) + weight
         while len(history) > HISTORY or (len(history) > 1 and total > HISTORY_WEIGHT):
             self._forgotten[kind.key] = history.popleft().resourceVersion
             total -= weights.popleft()
@@ -220,21 +224,25 @@ class Store:
         self._tell()
         return new
 
-    def _weigh(self, type_: str, new: Obj) -> int:
-        """Keep count of what all objects weigh together; returns the weight of this one."""
-        uid, weight = new["metadata"]["uid"], weight_of(new)
+    def _weigh(self, type_: str, new: Obj, weight: int) -> None:
+        """Keep count of what all objects weigh together, and those of each namespace."""
+        uid = new["metadata"]["uid"]
         more = (weight if type_ != "DELETED" else 0) - self._weights.pop(uid, 0)
         if type_ != "DELETED":
             self._weights[uid] = weight
         self.weight += more
         self._shares[new["metadata"].get("namespace", "")] += more
-        return weight
 
-    def _check_quota(self, kind: Kind, new: Obj) -> None:
-        """Refuse an object that grows where there is no more room; what shrinks or goes is always taken."""
+    def _weight_allowed(self, kind: Kind, new: Obj) -> int:
+        """What an object weighs. Refused are one that etcd would refuse, and one that grows where there is no more
+        room; what shrinks or goes is always taken."""
+        weight = weight_of(new)
+        if weight > MAX_STORED:
+            raise TooLarge("etcdserver: request is too large")
         why = quota.BYTES.exceeded(self._shares[new["metadata"].get("namespace", "")], self.weight)
-        if why and weight_of(new) > self._weights.get(new["metadata"]["uid"], 0):
+        if why and weight > self._weights.get(new["metadata"]["uid"], 0):
             raise Forbidden.to(kind, new["metadata"]["name"], why)
+        return weight
 
     def _tell(self) -> None:
         """Tell subscribers in the order of the writes, also when one of them writes while it is told."""

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from canary_tutorial.lab import schema
-from canary_tutorial.lab.api import bodies, crds, managed, options, validation, writing
+from canary_tutorial.lab.api import bodies, bounds, crds, managed, options, validation, writing
 from canary_tutorial.lab.api.authorization import Ask
 from canary_tutorial.lab.api.managed import Path
 from canary_tutorial.lab.api.paths import Target
@@ -45,6 +45,7 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
     force = options.flag(request.query, "force")
     now = timestamp(api.store.now())
     new = applied(live, config, shape, manager, target.api_version, target.subresource, now, force)
+    bounds.check(new, 2)  # many managers' small configurations can make an object of any size
     causes = [] if target.kind.custom or target.subresource else validation.lacking(new, shape, target.kind)
     if causes:
         raise Invalid.of(target.kind, config["metadata"]["name"], causes)

@@ -21,7 +21,7 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from canary_tutorial.lab.api import bounds, protobuf, zeros
 from canary_tutorial.lab.errors import ApiError, BadRequest, TooLarge, UnsupportedMediaType
-from canary_tutorial.lab.store import Obj
+from canary_tutorial.lab.store import MAX_STORED, Obj
 
 LIMIT = 3 * 1024 * 1024  # bytes, as in a real API server
 MAX_TAGS = 8  # handles of a YAML document: libyaml compares each with all others
@@ -151,8 +151,8 @@ def _parse_protobuf(body: bytes) -> Any:
 
 
 def _parse_yaml(body: bytes) -> Any:
-    if len(body) > bounds.MAX_STORED:  # it could not be stored, and is slow to read
-        raise TooLarge(f"Request entity too large: limit is {bounds.MAX_STORED}")
+    if len(body) > MAX_STORED:  # it could not be stored, and is slow to read
+        raise TooLarge(f"Request entity too large: limit is {MAX_STORED}")
     try:
         text = body.decode("utf-8")
         _measure(text)
@@ -232,12 +232,6 @@ def go_type(value: Any) -> str:
 
 def encode(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def check_size(obj: Obj) -> None:
-    """Refuse an object that has grown, by patches or defaults or its writers' entries, beyond what is stored."""
-    bounds.check(obj, 2)
-    bounds.check_stored(encode(obj))
 
 
 class Encoder:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from canary_tutorial.lab.errors import BadRequest, TooLarge
+from canary_tutorial.lab.errors import BadRequest
+from canary_tutorial.lab.store import MAX_STORED
 
 MAX_DEPTH = 100
 MAX_NODES = 12_000  # values of one object: maps, lists, texts, numbers
 MAX_DEPTHS = 300_000  # the depths of all values together: a path is kept for each
-MAX_STORED = 1536 * 1024  # bytes of JSON, as in etcd
 MAX_TEXT = MAX_STORED  # characters of all keys and texts together
 MAX_PATHS = 8 * MAX_TEXT  # characters of the paths of all values together: messages name them
 
@@ -58,9 +58,3 @@ def refuse(nodes: int, text: int, depth: int) -> None:
         raise BadRequest(f"the object is too large: more than {MAX_NODES} values")
     if text > MAX_TEXT:
         raise BadRequest(f"the object is too large: more than {MAX_TEXT} characters")
-
-
-def check_stored(encoded: bytes) -> None:
-    """Refuse an object that etcd would refuse."""
-    if len(encoded) > MAX_STORED:
-        raise TooLarge("etcdserver: request is too large")

@@ -65,7 +65,7 @@ def kind_of(definition: Obj) -> Kind:
     )  # fmt: skip
 
 
-ESTABLISHING = 0.05  # seconds
+ESTABLISHING = 0.01  # seconds
 
 
 def _soon(act: Callable[[], None]) -> None:

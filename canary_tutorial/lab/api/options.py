@@ -16,7 +16,7 @@ def flag(query: Mapping[str, str], name: str) -> bool:
 
 def is_watch(method: str, query: Mapping[str, str]) -> bool:
     """Whether a request is a watch. HEAD never is: its answer would not end."""
-    return method == "GET" and flag(query, "watch")
+    return method == "GET" and "watch" in query and flag(query, "watch")
 
 
 def check_list(query: Mapping[str, str]) -> None:

@@ -72,7 +72,6 @@ def store_new(api: Api, request: web.Request, target: Target, obj: Obj) -> Obj:
         authorization.check_giving(api.authorizer, request[USER], kind, obj, name=target.name or "")
     if "managedFields" not in meta:
         note(api, request, target, None, obj)
-    bodies.check_size(obj)
     return api.store.create(kind, obj, dry_run=is_dry(request))
 
 
@@ -111,7 +110,6 @@ def store_changed(api: Api, request: web.Request, target: Target, old: Obj, obj:
         authorization.check_giving(api.authorizer, request[USER], kind, obj, old)
     if not noted:
         note(api, request, target, old, obj)
-    bodies.check_size(obj)
     return api.store.update(kind, obj, "status" if status else None, dry_run=is_dry(request))
 
 
