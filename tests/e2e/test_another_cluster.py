@@ -139,7 +139,7 @@ def test_preflight_lists_the_lessons_own_namespace_only(elsewhere: Elsewhere):
 
 
 def test_the_walkthrough_succeeds_there_and_writes_what_preflight_listed(elsewhere: Elsewhere):
-    done = elsewhere.command("run", "walkthrough", *QUICK, "-p", "load_seconds", "2")
+    done = elsewhere.command("run", "walkthrough", "-p", "load_seconds", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "weights   20, 40, 60 after mirroring" in done.stdout
     new = elsewhere.new()

@@ -15,7 +15,7 @@ from yarl import URL
 from canary_tutorial.lab.kubelet.reading import ConfigError, explained
 from canary_tutorial.lab.store import Obj
 
-IMPATIENCE = 0.1  # seconds between probes of a fresh container: lessons should not wait for a period
+IMPATIENCE = 0.2  # seconds between probes of a fresh container: lessons should not wait for a period
 MOST_REDIRECTS = 10
 LONGEST = 10**8  # seconds
 PATIENT_AFTER = 10.0  # seconds; then its own period will do
