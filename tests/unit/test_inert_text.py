@@ -10,9 +10,8 @@ import pytest
 from click.testing import CliRunner
 from nbclient import NotebookClient
 
-from canary_tutorial import cli, report
+from canary_tutorial import cli, report, tables
 from canary_tutorial.errors import BadInput
-from canary_tutorial.tables import Table, printable
 
 HOSTILE = "<img src=x onerror=alert(1)> | <script>alert(2)</script> `<b>` [x](javascript:alert(3)) **bold** $x$"
 REPORT = Path(__file__).parents[2] / "notebooks" / "report.ipynb"
@@ -72,7 +71,7 @@ def test_nothing_that_a_release_says_becomes_a_part_of_its_report():
 
 
 def test_a_table_is_text_in_a_page_and_in_a_terminal():
-    table = Table([HOSTILE], [[HOSTILE], ["\x1b]0;title\x07 \x9b2J\r gone"]], title=HOSTILE)
+    table = tables.Table([HOSTILE], [[HOSTILE], ["\x1b]0;title\x07 \x9b2J\r gone"]], title=HOSTILE)
     page = Page(table._repr_html_())
     assert {tag for tag, _ in page.tags} == {"div", "table", "thead", "tbody", "tr", "th", "td"}
     assert "\x1b" not in repr(table)
@@ -89,4 +88,4 @@ def test_what_a_command_prints_of_a_cluster_holds_no_control_characters(monkeypa
     finally:
         cli.main.commands.pop("hostile")
     assert ended.output == "said �[2J and �\n→ next �\n"
-    assert printable("a\tb\nc") == "a\tb\nc"
+    assert tables.printable("a\tb\nc") == "a\tb\nc"
