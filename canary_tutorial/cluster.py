@@ -206,8 +206,8 @@ class Cluster:
                 done, text = rollouts.progress(deployment)
                 if done:
                     return True, text
-                selector = ",".join(f"{k}={v}" for k, v in deployment["spec"]["selector"]["matchLabels"].items())
-                return False, rollouts.trouble(self.list("pods", namespace, selector)) or text
+                pods_of_it = self.list("pods", namespace, installed.selector(deployment))
+                return False, rollouts.trouble(pods_of_it) or text
 
             until(
                 finished,
@@ -252,8 +252,7 @@ class Cluster:
         kind, name = _split(target) if "/" in target else ("pod", target)
         if kind.startswith("po"):
             return self.get("pods", name, namespace)
-        labels = self.get(kind, name, namespace)["spec"]["selector"]["matchLabels"]
-        found = self.list("pods", namespace, ",".join(f"{k}={v}" for k, v in labels.items()))
+        found = self.list("pods", namespace, installed.selector(self.get(kind, name, namespace)))
         running = [
             pod
             for pod in found

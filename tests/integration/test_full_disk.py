@@ -15,8 +15,7 @@ import signal
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ import httpx
 import psutil
 import pytest
 import yaml
+from kubelet_alone import eventually
 
 UNSHARE = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
 PODS = "/api/v1/namespaces/default/pods"
@@ -75,14 +75,6 @@ class Lab:
                 pass
         yield
         ballast.unlink()
-
-
-def eventually(check: Callable[[], Any], seconds: float = 90) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
-    return found
 
 
 @pytest.fixture
