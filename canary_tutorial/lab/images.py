@@ -22,7 +22,10 @@ RELEASED = "2.0.0 2.0.1 2.0.2 2.1.0 2.1.1 2.1.2 2.1.3 3.0.0 3.1.0 3.1.5 4.0.0 5.
 PODINFO_TAGS = frozenset([*RELEASED.split(), "6.0.4", "6.1.0", "6.5.0", "6.14.1"])
 LARGEST_CONFIG = 256 * 1024  # bytes of Prometheus' configuration; more would take seconds to read
 TOOLS = "CANARY_TUTORIAL_TOOLS"
+# For tests alone: the real Flagger and its load tester instead of ours. They listen on all addresses, so a lab with
+# one of them needs a network namespace of its own (`tools/alone`). Never taken from PATH.
 FLAGGER = "CANARY_TUTORIAL_FLAGGER"
+LOADTESTER = "CANARY_TUTORIAL_LOADTESTER"
 # Programs that are not ours, and how to get them.
 REMEDIES = {
     "prometheus": "run make setup, or install it (Debian: apt-get install prometheus)",
@@ -88,7 +91,7 @@ def _scraping(path: Path, targets: Path) -> str | None:
 
 
 def _flagger(start: Start) -> list[str]:
-    """A real Flagger binary finds the API by this flag; ours reads the same one."""
+    """Where the API is: a flag that Flagger's own reads as well."""
     return [*start.command, f"-kubeconfig={start.kubeconfig}"]
 
 
@@ -132,15 +135,19 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join(place for place in places if place))
 
 
+def _named_by(variable: str) -> list[str]:
+    """The program that the environment names, or nothing."""
+    return [named] if (named := os.environ.get(variable)) else []
+
+
 def write_programs(where: Path) -> dict[str, str]:
     """Write the containers' PATH; returns what is missing on this machine, with the remedy."""
     python = [sys.executable, "-m"]
-    flagger = os.environ.get(FLAGGER) or shutil.which("flagger")
     programs: dict[str, list[str] | None] = {
         "podinfo": [*python, "canary_tutorial.lab.podinfo"],
         "mesh": [*python, "canary_tutorial.lab.mesh"],
-        "loadtester": [*python, "canary_tutorial.flagger.loadtester"],
-        "flagger": [flagger] if flagger else [*python, "canary_tutorial.flagger"],
+        "loadtester": _named_by(LOADTESTER) or [*python, "canary_tutorial.flagger.loadtester"],
+        "flagger": _named_by(FLAGGER) or [*python, "canary_tutorial.flagger"],
     }
     missing: dict[str, str] = {}
     for name in REMEDIES:

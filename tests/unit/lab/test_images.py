@@ -106,6 +106,25 @@ def test_a_missing_program_says_how_to_get_it(tmp_path: Path, monkeypatch: pytes
     assert "make setup" in missing["hey"]
 
 
+@pytest.mark.parametrize(
+    ("program", "variable"), [("flagger", images.FLAGGER), ("loadtester", images.LOADTESTER)], ids=str
+)
+@pytest.mark.parametrize("named", [True, False], ids=["named", "on PATH"])
+def test_a_real_flagger_runs_only_where_a_variable_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, variable: str, named: bool
+) -> None:
+    real = tmp_path / program
+    real.write_text("#!/bin/sh\necho the real one $*\n")
+    real.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv(variable, str(real) if named else "")
+    write_programs(tmp_path / "bin")
+
+    done = subprocess.run([tmp_path / "bin" / program, "--help"], capture_output=True, text=True, check=True)
+
+    assert (done.stdout == "the real one --help\n") is named
+
+
 @pytest.mark.parametrize(("proxy", "words"), [("http://p:1", "-n 1 -x http://p:1 url"), ("", "-n 1 url")])
 def test_hey_goes_through_the_mesh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str, words: str) -> None:
     echo = tmp_path / "echo"
