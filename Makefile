@@ -1,6 +1,6 @@
 # The verbs of this repository. `make tutorial` shows what it is about; `make test` is what CI runs.
 
-.PHONY: tutorial walkthrough lab test check fix setup report clean
+.PHONY: tutorial walkthrough lab test test-real check fix setup report clean
 .DELETE_ON_ERROR:
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.tools/bin
@@ -24,6 +24,17 @@ setup: .venv/ready .tools/ready
 test: .venv/test-ready .tools/ready check
 	@python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+# The real Flagger listens on all addresses, so it runs only where the whole lab has a network namespace of its own;
+# elsewhere its tests are skipped, and what it once answered is compared all the same.
+test-real: .venv/test-ready .tools/ready  ## the scenarios of tests/parity on our controller and on the real Flagger
+	@if tools/alone true; then \
+	    $(MAKE) --no-print-directory .tools/real/ready; \
+	    PARITY_REAL=$(CURDIR)/.tools/real tools/alone python -m pytest tests/parity --real; \
+	else \
+	    echo "test-real: the real programs do not run here: their tests are skipped"; \
+	    python -m pytest tests/parity --real; \
+	fi
+
 check: .venv/test-ready  ## changes nothing; `make fix` mends what can be mended
 	@ruff check . && ruff format --check . && mypy
 
@@ -41,3 +52,6 @@ clean:
 
 .tools/ready: tools/setup
 	@tools/setup programs && touch $@
+
+.tools/real/ready: tools/setup | .venv/ready
+	@tools/setup real && touch $@
