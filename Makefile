@@ -1,6 +1,6 @@
 # The verbs of this repository. `make tutorial` shows what it is about; `make test` is what CI runs.
 
-.PHONY: tutorial walkthrough lab test test-real check fix setup report clean
+.PHONY: tutorial walkthrough lab test test-real parity mistakes check fix setup report clean
 .DELETE_ON_ERROR:
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.tools/bin
@@ -26,14 +26,21 @@ test: .venv/test-ready .tools/ready check
 
 # The real Flagger listens on all addresses, so it runs only where the whole lab has a network namespace of its own;
 # elsewhere its tests are skipped, and what it once answered is compared all the same.
+PARITY = tests/parity
 test-real: .venv/test-ready .tools/ready  ## the scenarios of tests/parity on our controller and on the real Flagger
 	@if tools/alone true; then \
 	    $(MAKE) --no-print-directory .tools/real/ready; \
-	    PARITY_REAL=$(CURDIR)/.tools/real tools/alone python -m pytest tests/parity --real; \
+	    PARITY_REAL=$(CURDIR)/.tools/real tools/alone python -m pytest $(PARITY) --real; \
 	else \
 	    echo "test-real: the real programs do not run here: their tests are skipped"; \
-	    python -m pytest tests/parity --real; \
+	    python -m pytest $(PARITY) --real; \
 	fi
+
+parity: .venv/test-ready  ## docs/parity.md, from the recorded answers
+	@cd tests && python -m parity.report > parity.new && mv parity.new ../docs/parity.md
+
+mistakes: .venv/test-ready .tools/ready  ## breaks one thing after the other, and looks whether tests/parity sees it
+	@cd tests && python -m parity.try_mistakes
 
 check: .venv/test-ready  ## changes nothing; `make fix` mends what can be mended
 	@ruff check . && ruff format --check . && mypy
