@@ -77,7 +77,9 @@ def what_it_has(kubeconfig: str) -> set[str]:
     version = json.loads(ask(kubeconfig, "get", "--raw", "/version") or "{}")
     if version.get("platform") == "lab" or f"{version.get('major')}.{version.get('minor', '').rstrip('+')}" != MINOR:
         raise NoServer(f"{kubeconfig} is no real Kubernetes {MINOR}: {version or 'it does not answer'}")
-    if taken := ask(kubeconfig, "get", "namespace", "shop", "probes", "depths", "--ignore-not-found", "-o", "name"):
+    if taken := ask(
+        kubeconfig, "get", "namespace", "shop", "codes", "probes", "depths", "--ignore-not-found", "-o", "name"
+    ):
         raise NoServer(f"{kubeconfig} already has {' and '.join(taken.split())}")
     ready = '{range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}'
     nodes = [line.split()[0] for line in ask(kubeconfig, "get", "nodes", "-o", f"jsonpath={ready}").splitlines()
