@@ -58,14 +58,13 @@ class Answers:
     def __init__(self) -> None:
         self.scripts: dict[str, Script] = {}
         self.url = ""
-        self.news = asyncio.Event()
 
-    async def start(self, port: int = 0) -> None:
+    async def start(self) -> None:
         app = web.Application()
         app.router.add_route("*", "/{where:.*}", self._serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
@@ -87,7 +86,7 @@ class Answers:
         named = re.search(r'namespace="([^"]+)"', query)
         namespace = named[1] if named else first
         script = self.of(namespace)
-        text = "".join(query.split())
+        text = packed(query)
         if text not in script.queries:
             script.queries.append(text)
         if script.measure:
@@ -104,8 +103,12 @@ class Answers:
     async def _told(self, namespace: str, what: str, name: str, text: str) -> web.Response:
         script = self.of(namespace)
         (script.calls if what == "hooks" else script.alerts).append({"to": name, "body": json.loads(text)})
-        self.news.set()
         return await said(script.hooks.get(name, Answer()))
+
+
+def packed(query: str) -> str:
+    """A query without blanks, which mean nothing in PromQL."""
+    return "".join(query.split())
 
 
 async def said(answer: Answer) -> web.Response:
@@ -118,7 +121,7 @@ def again(measured: Iterable[Obj]) -> Measure:
     left = list(measured)
 
     async def measure(query: str) -> list[str]:
-        text = "".join(query.split())
+        text = packed(query)
         found = next((each for each in left if each["query"] == text), None)
         if found is None:
             return []

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from canary_tutorial import manifests
 from parity.kube import Kube
 from parity.recorder import Recorder
 
 Obj = dict[str, Any]
-MANIFESTS = Path(__file__).parents[2] / "manifests"
 NAMESPACE = "istio-system"
 
 
 def manifest(name: str) -> list[Obj]:
-    return [obj for obj in yaml.safe_load_all((MANIFESTS / name).read_text()) if obj]
+    return manifests.read(manifests.find(name))
 
 
 def deployment(name: str, port: int, metrics: str, flags: list[str]) -> Obj:

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import yaml
 
+from canary_tutorial.lab.images import FLAGGER
 from parity.kube import Kube
 
-FLAGGER = "CANARY_TUTORIAL_FLAGGER"  # the lab runs this program for Flagger's image
 READY = 120.0  # seconds
 
 

@@ -1,6 +1,7 @@
 """Playing groups of scenarios: in virtual time, or live.
 
 cd tests; python -m parity.play virtual [NAME ...]     ours in virtual time, against the recording
+cd tests; python -m parity.play pin [NAME ...]         the same; what differs is what is known to differ from now on
 cd tests; python -m parity.play live [NAME ...]        ours and the real Flagger side by side (see `live`)
 cd tests; python -m parity.play record [NAME ...]      the same, and the real one's side becomes the recording
 """
@@ -59,8 +60,7 @@ async def perform(
     """Play a group on a cluster; returns each scenario's recording, or the exception that ended it.
 
     `measure(name)` answers for Prometheus in a group whose requests are real; without it Prometheus does. `tell(name)`
-    hears when a scenario has ended. They begin `apart`
-    seconds after each other.
+    hears when a scenario has ended. They begin `apart` seconds after each other.
     """
     answers, recorder = Answers(), Recorder(kube)
     await answers.start()

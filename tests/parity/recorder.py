@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,13 +67,13 @@ class Recorder:
             self.latest[key] = obj
         record = self.records[namespace]
         if kind == "Canary" and type_ != "DELETED":
-            record.canaries.append(copy.deepcopy(obj))
+            record.canaries.append(obj)
         elif kind in ROUTES:
-            record.routes.append((type_, copy.deepcopy(obj)))
+            record.routes.append((type_, obj))
         elif kind in OTHERS and (kind not in CONFIGS or meta.get("ownerReferences")):
-            record.others.append((type_, {"kind": kind, **copy.deepcopy(obj)}))
+            record.others.append((type_, obj))
         elif kind == "Event" and obj.get("source", {}).get("component") == "flagger" and type_ != "DELETED":
-            record.events.append(copy.deepcopy(obj))
+            record.events.append(obj)
 
     async def until(self, check: Callable[[], Any], what: str, limit: float = LIMIT) -> Any:
         """Wait until `check` says something true, asked anew after each change; returns that."""

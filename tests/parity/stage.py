@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -168,9 +167,3 @@ class Stage:
 
     def answer(self, hook: str, status: int = 200, text: str = "", delay: float = 0.0) -> None:
         self.script.hooks[hook] = Answer(status, text, delay)
-
-    def original(self, kind: str, name: str = "podinfo") -> Obj:
-        """The object that `kubectl apply` was given."""
-        annotations = self.find(kind, name)["metadata"]["annotations"]
-        found: Obj = json.loads(annotations["kubectl.kubernetes.io/last-applied-configuration"])
-        return found
