@@ -38,14 +38,15 @@ async def serve(directory: Path) -> None:
     from aiohttp import web
 
     from canary_tutorial.lab import kinds
-    from canary_tutorial.lab.api import bootstrap, make_app
-    from canary_tutorial.lab.api.authorization import user_of
+    from canary_tutorial.lab.api import make_app
+    from canary_tutorial.lab.api.access import default_roles
+    from canary_tutorial.lab.api.access.authorization import user_of
+    from canary_tutorial.lab.machine.certificates import make_ca_and_server_cert
     from canary_tutorial.lab.store import Store
-    from canary_tutorial.lab.tls import make_ca_and_server_cert
 
     store = Store()
     _, context = make_ca_and_server_cert(directory)
-    bootstrap.create(store)
+    default_roles.create(store)
     store.create(kinds.NAMESPACES, {"metadata": {"name": "test"}})
     for number in range(PODS):
         store.create(kinds.PODS, pod(f"pod-{number:05}"))

@@ -18,7 +18,7 @@ from jupyter_client.manager import start_new_kernel
 
 BEGIN = """
 from canary_tutorial import connect, ready
-from canary_tutorial.metrics import Metrics
+from canary_tutorial.metrics.prometheus import Metrics
 from canary_tutorial.widgets import ReleaseBoard, board as module
 
 counted = {"queries": 0, "refreshes": 0}

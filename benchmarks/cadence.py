@@ -35,9 +35,9 @@ async def serve(directory: Path) -> None:
 
     from canary_tutorial.lab import kinds
     from canary_tutorial.lab.api import make_app
-    from canary_tutorial.lab.node import User
+    from canary_tutorial.lab.contracts import User
+    from canary_tutorial.lab.machine.certificates import make_ca_and_server_cert
     from canary_tutorial.lab.store import Store
-    from canary_tutorial.lab.tls import make_ca_and_server_cert
 
     store = Store()
     _, context = make_ca_and_server_cert(directory)

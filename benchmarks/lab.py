@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from canary_tutorial import connect
 from canary_tutorial.connection import LAB
 from canary_tutorial.errors import TutorialError
-from canary_tutorial.memory import Peak
+from canary_tutorial.reports.pss import Peak
 
 NAME = "benchmark"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from canary_tutorial.memory import Peak
+from canary_tutorial.reports.pss import Peak
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = """

@@ -25,7 +25,7 @@ import cadence
 import psutil
 import yaml
 
-from canary_tutorial.lab.images import find_image
+from canary_tutorial.lab.machine.images import find_image
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT / ".tools" / "real" / "flagger"

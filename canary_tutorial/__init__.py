@@ -10,15 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from canary_tutorial.canary import Canary
-    from canary_tutorial.cluster import Cluster
     from canary_tutorial.connection import connect
     from canary_tutorial.errors import TutorialError
-    from canary_tutorial.lessons import check, near, ready
-    from canary_tutorial.metrics import Metrics
-    from canary_tutorial.release import Release
-    from canary_tutorial.result import record
-    from canary_tutorial.tables import Table
+    from canary_tutorial.kube.cluster import Cluster
+    from canary_tutorial.lessons.prepare import check, near, ready
+    from canary_tutorial.metrics.prometheus import Metrics
+    from canary_tutorial.release.canary import Canary
+    from canary_tutorial.release.release import Release
+    from canary_tutorial.release.result import record
+    from canary_tutorial.screen.tables import Table
 
 __all__ = [
     "Canary",
@@ -35,9 +35,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Canary": "canary", "Cluster": "cluster", "Metrics": "metrics", "Release": "release", "Table": "tables",
-    "TutorialError": "errors", "check": "lessons", "connect": "connection", "near": "lessons",
-    "ready": "lessons", "record": "result",
+    "Canary": "release.canary", "Cluster": "kube.cluster", "Metrics": "metrics.prometheus",
+    "Release": "release.release", "Table": "screen.tables", "TutorialError": "errors", "check": "lessons.prepare",
+    "connect": "connection", "near": "lessons.prepare", "ready": "lessons.prepare", "record": "release.result",
 }  # fmt: skip
 
 

@@ -14,9 +14,10 @@ import subprocess
 import sys
 from typing import Any
 
-from canary_tutorial import api, manifests, progress
-from canary_tutorial.cluster import Cluster
 from canary_tutorial.errors import NoCluster, show_plainly
+from canary_tutorial.kube import api, manifests
+from canary_tutorial.kube.cluster import Cluster
+from canary_tutorial.screen import progress
 
 CONTEXT = "CANARY_TUTORIAL_CONTEXT"
 KUBECONFIG = "CANARY_TUTORIAL_KUBECONFIG"

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from canary_tutorial.lab import kinds
-from canary_tutorial.lab.api.admission import admit
-from canary_tutorial.lab.controllers.events import Recorder
+from canary_tutorial.lab.api.checks.admission import admit
 from canary_tutorial.lab.controllers.manager import Manager
-from canary_tutorial.lab.images import write_programs
+from canary_tutorial.lab.events import Recorder
 from canary_tutorial.lab.kubelet.kubelet import Kubelet
-from canary_tutorial.lab.lab import claim_network
+from canary_tutorial.lab.machine.images import write_programs
+from canary_tutorial.lab.main import claim_network
 from canary_tutorial.lab.store import Event, Store
 from canary_tutorial.lab.tokens import Tokens
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import mesh_objects as make
 
-from canary_tutorial.lab import images, network
+from canary_tutorial.lab.machine import images, network
 from canary_tutorial.lab.mesh import envoy, security
 from canary_tutorial.lab.mesh.bootstrap import STATS_PORT, bootstrap
 from canary_tutorial.lab.mesh.compile import Files, compile_world

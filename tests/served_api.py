@@ -22,12 +22,13 @@ import httpx
 from aiohttp import web
 
 from canary_tutorial.lab import kinds
-from canary_tutorial.lab.api import bootstrap, make_app
-from canary_tutorial.lab.api.authorization import user_of
+from canary_tutorial.lab.api import make_app
+from canary_tutorial.lab.api.access import default_roles
+from canary_tutorial.lab.api.access.authorization import user_of
+from canary_tutorial.lab.contracts import User
 from canary_tutorial.lab.errors import BadRequest
-from canary_tutorial.lab.node import User
+from canary_tutorial.lab.machine.certificates import make_ca_and_server_cert
 from canary_tutorial.lab.store import Store
-from canary_tutorial.lab.tls import make_ca_and_server_cert
 
 Obj = dict[str, Any]
 TOKEN = "a-token-of-this-test"
@@ -186,7 +187,7 @@ def serve(directory: Path) -> Iterator[Served]:
         store, node = Store(), FakeNode(directory)
         for namespace in ("default", "kube-system", "test"):
             store.create(kinds.NAMESPACES, {"metadata": {"name": namespace}})
-        bootstrap.create(store)
+        default_roles.create(store)
         app = make_app(store, node, user_behind, issue_token=lambda namespace, name: f"{namespace}/{name}")
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()

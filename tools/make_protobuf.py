@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from canary_tutorial.lab.api import protobuf
+from canary_tutorial.lab.api.wire import protobuf
 
 WANTED = [
     f"{group}/{kind}"

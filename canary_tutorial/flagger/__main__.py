@@ -80,8 +80,8 @@ async def run(flags: Flags) -> int:
     from canary_tutorial.flagger.effects import Obj, Query, Refused
     from canary_tutorial.flagger.kube import Kube, connection
     from canary_tutorial.flagger.logs import Logger
+    from canary_tutorial.flagger.metrics import Recorder, serve
     from canary_tutorial.flagger.performer import Performer
-    from canary_tutorial.flagger.recorder import Recorder, serve
     from canary_tutorial.flagger.spec import LEAST_INTERVAL, Settings, go_duration
 
     logger = Logger(flags.text("log-level"))

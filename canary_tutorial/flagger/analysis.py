@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from canary_tutorial.flagger import texts, writing
+from canary_tutorial.flagger import status_writes, texts
 from canary_tutorial.flagger.effects import (
     Alert,
     CallHook,
@@ -68,7 +68,7 @@ def confirm_promotion(c: Canary) -> Rules:
                 yield Emit(c.obj, "Warning", texts.waiting(c, "promotion approval", name_of(hook)))
                 yield from _alert_waiting(c, hook, "Canary promotion is")
             else:
-                yield from writing.fields(c, {"iterations": c.iterations - 1})
+                yield from status_writes.fields(c, {"iterations": c.iterations - 1})
             return False
         yield Emit(c.obj, "Normal", texts.passed("Confirm-promotion", name_of(hook)))
     return True
@@ -90,7 +90,7 @@ def traffic_hooks(c: Canary) -> Rules:
 
 def _wait(c: Canary, phase: str) -> Rules:
     try:
-        yield from writing.phase(c, phase)
+        yield from status_writes.phase(c, phase)
     except (TickEnds, Refused) as why:
         yield Log("error", str(why))
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from canary_tutorial.flagger import finalizing, targets, texts, writing
+from canary_tutorial.flagger import finalizing, status_writes, targets, texts
 from canary_tutorial.flagger.effects import Obj, Refused, Rules, TickEnds
 from canary_tutorial.flagger.job import Job
 from canary_tutorial.flagger.performer import Performer
@@ -134,7 +134,7 @@ class Controller:
             log.log("info", f"{who} opting out, deleting finalizers", canary=who)
             await self._drive(finalizing.drop_finalizer(c), c)
         if not c.status.get("conditions"):
-            await self._drive(writing.fields(c, {"phase": INITIALIZING}), c)
+            await self._drive(status_writes.fields(c, {"phase": INITIALIZING}), c)
         if key in self._cache:
             self._scheduled[key] = c
         if reverting and not marked:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from canary_tutorial.flagger import targets, texts, workloads, writing
+from canary_tutorial.flagger import status_writes, targets, texts, workloads
 from canary_tutorial.flagger.effects import Emit, Explained, Get, Log, Obj, Refused, Rules, Update
 from canary_tutorial.flagger.routes import LAST_APPLIED, ORIGINAL, TOOLKIT
 from canary_tutorial.flagger.spec import Canary, Settings
@@ -23,7 +23,7 @@ def announce(c: Canary) -> Rules:
     if c.phase == TERMINATING:
         return
     with Explained("failed to update status"):
-        yield from writing.phase(c, TERMINATING)
+        yield from status_writes.phase(c, TERMINATING)
     yield Emit(c.obj, "Normal", texts.terminating(c))
 
 

@@ -39,7 +39,7 @@ from canary_tutorial.flagger.effects import (
 from canary_tutorial.flagger.events import Correlator
 from canary_tutorial.flagger.kube import Kube
 from canary_tutorial.flagger.logs import Logger
-from canary_tutorial.flagger.recorder import Recorder
+from canary_tutorial.flagger.metrics import Recorder
 from canary_tutorial.flagger.rules import advance
 from canary_tutorial.flagger.spec import Canary, Settings, mapping, name_of
 from canary_tutorial.flagger.status import with_fields

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from canary_tutorial.flagger import analysis, objects, steps, targets, texts, workloads, writing
+from canary_tutorial.flagger import analysis, reconcile, status_writes, steps, targets, texts, workloads
 from canary_tutorial.flagger.effects import Alert, Emit, Explained, Gauge, Get, Log, Obj, Refused, Rules, TickEnds
 from canary_tutorial.flagger.routes import Routes
 from canary_tutorial.flagger.shapes import misfit
@@ -62,7 +62,7 @@ def _advance(c: Canary, settings: Settings) -> Rules:
     # Is there anything to advance? A failed run's status learns of the target's revision, but is judged as it was.
     before = c
     if c.phase == FAILED:
-        c = yield from writing.sync(c, FAILED, settings, keep=True)
+        c = yield from status_writes.sync(c, FAILED, settings, keep=True)
     if c.phase not in ADVANCING and not (yield from targets.has_changed(before, settings)):
         yield Gauge("status", {"phase": c.phase})
         return
@@ -78,7 +78,7 @@ def _advance(c: Canary, settings: Settings) -> Rules:
             else:
                 yield from steps.rollback(c, settings)
             return
-    now = yield from objects.read_routes(c)
+    now = yield from reconcile.read_routes(c)
     yield Gauge("weight", {"primary": now.primary, "canary": now.canary})
 
     # A new revision starts a run, or restarts one.
@@ -88,8 +88,8 @@ def _advance(c: Canary, settings: Settings) -> Rules:
         return
     if c.phase in (PROGRESSING, WAITING_PROMOTION) and (yield from has_changed_in_mid_run(c, settings)):
         yield Emit(c.obj, "Normal", texts.restarting(c))
-        yield from objects.set_routes(c, 100, 0)
-        yield from writing.sync(c, PROGRESSING, settings)
+        yield from reconcile.set_routes(c, 100, 0)
+        yield from status_writes.sync(c, PROGRESSING, settings)
         return
 
     why = yield from targets.target_readiness(c)
@@ -116,7 +116,7 @@ def _advance(c: Canary, settings: Settings) -> Rules:
 
     yield Gauge("duration")
     if not (yield from judged(c, now, settings)):
-        yield from writing.fields(c, {"failedChecks": c.failed_checks + 1})
+        yield from status_writes.fields(c, {"failedChecks": c.failed_checks + 1})
         return
     if c.strategy == AB:
         yield from steps.ab(c, label, settings)
@@ -141,7 +141,7 @@ def refuse_what_is_not_built_in(c: Canary, settings: Settings) -> None:
 def keep_right(c: Canary, target: Obj, label: Label, settings: Settings) -> Rules:
     """Make and mend the objects around a target; returns the Canary, initialized if it was starting."""
     starting = c.phase in STARTING
-    yield from objects.reconcile_services(c, target, label)
+    yield from reconcile.reconcile_services(c, target, label)
     if starting and not c.skip_analysis:
         yield from analysis.check_providers(c, settings)
     yield from targets.create_primary(c, target, label, settings)
@@ -152,19 +152,19 @@ def keep_right(c: Canary, target: Obj, label: Label, settings: Settings) -> Rule
             if not why.retriable:
                 yield from steps.rollback(c, settings)
             raise TickEnds
-    yield from objects.create_autoscaler(c)
-    yield from objects.reconcile_apex(c, target, label)
+    yield from reconcile.create_autoscaler(c)
+    yield from reconcile.reconcile_apex(c, target, label)
     if starting:
         yield Log("info", f"Scaling down {c.kind} {c.target}.{c.namespace}")
         with Explained(texts.canary_not_scaled_down(c)):
             yield from targets.scale_to_zero(c)
-    yield from objects.reconcile_routes(c, label)
+    yield from reconcile.reconcile_routes(c, label)
     return (yield from initialized(c, settings)) if starting else c
 
 
 def initialized(c: Canary, settings: Settings) -> Rules:
     with Explained(f"failed to sync canary {c.name}.{c.namespace} status"):
-        c = yield from writing.sync(c, INITIALIZED, settings)
+        c = yield from status_writes.sync(c, INITIALIZED, settings)
     yield Gauge("status", {"phase": INITIALIZED})
     yield Emit(c.obj, "Normal", texts.initialized(c))
     yield Alert(c.obj, f"New {c.kind} detected, initialization completed.", "info")
@@ -182,7 +182,7 @@ def begin(c: Canary, settings: Settings) -> Rules:
     except (TickEnds, Refused) as why:
         yield Emit(c.obj, "Warning", str(why), level="error")
         return
-    if (yield from writing.synced_or_logged(c, PROGRESSING, settings)):
+    if (yield from status_writes.synced_or_logged(c, PROGRESSING, settings)):
         yield Gauge("status", {"phase": PROGRESSING})
 
 

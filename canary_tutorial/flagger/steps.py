@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from canary_tutorial.flagger import analysis, objects, targets, texts, writing
+from canary_tutorial.flagger import analysis, reconcile, status_writes, targets, texts
 from canary_tutorial.flagger.effects import Alert, Emit, Gauge, Log, Refused, Rules, TickEnds
 from canary_tutorial.flagger.routes import Routes
 from canary_tutorial.flagger.spec import Canary, Settings
@@ -25,8 +25,8 @@ def weighted(c: Canary, now: Routes, label: Label, settings: Settings) -> Rules:
         yield Log("info", f"Running mirror step {primary}/{canary}/{'true' if mirrored else 'false'}")
     else:
         primary, canary = max(0, primary - step), min(100, canary + step)
-    yield from objects.set_routes(c, primary, canary, mirrored)
-    yield from writing.fields(c, {"canaryWeight": canary})
+    yield from reconcile.set_routes(c, primary, canary, mirrored)
+    yield from status_writes.fields(c, {"canaryWeight": canary})
     yield Gauge("weight", {"primary": primary, "canary": canary})
     yield Emit(c.obj, "Normal", texts.canary_weight(c, canary))
 
@@ -34,9 +34,9 @@ def weighted(c: Canary, now: Routes, label: Label, settings: Settings) -> Rules:
 def ab(c: Canary, label: Label, settings: Settings) -> Rules:
     """Requests that match go to the canary, for a number of iterations."""
     if c.iterations > c.done_iterations:
-        yield from objects.set_routes(c, 0, 100)
+        yield from reconcile.set_routes(c, 0, 100)
         yield Gauge("weight", {"primary": 0, "canary": 100})
-        yield from writing.fields(c, {"iterations": c.done_iterations + 1})
+        yield from status_writes.fields(c, {"iterations": c.done_iterations + 1})
         yield Emit(c.obj, "Normal", texts.iteration(c, c.done_iterations + 1))
         return
     if not (yield from analysis.confirm_promotion(c)):
@@ -50,20 +50,20 @@ def blue_green(c: Canary, now: Routes, label: Label, settings: Settings) -> Rule
     if c.iterations > c.done_iterations:
         if c.mirror and not now.mirrored:
             try:
-                yield from objects.set_routes(c, 100, 0, mirrored=True)
+                yield from reconcile.set_routes(c, 100, 0, mirrored=True)
             except (TickEnds, Refused) as why:
                 yield Emit(c.obj, "Warning", str(why))
             yield Log("info", "Start traffic mirroring")
-        yield from writing.fields(c, {"iterations": c.done_iterations + 1})
+        yield from status_writes.fields(c, {"iterations": c.done_iterations + 1})
         yield Emit(c.obj, "Normal", texts.iteration(c, c.done_iterations + 1))
         return
     if not (yield from analysis.confirm_promotion(c)):
         return
     if c.iterations == c.done_iterations:
         yield Emit(c.obj, "Normal", texts.TO_CANARY_FROM_MIRROR if c.mirror else texts.TO_CANARY)
-        yield from objects.set_routes(c, 0, 100)
+        yield from reconcile.set_routes(c, 0, 100)
         yield Gauge("weight", {"primary": 0, "canary": 100})
-        yield from writing.fields(c, {"iterations": c.iterations + 1})
+        yield from status_writes.fields(c, {"iterations": c.iterations + 1})
         return
     yield from copy_to_primary(c, label, settings)
 
@@ -76,33 +76,33 @@ def promote(c: Canary, label: Label, settings: Settings) -> Rules:
 def copy_to_primary(c: Canary, label: Label, settings: Settings) -> Rules:
     yield Emit(c.obj, "Normal", texts.copying(c))
     yield from targets.promote(c, label, settings)
-    yield from writing.phase(c, PROMOTING)
+    yield from status_writes.phase(c, PROMOTING)
 
 
 def shift_to_primary(c: Canary, now: Routes) -> Rules:
     """Promoting: once the primary runs the new version, requests go back to it, at once or in steps."""
-    yield from objects.sync_autoscaler(c)
+    yield from reconcile.sync_autoscaler(c)
     step = int(c.analysis.get("stepWeightPromotion") or 0)
     if step == 0:
         yield Emit(c.obj, "Normal", texts.TO_PRIMARY)
-        yield from objects.set_routes(c, 100, 0)
+        yield from reconcile.set_routes(c, 100, 0)
         yield Gauge("weight", {"primary": 100, "canary": 0})
-        yield from writing.phase(c, FINALISING)
+        yield from status_writes.phase(c, FINALISING)
     elif now.canary > 0:
         primary, canary = min(100, now.primary + step), max(0, now.canary - step)
-        yield from objects.set_routes(c, primary, canary)
+        yield from reconcile.set_routes(c, primary, canary)
         yield Gauge("weight", {"primary": primary, "canary": canary})
         yield Emit(c.obj, "Normal", texts.primary_weight(c, primary))
         if primary == 100:
-            yield from writing.phase(c, FINALISING)
+            yield from status_writes.phase(c, FINALISING)
         else:
-            yield from writing.fields(c, {"canaryWeight": canary})
+            yield from status_writes.fields(c, {"canaryWeight": canary})
 
 
 def finish(c: Canary) -> Rules:
     """Finalising: the target goes back to sleep."""
     yield from targets.scale_to_zero(c)
-    yield from writing.phase(c, SUCCEEDED)
+    yield from status_writes.phase(c, SUCCEEDED)
     yield Gauge("status", {"phase": SUCCEEDED})
     yield Gauge("success", {"strategy": c.strategy, "analysis_status": "completed"})
     yield from analysis.post_rollout(c, SUCCEEDED)
@@ -112,13 +112,13 @@ def finish(c: Canary) -> Rules:
 
 def skip(c: Canary, label: Label, settings: Settings) -> Rules:
     """skipAnalysis: promote without a look."""
-    yield from objects.set_routes(c, 100, 0)
+    yield from reconcile.set_routes(c, 100, 0)
     yield Gauge("weight", {"primary": 100, "canary": 0})
     yield Emit(c.obj, "Normal", texts.copying(c))
     yield from targets.promote(c, label, settings)
-    yield from objects.sync_autoscaler(c)
+    yield from reconcile.sync_autoscaler(c)
     yield from targets.scale_to_zero(c)
-    yield from writing.phase(c, SUCCEEDED)
+    yield from status_writes.phase(c, SUCCEEDED)
     yield Gauge("status", {"phase": SUCCEEDED})
     yield Gauge("success", {"strategy": c.strategy, "analysis_status": "skipped"})
     yield from analysis.post_rollout(c, SUCCEEDED)
@@ -132,7 +132,7 @@ def rollback(c: Canary, settings: Settings) -> Rules:
         yield Emit(c.obj, "Warning", texts.threshold_reached(c, c.failed_checks))
         why = f"Failed checks threshold reached {c.failed_checks}"
         yield Alert(c.obj, why, "error", metadata=False)
-    yield from objects.set_routes(c, 100, 0)
+    yield from reconcile.set_routes(c, 100, 0)
     yield Gauge("weight", {"primary": 100, "canary": 0})
     yield Emit(c.obj, "Warning", texts.failed(c), phase=FAILED)
     yield from targets.scale_to_zero(c)
@@ -142,7 +142,7 @@ def rollback(c: Canary, settings: Settings) -> Rules:
 def failed_promotion(c: Canary, settings: Settings, why: str) -> Rules:
     """The primary cannot run what the canary ran: everybody stays with the canary, whose pods are left alone."""
     yield Emit(c.obj, "Warning", texts.promotion_failed(c, why))
-    yield from objects.set_routes(c, 0, 100)
+    yield from reconcile.set_routes(c, 0, 100)
     yield Gauge("weight", {"primary": 0, "canary": 100})
     yield Alert(c.obj, f"Promotion failed, primary not ready: {why}", "error", metadata=False)
     yield from _failed(c, settings, weight=100)
@@ -150,7 +150,7 @@ def failed_promotion(c: Canary, settings: Settings, why: str) -> Rules:
 
 def _failed(c: Canary, settings: Settings, weight: int) -> Rules:
     """The run ends: failedChecks is 0 again, the counter of failures rises, hooks hear of it."""
-    written = yield from writing.synced_or_logged(c, FAILED, settings, weight)
+    written = yield from status_writes.synced_or_logged(c, FAILED, settings, weight)
     if written is None:
         return
     yield Gauge("status", {"phase": FAILED})

@@ -19,9 +19,9 @@ from typing import Any, NoReturn
 import click
 import psutil
 
-from canary_tutorial.lab import guard, state
-from canary_tutorial.lab.images import REMEDIES, find_program
-from canary_tutorial.lab.processes import family, pss_mb, send
+from canary_tutorial.lab.machine import guard, state
+from canary_tutorial.lab.machine.images import REMEDIES, find_program
+from canary_tutorial.lab.machine.processes import family, pss_mb, send
 
 PATIENCE = 30.0  # seconds for a lab to become ready
 name_option = click.option(
@@ -76,7 +76,9 @@ def prepare(name: str) -> tuple[Path, int]:
 
 
 def command(name: str, directory: Path, port: int) -> list[str]:
-    main = f"import sys; from canary_tutorial.lab.lab import main; sys.exit(main({name!r}, {str(directory)!r}, {port}))"
+    main = (
+        f"import sys; from canary_tutorial.lab.main import main; sys.exit(main({name!r}, {str(directory)!r}, {port}))"
+    )
     return [sys.executable, "-I", guard.__file__, sys.executable, "-c", main]
 
 

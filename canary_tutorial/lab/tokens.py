@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from canary_tutorial.lab.node import User
+from canary_tutorial.lab.contracts import User
 
 
 class Tokens:

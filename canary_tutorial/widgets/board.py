@@ -12,20 +12,20 @@ from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from canary_tutorial import timeline
-from canary_tutorial.charts import ROLES, Chart, Limit, Line, Track, with_gaps
+from canary_tutorial.charts.chart import ROLES, Chart, Limit, Line, Track, with_gaps
+from canary_tutorial.charts.display import bundle, chart_of, live, living, refresh
 from canary_tutorial.errors import TutorialError
-from canary_tutorial.manifests import seconds
-from canary_tutorial.metrics import DURATION, REQUESTS, SUCCESS_RATE, UNITS
-from canary_tutorial.pictures import bundle, chart_of, live, living, refresh
-from canary_tutorial.release import AFTERMATH, Release
-from canary_tutorial.tables import Table
-from canary_tutorial.timeline import RUNNING
+from canary_tutorial.kube.manifests import seconds
+from canary_tutorial.metrics.prometheus import DURATION, REQUESTS, SUCCESS_RATE, UNITS
+from canary_tutorial.release import timeline
+from canary_tutorial.release.release import AFTERMATH, Release
+from canary_tutorial.release.timeline import RUNNING
+from canary_tutorial.screen.tables import Table
 from canary_tutorial.widgets.explain_card import last_look, limits, what_next, when_next
 from canary_tutorial.widgets.showing import REFRESH, card
 
 if TYPE_CHECKING:
-    from canary_tutorial.canary import Canary
+    from canary_tutorial.release.canary import Canary
 
 EVENTS = 12  # the last ones; a release that goes well has nine
 BUILT_IN = {

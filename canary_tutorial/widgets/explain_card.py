@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from canary_tutorial import explain, manifests, timeline
 from canary_tutorial.errors import TutorialError
-from canary_tutorial.metrics import DURATION, SUCCESS_RATE, UNITS, Measured
-from canary_tutorial.tables import CELL
-from canary_tutorial.timeline import ENDED, RUNNING, Event, Point
+from canary_tutorial.kube import manifests
+from canary_tutorial.metrics.prometheus import DURATION, SUCCESS_RATE, UNITS, Measured
+from canary_tutorial.release import explain, timeline
+from canary_tutorial.release.timeline import ENDED, RUNNING, Event, Point
+from canary_tutorial.screen.tables import CELL
 from canary_tutorial.widgets.showing import Showing, card
 
 if TYPE_CHECKING:
-    from canary_tutorial.canary import Canary
+    from canary_tutorial.release.canary import Canary
 
 Obj = dict[str, Any]
 QUERY = "font-size:.85em;white-space:normal;word-break:break-word"  # a long line that breaks anywhere

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from canary_tutorial.charts import GREY, ROLES
-from canary_tutorial.series import role
+from canary_tutorial.charts.chart import GREY, ROLES
+from canary_tutorial.metrics.series import role
 from canary_tutorial.widgets.showing import Showing, card
 
 if TYPE_CHECKING:
-    from canary_tutorial.cluster import Cluster
+    from canary_tutorial.kube.cluster import Cluster
 
 QUERY = (
     "sum by(source_workload, destination_workload, request_host, response_code) (rate(istio_requests_total{{"

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from canary_tutorial.api import MERGE, STRATEGIC
+from canary_tutorial.charts.display import live
 from canary_tutorial.errors import BadInput, TutorialError
-from canary_tutorial.pictures import live
-from canary_tutorial.timeline import ENDED, RUNNING
+from canary_tutorial.kube.api import MERGE, STRATEGIC
+from canary_tutorial.release.timeline import ENDED, RUNNING
 from canary_tutorial.widgets import keys
 
 if TYPE_CHECKING:
-    from canary_tutorial.canary import Canary
+    from canary_tutorial.release.canary import Canary
 
 GATES = "gates"  # the Service of manifests/gates.yaml
 ABORT = {"name": "abort", "type": "rollback", "url": f"http://{GATES}.{{namespace}}/rollback/check"}

@@ -10,14 +10,14 @@ from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from canary_tutorial.charts.display import live
 from canary_tutorial.errors import TutorialError
-from canary_tutorial.pictures import live
-from canary_tutorial.timeline import RUNNING
+from canary_tutorial.release.timeline import RUNNING
 from canary_tutorial.widgets import keys
 
 if TYPE_CHECKING:
-    from canary_tutorial.canary import Canary
-    from canary_tutorial.release import Release
+    from canary_tutorial.release.canary import Canary
+    from canary_tutorial.release.release import Release
 
 TAGS = ("2.0.0", "2.1.0", "2.1.1", "2.1.2", "2.1.3", "3.1.0", "6.0.0", "6.0.1", "6.0.2", "6.0.3", "6.14.1")
 ERRORS = ["--random-error=true"]

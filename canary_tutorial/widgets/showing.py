@@ -11,8 +11,8 @@ from abc import ABC, abstractmethod
 from html import escape
 from typing import Any
 
+from canary_tutorial.charts.display import live
 from canary_tutorial.errors import TutorialError
-from canary_tutorial.pictures import live
 
 REFRESH = 1.0  # seconds
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from canary_tutorial.charts import GREY, ROLES
-from canary_tutorial.series import Requests, Series, requests, role
+from canary_tutorial.charts.chart import GREY, ROLES
+from canary_tutorial.metrics.series import Requests, Series, requests, role
 from canary_tutorial.widgets.showing import Showing, card
 
 if TYPE_CHECKING:
-    from canary_tutorial.cluster import Cluster
+    from canary_tutorial.kube.cluster import Cluster
 
 MOST = 24  # dots in one column, at least
 SIZE = 9  # pixels per dot

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from canary_tutorial import connect, ready
-from canary_tutorial.canary import Canary
-from canary_tutorial.release import Release
-from canary_tutorial.timeline import Point
+from canary_tutorial.release.canary import Canary
+from canary_tutorial.release.release import Release
+from canary_tutorial.release.timeline import Point
 
 NAME = "faults"
 COMMAND = [sys.executable, "-m", "canary_tutorial.lab"]

@@ -12,7 +12,7 @@ import mesh_objects as make
 import pytest
 from mesh_bench import Bench, bench, request, statuses, wait_until
 
-from canary_tutorial.lab import network
+from canary_tutorial.lab.machine import network
 from canary_tutorial.lab.mesh.bootstrap import ADMIN, STATS_PORT
 
 Obj = dict[str, Any]

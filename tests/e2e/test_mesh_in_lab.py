@@ -22,7 +22,7 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod, Service
 from mesh_bench import request, statuses, wait_until
 
-from canary_tutorial.lab import images, network
+from canary_tutorial.lab.machine import images, network
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 VirtualService = create_namespaced_resource("networking.istio.io", "v1beta1", "VirtualService", "virtualservices")

@@ -8,7 +8,7 @@ import mesh_objects as make
 from mesh_bench import bench, wait_until
 from mesh_oddities import ODDITIES, REFUSED
 
-from canary_tutorial.lab import network
+from canary_tutorial.lab.machine import network
 from canary_tutorial.lab.mesh.compile import compile_world
 from canary_tutorial.lab.mesh.world import key_of
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from fuzz_grammar import Obj
 
-from canary_tutorial.lab.api.protobuf import MAGIC, tables
+from canary_tutorial.lab.api.wire.protobuf import MAGIC, tables
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 TYPES = (

@@ -18,11 +18,11 @@ import psutil
 import yaml
 from fuzz_inputs import ADMIN, LIMITED, NOBODY
 
-from canary_tutorial import manifests
-from canary_tutorial.api import of_kubeconfig
-from canary_tutorial.cluster import Cluster
-from canary_tutorial.lab.network import OUTBOUND_PORT, app_address
-from canary_tutorial.lessons import quick
+from canary_tutorial.kube import manifests
+from canary_tutorial.kube.api import of_kubeconfig
+from canary_tutorial.kube.cluster import Cluster
+from canary_tutorial.lab.machine.network import OUTBOUND_PORT, app_address
+from canary_tutorial.lessons.prepare import quick
 
 WORLD = (Path(__file__).parent / "world.yaml").read_text()
 SECRET = "only-the-vault-knows-this"

@@ -12,7 +12,7 @@ from fuzz_lab import Lab, content, lab, processes_of, until
 from fuzz_oracle import tracebacks
 from fuzz_run import Run
 
-from canary_tutorial.api import MERGE
+from canary_tutorial.kube.api import MERGE
 
 SECONDS, MOST, PAUSE = 50, 20_000, 0.05  # of the run in the suite
 ACCEPTED = 0.30

@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from served_api import Served
 
 from canary_tutorial.lab import kinds
-from canary_tutorial.lab.api import bootstrap, make_app
-from canary_tutorial.lab.node import User
+from canary_tutorial.lab.api import make_app
+from canary_tutorial.lab.api.access import default_roles
+from canary_tutorial.lab.contracts import User
 from canary_tutorial.lab.store import Store
 
 Obj = dict[str, Any]
@@ -278,7 +279,7 @@ async def world() -> tuple[Store, web.Application]:
     """An API whose user may do everything by a role, so that every request asks the roles, random ones among them."""
     store = Store()
     app = make_app(store, None, lambda token: User("admin"))  # type: ignore[arg-type]
-    bootstrap.create(store)
+    default_roles.create(store)
     everything = {"kind": "ClusterRole", "name": "cluster-admin", "apiGroup": kinds.RBAC}
     subjects = [{"kind": "User", "name": "admin", "apiGroup": kinds.RBAC}]
     binding = {"metadata": {"name": "admin"}, "roleRef": everything, "subjects": subjects}
@@ -454,7 +455,7 @@ def test_odd_numbers_are_refused_or_read(server: Served, name: str, number: str)
 
 
 def test_a_watch_ends_when_its_client_has_gone(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("canary_tutorial.lab.api.watch.CHECK_SECONDS", 0.05, raising=False)
+    monkeypatch.setattr("canary_tutorial.lab.api.verbs.watch.CHECK_SECONDS", 0.05, raising=False)
     host, port = server.url.removeprefix("https://").split(":")
     context = ssl.create_default_context(cafile=server.ca)
     before = len(server.store._subscribers.get(kinds.LEASES.key, []))

@@ -12,15 +12,16 @@ import pytest
 from click.testing import CliRunner
 from served_api import Served
 
-from canary_tutorial import installed, ready
-from canary_tutorial.cli import main
-from canary_tutorial.cluster import Cluster
+from canary_tutorial import ready
+from canary_tutorial.cli.tutorial import main
 from canary_tutorial.errors import NotOurs, NotReady, TutorialError
-from canary_tutorial.lab.api.admission import admit
-from canary_tutorial.lab.controllers.events import Recorder
+from canary_tutorial.install import installed
+from canary_tutorial.install.parts import MISSING, THERE, UNKNOWN
+from canary_tutorial.install.preflight import CREATE, Preflight
+from canary_tutorial.kube.cluster import Cluster
+from canary_tutorial.lab.api.checks.admission import admit
 from canary_tutorial.lab.controllers.manager import Manager
-from canary_tutorial.parts import MISSING, THERE, UNKNOWN
-from canary_tutorial.preflight import CREATE, Preflight
+from canary_tutorial.lab.events import Recorder
 
 FOR_THE_LAB = ["mesh.yaml", "prometheus.yaml", "flagger-crd.yaml", "flagger-account.yaml", "flagger-deployment.yaml"]
 

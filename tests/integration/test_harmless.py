@@ -15,9 +15,10 @@ import nbformat
 import pytest
 from served_api import Served
 
-from canary_tutorial import ready, trace
-from canary_tutorial.cluster import Cluster
+from canary_tutorial import ready
 from canary_tutorial.errors import TutorialError
+from canary_tutorial.kube.cluster import Cluster
+from canary_tutorial.release import ticks
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 MANIFESTS = sorted(path.name for path in foreign.MANIFESTS.glob("*.yaml"))
@@ -128,5 +129,5 @@ def test_the_log_of_a_flagger_that_helm_installed_is_found(server: Served, as_us
     server.http("PATCH", path, b'{"status": {"phase": "Running"}}', Content_Type="application/merge-patch+json")
     line = '{"ts": "2026-01-01T00:00:00Z", "level": "info", "canary": "podinfo.test", "msg": "New revision detected!"}'
     (server.directory / "flagger-1_flagger.log").write_text(f"2026-01-01T00:00:00.0Z stdout F {line}\n")
-    (tick,) = trace.of_canary(as_user().canary())
+    (tick,) = ticks.of_canary(as_user().canary())
     assert tick["events"] == [{"type": "Normal", "message": "New revision detected!"}]

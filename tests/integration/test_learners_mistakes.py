@@ -18,11 +18,12 @@ import pytest
 import yaml
 from nbclient import NotebookClient
 
-from canary_tutorial import connect, ready, release
-from canary_tutorial.canary import Canary
-from canary_tutorial.cluster import Cluster
+from canary_tutorial import connect, ready
 from canary_tutorial.errors import BadInput, Missing, Refused, TutorialError, Unreachable
-from canary_tutorial.waiting import until
+from canary_tutorial.kube.cluster import Cluster
+from canary_tutorial.kube.wait import until
+from canary_tutorial.release import release
+from canary_tutorial.release.canary import Canary
 from canary_tutorial.widgets import OperatorPanel
 
 PODINFO = "stefanprodan/podinfo"

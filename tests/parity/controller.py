@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from canary_tutorial import manifests
+from canary_tutorial.kube import manifests
 from parity.kube import Kube
 from parity.recorder import Recorder
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from canary_tutorial.lab.images import FLAGGER
+from canary_tutorial.lab.machine.images import FLAGGER
 from parity.kube import Kube
 
 READY = 120.0  # seconds

@@ -21,18 +21,19 @@ from aiohttp import web
 
 from canary_tutorial.flagger import __main__ as flagger
 from canary_tutorial.flagger import leader
-from canary_tutorial.flagger import recorder as metrics
+from canary_tutorial.flagger import metrics as metrics
 from canary_tutorial.flagger.flags import parse
 from canary_tutorial.lab import kinds
-from canary_tutorial.lab.api import bootstrap, make_app
-from canary_tutorial.lab.api.admission import admit
-from canary_tutorial.lab.controllers.events import Recorder as EventRecorder
+from canary_tutorial.lab.api import make_app
+from canary_tutorial.lab.api.access import default_roles
+from canary_tutorial.lab.api.checks.admission import admit
+from canary_tutorial.lab.contracts import User
 from canary_tutorial.lab.controllers.manager import Manager
 from canary_tutorial.lab.errors import ApiError
-from canary_tutorial.lab.images import ImageError, find_image
+from canary_tutorial.lab.events import Recorder as EventRecorder
 from canary_tutorial.lab.kubelet.status import ContainerState, pod_status
-from canary_tutorial.lab.network import pod_addresses, service_addresses
-from canary_tutorial.lab.node import User
+from canary_tutorial.lab.machine.images import ImageError, find_image
+from canary_tutorial.lab.machine.network import pod_addresses, service_addresses
 from canary_tutorial.lab.store import Event, Store, timestamp
 
 Obj = dict[str, Any]
@@ -112,7 +113,7 @@ async def cluster(directory: Path) -> AsyncIterator[str]:
     pods = Pods(store)
     for namespace in ("default", "kube-system"):
         store.create(kinds.NAMESPACES, {"metadata": {"name": namespace}})
-    bootstrap.create(store)
+    default_roles.create(store)
     app = make_app(store, pods, lambda token: ADMIN)  # type: ignore[arg-type]
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from canary_tutorial.charts import (
+from canary_tutorial.charts.chart import (
     ROLES,
     Band,
     Chart,
@@ -18,10 +18,10 @@ from canary_tutorial.charts import (
     release_chart,
     with_gaps,
 )
-from canary_tutorial.charts_svg import svg, ticks
-from canary_tutorial.pictures import refresh
-from canary_tutorial.series import Series
-from canary_tutorial.timeline import Point
+from canary_tutorial.charts.display import refresh
+from canary_tutorial.charts.svg import svg, ticks
+from canary_tutorial.metrics.series import Series
+from canary_tutorial.release.timeline import Point
 
 HOST, SHADOW = "podinfo.test:9898", "podinfo.test-shadow:9898"
 

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from canary_tutorial import errors, explain, near, result, rollouts, summary, trace
-from canary_tutorial.canary import read_event, with_flags
-from canary_tutorial.pods import main_container
-from canary_tutorial.report import Run
-from canary_tutorial.tables import Table
-from canary_tutorial.timeline import Event
+from canary_tutorial import errors, near
+from canary_tutorial.kube import rollouts
+from canary_tutorial.kube.exec import main_container
+from canary_tutorial.release import explain, result, ticks
+from canary_tutorial.release.canary import read_event, with_flags
+from canary_tutorial.release.timeline import Event
+from canary_tutorial.reports import summary
+from canary_tutorial.reports.notebooks import Run
+from canary_tutorial.screen.tables import Table
 
 
 def test_a_table_reads_well_as_text_and_as_html():
@@ -229,14 +232,14 @@ def test_ticks_are_read_from_flaggers_log_and_told():
         json.dumps({"msg": "tick", "tick": TICK}),
         json.dumps({"msg": "x", "canary": "podinfo.test", "ts": TICK["time"]}),
     ]
-    found = trace.ticks(log, "podinfo.test")
+    found = ticks.ticks(log, "podinfo.test")
     assert found == [TICK]
-    said = trace.text(1, found[0])
+    said = ticks.text(1, found[0])
     assert "Progressing       100/0    yes     1" in said
     assert "request-success-rate: 91.67 % (asked for >= 99 % over 4s, 80 requests) FAILED" in said
     assert "gate gate: passed" in said
     assert "! Halt podinfo.test" in said
-    assert len(trace.table(found)) == 1
+    assert len(ticks.table(found)) == 1
 
 
 def test_without_ticks_the_events_of_the_log_make_the_rows():
@@ -246,14 +249,14 @@ def test_without_ticks_the_events_of_the_log_make_the_rows():
         json.dumps({"level": "info", "ts": "2026-11-23T13:59:13.8Z", "msg": "Advance", "canary": "podinfo.test"}),
         json.dumps({"level": "info", "ts": "2026-11-23T13:59:13.8Z", "msg": "Other", "canary": "other.test"}),
     ]
-    found = trace.ticks(log, "podinfo.test")
+    found = ticks.ticks(log, "podinfo.test")
     assert [len(tick["events"]) for tick in found] == [2, 1]
-    assert "Starting" in trace.text(1, found[0])
+    assert "Starting" in ticks.text(1, found[0])
 
 
 def test_a_tick_at_which_nothing_happened_is_left_out():
     quiet = {**TICK, "checks": [], "hooks": [], "events": []}
-    assert [number for number, _ in trace.worth_telling([TICK, quiet, quiet, TICK])] == [1, 4]
+    assert [number for number, _ in ticks.worth_telling([TICK, quiet, quiet, TICK])] == [1, 4]
 
 
 @pytest.mark.parametrize("answer", [None, "", "20", [20], 28, -20], ids=repr)

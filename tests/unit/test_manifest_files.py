@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from canary_tutorial.lab.images import find_image
+from canary_tutorial.lab.machine.images import find_image
 
 Obj = dict[str, Any]
 FILES = sorted((Path(__file__).parents[2] / "manifests").glob("*.yaml"))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from canary_tutorial import manifests
 from canary_tutorial.errors import BadInput
+from canary_tutorial.kube import manifests
 
 
 def test_the_files_carry_the_webinars_values_and_a_notebook_changes_them_in_the_open():

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from canary_tutorial import pages
-from canary_tutorial.pages import Answer, bent, graph, jupyter, says_kubernetes
+from canary_tutorial.jupyter import pages
+from canary_tutorial.jupyter.pages import Answer, bent, graph, jupyter, says_kubernetes
 
 BELOW = "/api/v1/namespaces/istio-system/services/prometheus:9090/proxy"
 PREFIX = "/user/someone/prometheus"
@@ -63,7 +63,7 @@ def test_without_a_lab_the_page_says_how_to_get_one(tmp_path: Path):
 import asyncio
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp import web
-from canary_tutorial.pages import Pages
+from canary_tutorial.jupyter.pages import Pages
 
 async def ask():
     app = web.Application()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary_tutorial.series import Series, increase, parse, rate, requests, role
+from canary_tutorial.metrics.series import Series, increase, parse, rate, requests, role
 
 PRIMARY = {"destination_workload": "podinfo-primary", "request_host": "podinfo.test:9898", "response_code": "200"}
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from canary_tutorial import timeline
-from canary_tutorial.timeline import Point
+from canary_tutorial.release import timeline
+from canary_tutorial.release.timeline import Point
 
 
 def canary(phase: str = "Progressing", failed: int = 0, **analysis: Any) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from canary_tutorial.timeline import Event
-from canary_tutorial.voice import heard
+from canary_tutorial.release.timeline import Event
+from canary_tutorial.release.voice import heard
 
 
 def line(msg: str, canary: str = "podinfo.test", level: str = "info") -> str:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from canary_tutorial.canary import Canary
 from canary_tutorial.errors import TutorialError, Unreachable
-from canary_tutorial.release import Release
+from canary_tutorial.release.canary import Canary
+from canary_tutorial.release.release import Release
 
 
 def watched(image: str, runs: str) -> Release:

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from canary_tutorial.charts import ROLES
+from canary_tutorial.charts.chart import ROLES
 from canary_tutorial.errors import Unreachable
-from canary_tutorial.metrics import Measured
-from canary_tutorial.series import Series
-from canary_tutorial.timeline import Event, Point
+from canary_tutorial.metrics.prometheus import Measured
+from canary_tutorial.metrics.series import Series
+from canary_tutorial.release.timeline import Event, Point
 from canary_tutorial.widgets import board, explain_card, graph, panel, picker, showing, stream
 
 

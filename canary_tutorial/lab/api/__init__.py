@@ -18,16 +18,19 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
-from canary_tutorial.lab.api import bodies, crds, discovery, openapi, resources
+from canary_tutorial.lab.api import routing
+from canary_tutorial.lab.api.kinds import definitions
+from canary_tutorial.lab.api.meta import discovery, openapi
 from canary_tutorial.lab.api.server import Api
-from canary_tutorial.lab.node import Node, User
+from canary_tutorial.lab.api.wire import bodies
+from canary_tutorial.lab.contracts import Node, User
 from canary_tutorial.lab.store import Store
 
 ROOMS = {
     "/version": discovery.version,
     "/openapi": openapi.serve,
-    "/api": resources.serve,
-    "/apis": resources.serve,
+    "/api": routing.serve,
+    "/apis": routing.serve,
     "": discovery.index,
 }
 
@@ -50,7 +53,7 @@ def make_app(
     `authenticate` turns a bearer token into its user (None: 401); `issue_token(namespace, serviceaccount)` makes
     tokens for `kubectl create token`.
     """
-    crds.Definitions(store)
+    definitions.Definitions(store)
     logging.getLogger("aiohttp.server").addFilter(own_faults)
     api = Api(store, node, authenticate, version, issue_token, ROOMS)
     app = web.Application(client_max_size=bodies.LIMIT)

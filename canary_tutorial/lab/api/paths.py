@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from canary_tutorial.lab.api.conversion import EVENTS_GROUP
+from canary_tutorial.lab.api.kinds.conversion import EVENTS_GROUP
 from canary_tutorial.lab.errors import NotFound
 from canary_tutorial.lab.kinds import EVENTS, NAMESPACES, Kind
 

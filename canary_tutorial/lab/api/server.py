@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 import aiohttp
 from aiohttp import web
 
-from canary_tutorial.lab.api import attributes
-from canary_tutorial.lab.api.authorization import MASTERS, Authorizer
-from canary_tutorial.lab.api.bodies import Encoder, failure
-from canary_tutorial.lab.api.pages import Pages
+from canary_tutorial.lab.api import asks
+from canary_tutorial.lab.api.access.authorization import MASTERS, Authorizer
+from canary_tutorial.lab.api.verbs.pages import Pages
+from canary_tutorial.lab.api.wire.bodies import Encoder, failure
+from canary_tutorial.lab.contracts import Node, User
 from canary_tutorial.lab.errors import ApiError, InternalError, Unauthorized
-from canary_tutorial.lab.node import Node, User
 from canary_tutorial.lab.store import Store
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Api:
                 return web.Response(text=healthy(request.path) if "verbose" in request.query else "ok")
             user = request[USER] = self._acting(self._user(request), request)
             if MASTERS not in user.groups:
-                self.authorizer.check(user, attributes.of(request, self.store.kinds))
+                self.authorizer.check(user, asks.of(request, self.store.kinds))
             return await self._room(request.path)(self, request)
         except ApiError as error:
             return failure(error)
@@ -98,7 +98,7 @@ class Api:
 
     def _acting(self, user: User, request: web.Request) -> User:
         """In whose name a request is made: another user's, for those who may (`kubectl --as`)."""
-        other = attributes.impersonated(request.headers)
+        other = asks.impersonated(request.headers)
         if other is None:
             return user
         for ask in other[1]:

@@ -11,7 +11,6 @@ from typing import Any
 
 from canary_tutorial.lab.controllers.deployment_status import status_of
 from canary_tutorial.lab.controllers.effects import Create, Delete, Effect, Record, Update, Wake
-from canary_tutorial.lab.controllers.limits import max_surge, max_unavailable, replicas_of
 from canary_tutorial.lab.controllers.objects import (
     controller_of,
     is_deleted,
@@ -20,6 +19,7 @@ from canary_tutorial.lab.controllers.objects import (
     owner_reference,
     short_hash,
 )
+from canary_tutorial.lab.controllers.surge import max_surge, max_unavailable, replicas_of
 from canary_tutorial.lab.kinds import DEPLOYMENTS, REPLICASETS
 from canary_tutorial.lab.store import Obj, clone
 

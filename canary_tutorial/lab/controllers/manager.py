@@ -22,9 +22,9 @@ from canary_tutorial.lab.controllers import (
     services,
 )
 from canary_tutorial.lab.controllers.effects import Create, Delete, Effect, Record, Update, Wake
-from canary_tutorial.lab.controllers.events import Recorder
 from canary_tutorial.lab.controllers.objects import SAFE, controller_of, is_deleted
 from canary_tutorial.lab.errors import ApiError, Forbidden
+from canary_tutorial.lab.events import Recorder
 from canary_tutorial.lab.kinds import (
     AUTOSCALERS,
     DEPLOYMENTS,

@@ -15,18 +15,18 @@ from pathlib import Path
 
 import aiohttp
 
-from canary_tutorial.lab.controllers.events import Recorder
+from canary_tutorial.lab.contracts import Session
 from canary_tutorial.lab.errors import ApiError, BadRequest, InternalError
+from canary_tutorial.lab.events import Recorder
 from canary_tutorial.lab.kinds import CONFIGMAPS, NODES, PODS, SECRETS
 from canary_tutorial.lab.kubelet import heartbeat
-from canary_tutorial.lab.kubelet.discovery import write_targets
 from canary_tutorial.lab.kubelet.environment import Find, relocate
-from canary_tutorial.lab.kubelet.pods import find_in, listen_address
+from canary_tutorial.lab.kubelet.programs import find_in, listen_address
 from canary_tutorial.lab.kubelet.reading import explained, without_nulls
+from canary_tutorial.lab.kubelet.scrape_targets import write_targets
 from canary_tutorial.lab.kubelet.sessions import Attachment, ProcessSession
 from canary_tutorial.lab.kubelet.worker import Worker
-from canary_tutorial.lab.network import pod_addresses, resolver
-from canary_tutorial.lab.node import Session
+from canary_tutorial.lab.machine.network import pod_addresses, resolver
 from canary_tutorial.lab.store import Event, Obj, Store
 from canary_tutorial.lab.tokens import Tokens
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from canary_tutorial.lab import files
+from canary_tutorial.lab.machine import files
 
 LARGEST = 10 * 1024 * 1024  # bytes; then the log starts anew, and the last part is kept beside it
 LONGEST_LINE = 16 * 1024  # CRI cuts longer lines into parts

@@ -13,8 +13,8 @@ import termios
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 
-from canary_tutorial.lab.kubelet.container import Run
-from canary_tutorial.lab.processes import check_descriptors, die_with_parent, family, send
+from canary_tutorial.lab.kubelet.run import Run
+from canary_tutorial.lab.machine.processes import check_descriptors, die_with_parent, family, send
 
 END = None
 BEHIND = 1024  # pieces of output that an attached client may lag behind

@@ -1,7 +1,7 @@
 """A pod's volumes on disk: one directory each below the pod's own, and nothing outside it. I/O: files.
 
 Paths are refused as Kubernetes' kubelet refuses them, whatever the API server has let through; and files are written
-and removed without following a link, as the pod's own programs may have laid one (`lab/files.py`).
+and removed without following a link, as the pod's own programs may have laid one (`lab/machine/files.py`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from canary_tutorial.lab import files
 from canary_tutorial.lab.kubelet.environment import volume_files
 from canary_tutorial.lab.kubelet.reading import ConfigError, explained
+from canary_tutorial.lab.machine import files
 from canary_tutorial.lab.store import Obj
 
 if TYPE_CHECKING:
-    from canary_tutorial.lab.kubelet.pods import Machine, Place
+    from canary_tutorial.lab.kubelet.programs import Machine, Place
 
 WRITTEN = ("configMap", "secret", "downwardAPI", "projected")  # by the kubelet; any other begins as an empty directory
 LONGEST_PATH, LONGEST_NAME, DEEPEST = 4096, 255, 40

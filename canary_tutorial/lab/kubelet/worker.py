@@ -16,19 +16,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from canary_tutorial.lab import files
 from canary_tutorial.lab.errors import ApiError
-from canary_tutorial.lab.images import ImageError, find_image
 from canary_tutorial.lab.kinds import PODS
-from canary_tutorial.lab.kubelet.container import Program, Run
 from canary_tutorial.lab.kubelet.logs import Log
-from canary_tutorial.lab.kubelet.pods import SIDECAR, Place, listen_address, program_for
 from canary_tutorial.lab.kubelet.probes import Prober, watch
 from canary_tutorial.lab.kubelet.probing import Probing
+from canary_tutorial.lab.kubelet.programs import SIDECAR, Place, listen_address, program_for
 from canary_tutorial.lab.kubelet.reading import as_pod, explained, names_in, shortened
+from canary_tutorial.lab.kubelet.run import Program, Run
 from canary_tutorial.lab.kubelet.status import ContainerState, back_off, pod_status, terminated
 from canary_tutorial.lab.kubelet.volumes import MountError, write_volumes
-from canary_tutorial.lab.network import OUTBOUND_PORT
+from canary_tutorial.lab.machine import files
+from canary_tutorial.lab.machine.images import ImageError, find_image
+from canary_tutorial.lab.machine.network import OUTBOUND_PORT
 from canary_tutorial.lab.store import Obj, timestamp
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from canary_tutorial.lab import network
+from canary_tutorial.lab.machine import network
 from canary_tutorial.lab.mesh import clusters, gateways, listeners, routes, security
 from canary_tutorial.lab.mesh.actions import LARGEST_BODY
 from canary_tutorial.lab.mesh.sieve import Sieve, unreachable

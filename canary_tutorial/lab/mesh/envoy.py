@@ -7,7 +7,7 @@ import logging
 import time
 from pathlib import Path
 
-from canary_tutorial.lab.processes import die_with_parent
+from canary_tutorial.lab.machine.processes import die_with_parent
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from canary_tutorial.lab.machine.network import OUTBOUND_PORT
 from canary_tutorial.lab.mesh import listeners, routes, values
 from canary_tutorial.lab.mesh.bootstrap import STATS_PORT
 from canary_tutorial.lab.mesh.world import World, containers_of, is_gateway, labels_of, ports_of, spec_of
-from canary_tutorial.lab.network import OUTBOUND_PORT
 
 Obj = dict[str, Any]
 

@@ -15,8 +15,8 @@ from flagger_world import canary
 from canary_tutorial.flagger import alerts
 from canary_tutorial.flagger.effects import Alert
 from canary_tutorial.flagger.logs import Logger
+from canary_tutorial.flagger.metrics import Recorder
 from canary_tutorial.flagger.performer import Performer
-from canary_tutorial.flagger.recorder import Recorder
 
 Obj = dict[str, Any]
 FLAGS = {"spec": {"type": "slack", "address": "http://flags/"}}

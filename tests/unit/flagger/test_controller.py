@@ -18,8 +18,8 @@ from canary_tutorial.flagger.controller import Controller
 from canary_tutorial.flagger.finalizing import FINALIZER
 from canary_tutorial.flagger.job import Job
 from canary_tutorial.flagger.logs import Logger
+from canary_tutorial.flagger.metrics import Recorder
 from canary_tutorial.flagger.performer import Performer
-from canary_tutorial.flagger.recorder import Recorder
 from canary_tutorial.flagger.spec import Settings
 
 

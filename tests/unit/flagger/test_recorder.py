@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 from prometheus_client import generate_latest
 
-from canary_tutorial.flagger.recorder import Recorder, serve
+from canary_tutorial.flagger.metrics import Recorder, serve
 
 WHO = {"name": "podinfo", "namespace": "test"}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from canary_tutorial.lab.api import admission
+from canary_tutorial.lab.api.checks import admission
 from canary_tutorial.lab.kinds import DEPLOYMENTS, MUTATINGWEBHOOKS, NAMESPACES, PODS, SECRETS, SERVICES
 from canary_tutorial.lab.store import Store
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from canary_tutorial.lab import schema
-from canary_tutorial.lab.api import managed
-from canary_tutorial.lab.api.apply import applied
+from canary_tutorial.lab.api.verbs import managed_fields
+from canary_tutorial.lab.api.verbs.apply import applied
 from canary_tutorial.lab.errors import Conflict
 from canary_tutorial.lab.store import clone
 
@@ -28,10 +28,10 @@ def apply(live: Obj | None, config: Obj, manager: str = "me", force: bool = Fals
 
 def owned(obj: Obj, manager: str) -> set[str]:
     return {
-        managed.shown(path)
+        managed_fields.shown(path)
         for entry in obj["metadata"]["managedFields"]
         if entry["manager"] == manager
-        for path in managed.paths_of(entry["fieldsV1"])
+        for path in managed_fields.paths_of(entry["fieldsV1"])
     }
 
 
@@ -86,7 +86,7 @@ def test_an_update_takes_what_it_changes() -> None:
     live = apply(None, deployment(replicas=2), "first")
     new = clone(live)
     new["spec"]["template"]["spec"]["containers"][0]["image"] = "podinfo:2"
-    managed.record(live, new, SHAPE, "kubectl-set", "apps/v1", None, TIME)
+    managed_fields.record(live, new, SHAPE, "kubectl-set", "apps/v1", None, TIME)
     assert owned(new, "kubectl-set") == {'.spec.template.spec.containers[name="podinfod"].image'}
     assert ".spec.replicas" in owned(new, "first")
     with pytest.raises(Conflict, match='conflict with "kubectl-set" using apps/v1'):
@@ -111,6 +111,6 @@ def test_lists_are_merged_by_their_keys_and_others_replaced() -> None:
 
 def test_fields_v1_is_read_as_it_is_written() -> None:
     paths = {("f:a",), ("f:b", 'k:{"name":"x"}'), ("f:b", 'k:{"name":"x"}', "f:c"), ("f:d", "v:1")}
-    tree = managed.fields_v1(paths)
+    tree = managed_fields.fields_v1(paths)
     assert tree == {"f:a": {}, "f:b": {'k:{"name":"x"}': {".": {}, "f:c": {}}}, "f:d": {"v:1": {}}}
-    assert managed.paths_of(tree) == paths
+    assert managed_fields.paths_of(tree) == paths

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from canary_tutorial.lab.api import bootstrap
-from canary_tutorial.lab.api.authorization import Ask, Authorizer, check_giving, user_of
+from canary_tutorial.lab.api.access import default_roles
+from canary_tutorial.lab.api.access.authorization import Ask, Authorizer, check_giving, user_of
 from canary_tutorial.lab.errors import Forbidden, NotFound
 from canary_tutorial.lab.kinds import (
     CLUSTERROLEBINDINGS,
@@ -32,7 +32,7 @@ def world(*rules: Obj, subject: Obj | None = None, namespace: str = "") -> Autho
     store = Store()
     for name in ("test", "other"):
         store.create(NAMESPACES, {"metadata": {"name": name}})
-    bootstrap.create(store)
+    default_roles.create(store)
     bind(store, list(rules), subject or {"kind": "User", "name": "jane"}, namespace)
     return Authorizer(store)
 
@@ -142,7 +142,7 @@ def test_what_was_given_or_taken_counts_at_once() -> None:
 
 def test_a_role_has_the_rules_of_those_it_aggregates() -> None:
     store = Store()
-    bootstrap.create(store)
+    default_roles.create(store)
     meta = {"name": "more", "labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"}}
     store.create(CLUSTERROLES, {"metadata": meta, "rules": [rule("get", "canaries", "flagger.app")]})
     reference, jane = {"kind": "ClusterRole", "name": "edit"}, {"kind": "User", "name": "jane"}
@@ -170,7 +170,7 @@ def test_nobody_gives_away_what_they_have_not() -> None:
     admin = {"metadata": meta, "roleRef": {"kind": "ClusterRole", "name": "cluster-admin"}}
     with pytest.raises(Forbidden):
         check_giving(authorizer, JANE, ROLEBINDINGS, admin)
-    everything = {"clusterRoleSelectors": [{"matchLabels": bootstrap.LABELS}]}
+    everything = {"clusterRoleSelectors": [{"matchLabels": default_roles.LABELS}]}
     with pytest.raises(Forbidden):
         check_giving(authorizer, JANE, CLUSTERROLES, {"metadata": {"name": "r"}, "aggregationRule": everything})
     nowhere = {"metadata": meta, "roleRef": {"kind": "Role", "name": "nowhere"}}

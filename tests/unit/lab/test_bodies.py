@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from canary_tutorial.lab.api import bodies, protobuf
+from canary_tutorial.lab.api.wire import bodies, protobuf
 from canary_tutorial.lab.errors import ApiError
 
 JSON, YAML = "application/json", "application/yaml"

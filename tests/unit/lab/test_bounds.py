@@ -19,13 +19,16 @@ import pytest
 from aiohttp import WSMessage, WSMsgType
 
 from canary_tutorial.lab import selectors
-from canary_tutorial.lab.api import apply, bodies, patches, protobuf, spdy, structural
+from canary_tutorial.lab.api.checks import structural
+from canary_tutorial.lab.api.connect import spdy
+from canary_tutorial.lab.api.verbs import apply, patches
+from canary_tutorial.lab.api.wire import bodies, protobuf
 from canary_tutorial.lab.errors import ApiError, BadRequest
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", protobuf.MEDIA_TYPE
 READ = """
 import resource, sys
-from canary_tutorial.lab.api import bodies
+from canary_tutorial.lab.api.wire import bodies
 from canary_tutorial.lab.errors import ApiError
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 try:
@@ -122,7 +125,7 @@ def test_a_number_beyond_64_bits_is_a_float_as_in_go() -> None:
 
 
 def test_what_a_lesson_applies_is_far_below_the_bounds() -> None:
-    from canary_tutorial.lab.api import bounds
+    from canary_tutorial.lab.api.wire import bounds
 
     nodes, _, depth = bounds.check({"spec": {f"k{i}": {"a": ["b"]} for i in range(1000)}})
     assert nodes < bounds.MAX_NODES / 3

@@ -18,10 +18,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from canary_tutorial.lab.kubelet.container import Program, Run
+from canary_tutorial.lab.kubelet.run import Program, Run
 from canary_tutorial.lab.kubelet.sessions import ProcessSession
 from canary_tutorial.lab.kubelet.worker import in_thread
-from canary_tutorial.lab.processes import family, send
+from canary_tutorial.lab.machine.processes import family, send
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 

@@ -11,8 +11,8 @@ from controller_objects import NOW, Obj, deployment, meta, only, pod, rolling, t
 
 from canary_tutorial.lab.controllers.deployments import DESIRED, HASH, REVISION, plan
 from canary_tutorial.lab.controllers.effects import Create, Delete, Record, Update, Wake
-from canary_tutorial.lab.controllers.limits import max_surge, max_unavailable
 from canary_tutorial.lab.controllers.objects import condition
+from canary_tutorial.lab.controllers.surge import max_surge, max_unavailable
 from canary_tutorial.lab.kinds import DEPLOYMENTS, REPLICASETS
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from controller_objects import Obj, pod
 
-from canary_tutorial.lab.controllers import events
-from canary_tutorial.lab.controllers.events import Recorder
+from canary_tutorial.lab import events
+from canary_tutorial.lab.events import Recorder
 from canary_tutorial.lab.kinds import EVENTS, NAMESPACES
 from canary_tutorial.lab.store import Store
 

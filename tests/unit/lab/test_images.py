@@ -12,9 +12,9 @@ import pytest
 import yaml
 from controller_objects import Obj, pod
 
-from canary_tutorial.lab import images, network
-from canary_tutorial.lab.images import ImageError, Start, find_image, tag_of, write_programs
-from canary_tutorial.lab.kubelet.discovery import targets, write_targets
+from canary_tutorial.lab.kubelet.scrape_targets import targets, write_targets
+from canary_tutorial.lab.machine import images, network
+from canary_tutorial.lab.machine.images import ImageError, Start, find_image, tag_of, write_programs
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from controller_objects import template
 
-from canary_tutorial.lab.api.admission import admit
+from canary_tutorial.lab.api.checks.admission import admit
 from canary_tutorial.lab.controllers import manager
-from canary_tutorial.lab.controllers.events import Recorder
+from canary_tutorial.lab.events import Recorder
 from canary_tutorial.lab.kinds import (
     AUTOSCALERS,
     CONFIGMAPS,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from canary_tutorial.lab import schema
-from canary_tutorial.lab.api import patches
+from canary_tutorial.lab.api.verbs import patches
 from canary_tutorial.lab.errors import ApiError
 
 DEPLOYMENT = schema.builtin("apps/v1", "Deployment") or {}

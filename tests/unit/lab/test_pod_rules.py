@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from canary_tutorial.lab.api import admission, rules, validation
+from canary_tutorial.lab.api.checks import admission, validation
+from canary_tutorial.lab.api.kinds import rules
 from canary_tutorial.lab.errors import ApiError
 from canary_tutorial.lab.kinds import CONFIGMAPS, DEPLOYMENTS, PODS, REPLICASETS, SECRETS, Kind
 from canary_tutorial.lab.store import Store

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from canary_tutorial.lab import images, state, tls
-from canary_tutorial.lab.state import Lab, StateError
+from canary_tutorial.lab.machine import certificates, images, state
+from canary_tutorial.lab.machine.state import Lab, StateError
 
 NOBODY = 65534
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
@@ -37,7 +37,7 @@ def taken(name: str = "lab") -> Path:
     """Prepare a directory and write into it what a lab writes."""
     directory, lock = state.prepare(name)
     images.write_programs(directory / "bin")
-    tls.make_ca_and_server_cert(directory)
+    certificates.make_ca_and_server_cert(directory)
     state.write(
         directory, Lab(name, "https://127.0.0.1:1", 16, os.getpid(), os.getpid(), psutil.Process().create_time())
     )

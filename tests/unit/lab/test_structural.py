@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from canary_tutorial.lab import schema
-from canary_tutorial.lab.api import structural, validation
+from canary_tutorial.lab.api.checks import structural, validation
 from canary_tutorial.lab.kinds import Kind
 
 Obj = dict[str, Any]

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from canary_tutorial.lab import kinds, schema
-from canary_tutorial.lab.api import defaults, rules, validation
+from canary_tutorial.lab.api.checks import validation
+from canary_tutorial.lab.api.kinds import defaults, rules
 from canary_tutorial.lab.errors import ApiError, Invalid
 from canary_tutorial.lab.kinds import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, SERVICES, Kind
 from canary_tutorial.lab.store import clone

@@ -1,0 +1,32 @@
+"""Waiting, with a word every now and then, and an end that says what was missing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from canary_tutorial.errors import TookTooLong
+from canary_tutorial.screen.progress import Line
+
+
+def until(
+    check: Callable[[], tuple[bool, str]],
+    what: str,
+    timeout: float = 60,
+    *,
+    next_step: str = "",
+    line: Line | None = None,
+) -> None:
+    """Ask `check()` again and again; it answers (done, how far it is). Raises TookTooLong after `timeout` seconds."""
+    line = line or Line(f"Waiting for {what}")
+    pause = 0.01  # and twice as long each time: much is done in a moment
+    with line:
+        while True:
+            done, text = check()
+            if done:
+                return
+            line.say(text)
+            if line.elapsed > timeout:
+                raise TookTooLong(f"waited {timeout:.0f} s for {what}: {text}", next_step)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.1 if line.elapsed < 2 else 0.4)

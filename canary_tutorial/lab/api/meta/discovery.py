@@ -1,0 +1,188 @@
+"""Discovery: what this server serves, in the plain form and in the aggregated one that kubectl prefers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from canary_tutorial.lab.api.kinds.conversion import EVENTS_GROUP
+from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.api.wire.bodies import answer, encode
+from canary_tutorial.lab.errors import NotFound
+from canary_tutorial.lab.kinds import EVENTS, NAMESPACES, PODS, SERVICEACCOUNTS, SERVICES, Kind
+
+Obj = dict[str, Any]
+VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+CONNECT = ["create", "get"]
+PROXY = ["create", "delete", "get", "patch", "update"]
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+
+# Resources without objects: (group, version, plural, kind, namespaced). One may only POST to them.
+VIRTUAL = [
+    ("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", False),
+    ("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", False),
+    ("authorization.k8s.io", "v1", "localsubjectaccessreviews", "LocalSubjectAccessReview", True),
+    ("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", False),
+    ("authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", False),
+    ("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", False),
+]
+# Sub-resources beyond status and scale: (name, kind answered, verbs).
+SUBRESOURCES: dict[tuple[str, str], list[tuple[str, str, list[str]]]] = {
+    PODS.key: [
+        ("attach", "PodAttachOptions", CONNECT),
+        ("eviction", "Eviction", ["create"]),
+        ("exec", "PodExecOptions", CONNECT),
+        ("log", "Pod", ["get"]),
+        ("portforward", "PodPortForwardOptions", CONNECT),
+        ("proxy", "PodProxyOptions", PROXY),
+    ],
+    SERVICES.key: [("proxy", "ServiceProxyOptions", PROXY)],
+    SERVICEACCOUNTS.key: [("token", "TokenRequest", ["create"])],
+    NAMESPACES.key: [("finalize", "Namespace", ["update"])],
+}
+# Sub-resources whose kind is of another group. There is no group named policy: it would be empty, and kubectl asks for an
+# empty group anew with every command.
+ELSEWHERE = {
+    "scale": ("autoscaling", "v1"),
+    "eviction": ("policy", "v1"),
+    "token": ("authentication.k8s.io", "v1"),
+}
+
+
+async def version(api: Api, request: web.Request) -> web.StreamResponse:
+    major, minor = api.version.lstrip("v").split(".")[:2]
+    info = {"major": major, "minor": minor, "gitVersion": api.version, "gitTreeState": "clean", "platform": "lab"}
+    return answer(request, encode(info))
+
+
+async def index(api: Api, request: web.Request) -> web.StreamResponse:
+    if request.path != "/":
+        raise NotFound.path()
+    paths = ["/api", "/api/v1", "/apis"]
+    for group, versions in groups(api):
+        paths += [f"/apis/{group}", *(f"/apis/{group}/{version}" for version in versions)] if group else []
+    return answer(request, encode({"paths": [*paths, "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}))
+
+
+def serve(api: Api, request: web.Request, steps: list[str]) -> web.Response:
+    """/api, /apis, /apis/GROUP, /api/v1 and /apis/GROUP/VERSION."""
+    known = dict(groups(api))
+    if len(steps) == 1:
+        core = steps[0] == "api"
+        for each in ("v2", "v2beta1"):
+            if f"v={each};as=APIGroupDiscoveryList" in request.headers.get("Accept", "").replace(" ", ""):
+                return _aggregated(api, request, each, core)
+        if core:
+            return answer(request, encode({"kind": "APIVersions", "versions": known[""]}))
+        listed = [_group(group, versions) for group, versions in known.items() if group]
+        return answer(request, encode({"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}))
+    group = "" if steps[0] == "api" else steps[1]
+    versions = known.get(group, [])
+    if steps[0] == "apis" and len(steps) == 2:
+        if not versions:
+            raise NotFound.path()
+        return answer(request, encode({"kind": "APIGroup", "apiVersion": "v1"} | _group(group, versions)))
+    if steps[-1] not in versions:
+        raise NotFound.path()
+    group_version = f"{group}/{steps[-1]}" if group else steps[-1]
+    resources = _resources(api, group, steps[-1])
+    listing = {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}
+    return answer(request, encode(listing))
+
+
+def groups(api: Api) -> list[tuple[str, list[str]]]:
+    """Groups with their versions, preferred first; the core group is ""."""
+    found: dict[str, list[str]] = {}
+    for kind in api.store.kinds.values():
+        for each in kind.served:
+            found.setdefault(kind.group, [])
+            if each not in found[kind.group]:
+                found[kind.group].append(each)
+    for group, each, *_ in VIRTUAL:
+        found.setdefault(group, [each])
+    found.setdefault(EVENTS_GROUP, ["v1"])
+    return list(found.items())
+
+
+def _group(group: str, versions: list[str]) -> Obj:
+    named = [{"groupVersion": f"{group}/{version}", "version": version} for version in versions]
+    return {"name": group, "versions": named, "preferredVersion": named[0]}
+
+
+def _resources(api: Api, group: str, version: str) -> list[Obj]:
+    """The resources of one group and version, each followed by its sub-resources."""
+    found: list[Obj] = []
+    for kind in sorted(api.store.kinds.values(), key=lambda kind: kind.plural):
+        if kind.group == group and version in kind.served:
+            found += _resource(kind, version)
+        if group == EVENTS_GROUP and kind is EVENTS:
+            found += _resource(kind, version)
+    for owner, each, plural, kind_name, namespaced in VIRTUAL:
+        if (owner, each) == (group, version):
+            singular = kind_name.lower()
+            found.append(
+                {
+                    "name": plural,
+                    "singularName": singular,
+                    "namespaced": namespaced,
+                    "kind": kind_name,
+                    "verbs": ["create"],
+                }
+            )
+    return found
+
+
+def _resource(kind: Kind, version: str) -> list[Obj]:
+    main: Obj = {"name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced}
+    main |= {"kind": kind.kind, "verbs": VERBS}
+    main |= {"shortNames": list(kind.short)} if kind.short else {}
+    main |= {"categories": list(kind.categories)} if kind.categories else {}
+    subs = [("status", kind.kind, ["get", "patch", "update"])] if kind.status else []
+    subs += [("scale", "Scale", ["get", "patch", "update"])] if kind.scale else []
+    subs += SUBRESOURCES.get(kind.key, [])
+    found = [main]
+    for name, answers, verbs in sorted(subs):
+        sub: Obj = {"name": f"{kind.plural}/{name}", "singularName": "", "namespaced": kind.namespaced}
+        sub |= {"kind": answers, "verbs": verbs}
+        if name in ELSEWHERE:
+            sub["group"], sub["version"] = ELSEWHERE[name]
+        found.append(sub)
+    return found
+
+
+def _aggregated(api: Api, request: web.Request, form: str, core: bool) -> web.Response:
+    found = []
+    for group, versions in groups(api):
+        if (group == "") != core:
+            continue
+        listed = [_aggregated_version(api, group, each) for each in versions]
+        meta = {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None}
+        found.append({"metadata": meta, "versions": listed})
+    body = {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": f"apidiscovery.k8s.io/{form}",
+        "metadata": {},
+        "items": found,
+    }
+    response = answer(request, encode(body))
+    response.headers["Content-Type"] = AGGREGATED.format(version=form)
+    return response
+
+
+def _aggregated_version(api: Api, group: str, version: str) -> Obj:
+    resources: list[Obj] = []
+    for each in _resources(api, group, version):
+        gvk = {"group": each.get("group", group), "version": each.get("version", version), "kind": each["kind"]}
+        name, _, sub = each["name"].partition("/")
+        if sub:
+            resources[-1].setdefault("subresources", []).append(
+                {"subresource": sub, "responseKind": gvk, "verbs": each["verbs"]}
+            )
+            continue
+        resources.append(
+            {"resource": name, "responseKind": gvk, "scope": "Namespaced" if each["namespaced"] else "Cluster"}
+            | {"singularResource": each["singularName"], "verbs": each["verbs"]}
+            | {key: each[key] for key in ("shortNames", "categories") if key in each}
+        )
+    return {"version": version, "resources": resources, "freshness": "Current"}

@@ -1,0 +1,148 @@
+"""The small sub-resources: /scale of workloads, /finalize of namespaces, /eviction of pods, /token of accounts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from canary_tutorial.lab import selectors
+from canary_tutorial.lab.api.paths import Target
+from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.api.verbs import deleting, patches, writing
+from canary_tutorial.lab.api.wire import bodies
+from canary_tutorial.lab.api.wire.bodies import answer, encode
+from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Invalid, NotFound
+from canary_tutorial.lab.kinds import PODS, SERVICEACCOUNTS
+from canary_tutorial.lab.store import clone, timestamp
+
+Obj = dict[str, Any]
+HOUR = 3600
+SHORTEST, LONGEST = 600, 2**32  # seconds that a token may be asked for
+
+
+async def get_scale(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    obj = api.store.get(target.kind, target.name or "", target.namespace)
+    return answer(request, encode(scale_of(target, obj)))
+
+
+async def change_scale(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    """PUT or PATCH a Scale: its spec.replicas goes into the object."""
+    media = bodies.media_type(request)
+    change = bodies.parse(await bodies.read(request), media)
+    obj = api.store.get(target.kind, target.name or "", target.namespace)
+    before = scale_of(target, obj)
+    if request.method == "PUT":
+        after = change
+    elif media == "application/json-patch+json":
+        after = patches.json_patch(before, change)
+    else:
+        after = patches.merge(before, change)
+    replicas = _replicas(target, after)
+    version = (after.get("metadata") or {}).get("resourceVersion")
+    if version and version != obj["metadata"]["resourceVersion"]:
+        raise Conflict.modified(target.kind, target.name or "")
+    new = clone(obj)
+    assert target.kind.scale
+    _put(new, target.kind.scale.spec, replicas)
+    stored = writing.store_changed(api, request, target, obj, new)
+    return answer(request, encode(scale_of(target, stored)))
+
+
+def _replicas(target: Target, scale: Any) -> int:
+    if not isinstance(scale, dict) or not isinstance(scale.get("metadata"), dict | None):
+        raise BadRequest(f"cannot restore struct from: {bodies.go_type(scale)}")
+    spec = scale.get("spec")
+    replicas = (spec or {}).get("replicas", 0) if isinstance(spec, dict | None) else None
+    if isinstance(replicas, bool) or not isinstance(replicas, int) or abs(replicas) >= 2**31:
+        unreadable = "json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32"
+        raise BadRequest(f'Scale in version "v1" cannot be handled as a Scale: {unreadable}')
+    if replicas < 0:
+        cause = Cause.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+        raise Invalid.of(target.kind, target.name or "", [cause])
+    return replicas
+
+
+def scale_of(target: Target, obj: Obj) -> Obj:
+    """The autoscaling/v1 Scale that stands for a workload."""
+    where, meta = target.kind.scale, obj["metadata"]
+    assert where
+    if target.kind.custom:
+        selector = _at(obj, where.selector) if where.selector else ""
+    else:
+        selector = selectors.as_text(obj["spec"].get("selector"))
+    status = {"replicas": _number(obj, where.status)} | (
+        {"selector": selector} if isinstance(selector, str) and selector else {}
+    )
+    kept = {
+        key: meta[key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if key in meta
+    }
+    spec = {"replicas": _number(obj, where.spec)}
+    return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": kept, "spec": spec, "status": status}
+
+
+def _number(obj: Obj, path: str) -> int:
+    """A count of a custom object, which may hold anything there."""
+    found = _at(obj, path)
+    return found if isinstance(found, int) and not isinstance(found, bool) else 0
+
+
+def _at(obj: Any, path: str) -> Any:
+    for step in path.strip(".").split("."):
+        obj = obj.get(step) if isinstance(obj, dict) else None
+    return obj
+
+
+def _put(obj: Obj, path: str, value: Any) -> None:
+    *steps, last = path.strip(".").split(".")
+    for step in steps:
+        if not isinstance(obj.get(step), dict):
+            obj[step] = {}
+        obj = obj[step]
+    obj[last] = value
+
+
+async def finalize(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    """PUT a namespace with fewer spec.finalizers: what its controller does when it is empty."""
+    return await writing.update(api, request, target)
+
+
+async def evict(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    """Delete a pod in the way of `kubectl drain`; the lab has no disruption budgets that could forbid it."""
+    eviction = await bodies.read_object(request)
+    given = eviction.get("deleteOptions") or {}
+    if not isinstance(given, dict):
+        raise BadRequest("deleteOptions of an Eviction must be an object")
+    api.store.delete(PODS, target.name or "", target.namespace, **deleting.understood(given, request))
+    return answer(
+        request, encode({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}), 201
+    )
+
+
+async def token(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    """`kubectl create token`: the lab's tokens live as long as the lab."""
+    asked = await bodies.read_object(request)
+    account = api.store.get(SERVICEACCOUNTS, target.name or "", target.namespace)
+    if api.issue_token is None:
+        raise NotFound.path()
+    spec: Obj = asked["spec"] if isinstance(asked.get("spec"), dict) else {}
+    seconds = spec.get("expirationSeconds") or HOUR
+    if not isinstance(seconds, int):
+        raise BadRequest(f"spec.expirationSeconds is {bodies.go_type(seconds)}, not a number of seconds")
+    if not SHORTEST <= seconds <= LONGEST:
+        hint = "less than 10 minutes" if seconds < SHORTEST else "larger than 2^32 seconds"
+        cause = Cause.invalid("spec.expirationSeconds", seconds, f"may not specify a duration {hint}")
+        raise Invalid.asked("TokenRequest.authentication.k8s.io", cause)
+    issued = api.issue_token(target.namespace or "", account["metadata"]["name"])
+    now = api.store.now()
+    status = {"token": issued, "expirationTimestamp": timestamp(now + timedelta(seconds=seconds))}
+    meta = {"name": target.name, "namespace": target.namespace, "creationTimestamp": timestamp(now)}
+    whole = {
+        "kind": "TokenRequest",
+        "apiVersion": "authentication.k8s.io/v1",
+        "metadata": meta,
+        "spec": spec,
+        "status": status,
+    }
+    return answer(request, encode(whole), 201)

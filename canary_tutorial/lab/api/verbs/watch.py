@@ -1,0 +1,151 @@
+"""Watch: what happens to a kind from a version on, one JSON line per event, for as long as the client listens.
+
+A watch begins with what the client missed (`resourceVersion`), with everything there is (none, or 0), or, with
+`sendInitialEvents`, with everything and a bookmark that says so. It ends after `timeoutSeconds`, when the client goes,
+or, with an ERROR event of code 410, when it asks for history that is no longer kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import deque
+from typing import Any
+
+from aiohttp import web
+
+from canary_tutorial.lab import selectors
+from canary_tutorial.lab.api.paths import Target
+from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.api.verbs import options, reading
+from canary_tutorial.lab.api.wire import negotiation, tables
+from canary_tutorial.lab.api.wire.bodies import encode
+from canary_tutorial.lab.errors import Gone
+from canary_tutorial.lab.store import Event
+
+Obj = dict[str, Any]
+BOOKMARK_SECONDS = 60.0  # a real server's interval
+CHECK_SECONDS = 5.0  # between two looks whether the client is still there
+BACKLOG = 20_000  # events that a client may lag behind before it is sent away to list again
+
+
+class Watch:
+    """One client's watch: chooses the events that concern it and turns them into lines."""
+
+    def __init__(self, api: Api, request: web.Request, target: Target) -> None:
+        self.api, self.target = api, target
+        self.view = negotiation.wanted(request.headers.get("Accept", ""))
+        self.include = request.query.get("includeObject", "Metadata")
+        self.test = reading.selection(request, target)
+        self.lines: deque[bytes] = deque()
+        self.wake = asyncio.Event()
+        self.headed = False  # the first table carries the column definitions, later ones do not
+
+    def take(self, event: Event) -> None:
+        """Called by the store on each write; an object that leaves the selection is a DELETED one."""
+        if self.target.namespace and event.object["metadata"].get("namespace") != self.target.namespace:
+            return
+        type_, now = event.type, event.object
+        if self.test is not selectors.everything:
+            is_in = self.test(now)
+            was_in = event.previous is not None and self.test(event.previous)
+            if event.type == "DELETED":
+                is_in = was_in = was_in or is_in
+            if not is_in and not was_in:
+                return
+            if event.type == "MODIFIED" and is_in != was_in:
+                type_ = "ADDED" if is_in else "DELETED"
+        self.put(type_, now)
+
+    def put(self, type_: str, obj: Obj) -> None:
+        if len(self.lines) < BACKLOG:
+            self.lines.append(self._line(type_, obj))
+        self.wake.set()
+
+    def _line(self, type_: str, obj: Obj) -> bytes:
+        if self.view.form == "table" and type_ != "ERROR":
+            table = tables.table(self.api.store, self.target, [] if type_ == "BOOKMARK" else [obj], self.include)
+            table["metadata"] = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+            if self.headed:
+                table["columnDefinitions"] = None
+            self.headed = True
+            body = encode(table)
+        elif self.view.form == "metadata" and type_ != "ERROR":
+            body = encode(negotiation.metadata_only(obj))
+        elif type_ in ("ERROR", "BOOKMARK"):
+            body = encode(obj)
+        else:
+            body = reading.plain(self.api, self.target, obj)
+        return b'{"type":"' + type_.encode() + b'","object":' + body + b"}\n"
+
+    def bookmark(self, annotations: dict[str, str] | None = None) -> None:
+        meta: Obj = {"resourceVersion": str(self.api.store.version), "creationTimestamp": None}
+        if annotations:
+            meta["annotations"] = annotations
+        self.put("BOOKMARK", {"kind": self.target.kind.kind, "apiVersion": self.target.api_version, "metadata": meta})
+
+    def begin(self, request: web.Request) -> None:
+        """Put what the client is to see first."""
+        query = request.query
+        version = query.get("resourceVersion", "")
+        send_all = options.flag(query, "sendInitialEvents")
+        if version in ("", "0") or send_all:
+            for obj in reading.chosen(self.api, request, self.target):
+                self.put("ADDED", obj)
+            if send_all and options.flag(query, "allowWatchBookmarks"):
+                self.bookmark({"k8s.io/initial-events-end": "true"})
+            return
+        reading.check_version(self.api, version)
+        for event in self.api.store.since(self.target.kind, int(version)):
+            self.take(event)
+
+
+async def serve(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    options.check_watch(request.query)
+    watch = Watch(api, request, target)
+    given = reading.number(request.query.get("timeoutSeconds", ""), "timeoutSeconds")
+    seconds = given or random.randint(1800, 3600)  # all clients at once would come back at once
+    over = False
+    try:
+        watch.begin(request)
+    except Gone as error:  # a real server answers 200 and says it in the stream
+        watch.put("ERROR", error.status_object())
+        over = True
+    unsubscribe = api.store.subscribe(watch.take, target.kind)
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    try:
+        await response.prepare(request)
+        await _stream(watch, response, request, seconds, over)
+    except (ConnectionError, asyncio.CancelledError):
+        pass
+    finally:
+        unsubscribe()
+    return response
+
+
+async def _stream(watch: Watch, response: web.StreamResponse, request: web.Request, seconds: int, over: bool) -> None:
+    loop = asyncio.get_running_loop()
+    end, told = loop.time() + seconds, loop.time()
+    bookmarks = options.flag(request.query, "allowWatchBookmarks")
+    while True:
+        while watch.lines:
+            batch = b"".join(watch.lines)
+            behind = len(watch.lines) >= BACKLOG
+            watch.lines.clear()
+            await response.write(batch)
+            over = over or behind
+        watch.wake.clear()
+        left = end - loop.time()
+        if over or left <= 0:
+            break
+        try:
+            await asyncio.wait_for(watch.wake.wait(), min(left, CHECK_SECONDS))
+            told = loop.time()
+        except TimeoutError:
+            if request.transport is None or request.transport.is_closing():
+                return
+            if bookmarks and left > BOOKMARK_SECONDS <= loop.time() - told:
+                watch.bookmark()
+    with contextlib.suppress(ConnectionError):
+        await response.write_eof()

@@ -1,0 +1,242 @@
+"""Writing: create, update and patch, from the body to the stored object.
+
+The way of every write: read the body, leave out or refuse unknown fields, check types, fill in defaults, check the
+kind's rules, let admission add to it (the mesh's sidecar), store it. `dryRun=All` goes the whole way but the last step.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from aiohttp import web
+
+from canary_tutorial.lab import schema
+from canary_tutorial.lab.api.access import authorization
+from canary_tutorial.lab.api.checks import admission, structural, validation
+from canary_tutorial.lab.api.kinds import conversion, definitions, rules
+from canary_tutorial.lab.api.paths import Target
+from canary_tutorial.lab.api.server import USER, Api
+from canary_tutorial.lab.api.verbs import managed_fields, patches, reading
+from canary_tutorial.lab.api.wire import bodies, bounds
+from canary_tutorial.lab.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
+from canary_tutorial.lab.store import clone, timestamp
+
+Obj = dict[str, Any]
+MAX_WARNINGS = 4096  # characters
+SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, so that no names are words
+PATCHES = {"application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"}
+
+
+async def create(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    obj = await bodies.read_object(request)
+    warnings: list[str] = []
+    obj = typed(api, request, target, obj, warnings)
+    meta = obj["metadata"]
+    if not meta.get("name") and meta.get("generateName"):
+        meta["name"] = meta["generateName"][:58] + "".join(random.choices(SUFFIX, k=5))
+    created = store_new(api, request, target, obj)
+    return respond(api, request, target, created, warnings, 201)
+
+
+def store_new(api: Api, request: web.Request, target: Target, obj: Obj) -> Obj:
+    """Complete, check and store a decoded object."""
+    kind = target.kind
+    meta = obj["metadata"]
+    if kind.namespaced:
+        if not target.namespace:
+            raise BadRequest("an empty namespace may not be set during creation")
+        _same_namespace(target, meta)
+        meta["namespace"] = target.namespace
+    else:
+        meta.pop("namespace", None)
+    if kind.status:
+        obj.pop("status", None)
+    if meta.get("resourceVersion"):
+        raise BadRequest("resourceVersion should not be set on objects to be created")
+    obj = admission.defaulted(api.store, kind, target.version, obj)
+    causes = rules.check(kind, obj) + structural_causes(api, target, obj)
+    if causes:
+        raise Invalid.of(kind, meta.get("name") or meta.get("generateName", ""), causes)
+    obj = admission.admit(api.store, kind, obj)
+    if kind in authorization.KINDS:
+        authorization.check_giving(api.authorizer, request[USER], kind, obj, name=target.name or "")
+    if "managedFields" not in meta:
+        note(api, request, target, None, obj)
+    return api.store.create(kind, obj, dry_run=is_dry(request))
+
+
+async def update(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    obj = await bodies.read_object(request)
+    warnings: list[str] = []
+    obj = typed(api, request, target, obj, warnings)
+    meta = obj["metadata"]
+    old = api.store.get(target.kind, target.name or "", target.namespace)
+    if meta.get("name") and meta["name"] != target.name:
+        raise BadRequest(f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})")
+    _same_namespace(target, meta)
+    meta |= {"name": target.name} | ({"namespace": target.namespace} if target.namespace else {})
+    if target.kind.custom and not meta.get("resourceVersion"):
+        cause = Cause.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+        raise Invalid.of(target.kind, meta["name"], [cause])
+    return respond(api, request, target, store_changed(api, request, target, old, obj), warnings)
+
+
+def store_changed(api: Api, request: web.Request, target: Target, old: Obj, obj: Obj, *, noted: bool = False) -> Obj:
+    """Check and store a decoded object in place of another, or its status only."""
+    kind, name = target.kind, old["metadata"]["name"]
+    status = target.subresource == "status"
+    obj["metadata"].setdefault("managedFields", clone(old["metadata"].get("managedFields", [])))
+    if status:
+        obj = {**old, "metadata": old["metadata"] | _only(obj["metadata"], "managedFields", "resourceVersion"),
+               "status": obj.get("status", {})}  # fmt: skip
+    elif kind.status:
+        obj = {**obj, "status": old.get("status", {})} if "status" in old else _without(obj, "status")
+    obj = admission.defaulted(api.store, kind, target.version, obj)
+    causes = [] if status else rules.check(kind, obj) + rules.check_change(kind, old, obj)
+    causes += structural_causes(api, target, obj)
+    if causes:
+        raise Invalid.of(kind, name, causes)
+    if kind in authorization.KINDS:
+        authorization.check_giving(api.authorizer, request[USER], kind, obj, old)
+    if not noted:
+        note(api, request, target, old, obj)
+    return api.store.update(kind, obj, "status" if status else None, dry_run=is_dry(request))
+
+
+async def patch(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+    media = bodies.media_type(request)
+    accepted = PATCHES - ({"application/strategic-merge-patch+json"} if target.kind.custom else set())
+    if media not in accepted:
+        known = ", ".join([*sorted(accepted), "application/apply-patch+yaml"])
+        raise UnsupportedMediaType(
+            f"the body of the request was in an unknown format - accepted media types include: {known}"
+        )
+    change = bodies.parse(await bodies.read(request), media)
+    old = api.store.get(target.kind, target.name or "", target.namespace)
+    shown = conversion.from_stored(target.api_version, target.kind.kind, old)
+    if media == "application/json-patch+json":
+        new = patches.json_patch(shown, change)
+    elif not isinstance(change, dict):
+        raise BadRequest(
+            f"error decoding patch: json: cannot unmarshal {bodies.go_type(change)} into Go value of type map"
+        )
+    elif media == "application/merge-patch+json":
+        new = patches.merge(shown, change)
+    else:
+        new = patches.strategic(shown, change, schema.builtin(target.api_version, target.kind.kind) or schema.FREE)
+    bounds.check(new, 2)  # a patch of no great size can make an object of any
+    warnings: list[str] = []
+    new = typed(api, request, target, clone(new), warnings, patched=True)
+    keep_identity(target, old, new)
+    return respond(api, request, target, store_changed(api, request, target, old, new), warnings)
+
+
+def typed(
+    api: Api, request: web.Request, target: Target, obj: Any, warnings: list[str], *, patched: bool = False,
+    partial: bool = False,
+) -> Obj:  # fmt: skip
+    """The body as an object of the target's kind: right apiVersion and kind, known fields, right types; if not
+    `partial`, with all that is required."""
+    kind = target.kind
+    if not isinstance(obj, dict):
+        raise BadRequest(f"cannot restore struct from: {bodies.go_type(obj)}")
+    _same_kind(target, obj)
+    shape = definitions.schema_of(api.store, kind, target.version, target.group)
+    known, unknown = validation.decode(obj, shape, kind)
+    mode = request.query.get("fieldValidation") or "Warn"
+    if mode not in ("Strict", "Warn", "Ignore"):
+        modes = ["", "Ignore", "Strict", "Warn"]
+        raise Invalid.asked("CreateOptions.meta.k8s.io", Cause.unsupported("fieldValidation", mode, modes))
+    faults = [f'unknown field "{path}"' for path in unknown]
+    if faults and mode == "Strict":
+        strict = f"strict decoding error: {', '.join(faults)}"
+        if kind.custom or patched:
+            raise BadRequest(strict)
+        raise BadRequest(f'{kind.kind} in version "{target.version}" cannot be handled as a {kind.kind}: {strict}')
+    if mode == "Warn":
+        warnings += faults
+    if kind.custom:
+        structural.check_metadata(known)
+    else:
+        validation.check_types(known, target.api_version, kind, partial=partial)
+    return {"metadata": {}} | conversion.to_stored(target.api_version, kind.kind, known)
+
+
+def structural_causes(api: Api, target: Target, obj: Obj) -> list[Cause]:
+    if not target.kind.custom:
+        return []
+    return structural.check(obj, definitions.schema_of(api.store, target.kind, target.version))
+
+
+def _same_kind(target: Target, obj: Obj) -> None:
+    kind = target.kind
+    if kind.custom and not obj.get("kind"):
+        raise BadRequest("Object 'Kind' is missing in the body")
+    obj.setdefault("apiVersion", target.api_version)
+    obj.setdefault("kind", kind.kind)
+    api_version, name = obj["apiVersion"], obj["kind"]
+    if api_version != target.api_version:
+        raise BadRequest(f"the API version in the data ({api_version}) does not match the expected API version "
+                         f"({target.api_version})")  # fmt: skip
+    if name != kind.kind:
+        version = target.version
+        raise BadRequest(f'{name} in version "{version}" cannot be handled as a {kind.kind}: it is of another kind')
+
+
+def _same_namespace(target: Target, meta: Obj) -> None:
+    if target.namespace and meta.get("namespace") not in (None, "", target.namespace):
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+
+
+def keep_identity(target: Target, old: Obj, new: Obj) -> None:
+    meta = new["metadata"]
+    for name in ("name", "namespace"):
+        if meta.get(name, "") != old["metadata"].get(name, ""):
+            cause = Cause.invalid(f"metadata.{name}", meta.get(name, ""), "field is immutable")
+            raise Invalid.of(target.kind, old["metadata"]["name"], [cause])
+
+
+def note(api: Api, request: web.Request, target: Target, old: Obj | None, obj: Obj) -> None:
+    """Enter the writer of this change in the object's managedFields."""
+    shape = definitions.stored_schema(api.store, target.kind, target.version)
+    now = timestamp(api.store.now())
+    managed_fields.record(old, obj, shape, _manager(request), target.api_version, target.subresource, now)
+
+
+def _manager(request: web.Request) -> str:
+    """Who writes: the name given, or the first word of the User-Agent, as a real server has it."""
+    return request.query.get("fieldManager") or request.headers.get("User-Agent", "unknown").split("/")[0][:128]
+
+
+def is_dry(request: web.Request) -> bool:
+    values = request.query.getall("dryRun", [])
+    if any(value not in ("All", "") for value in values):
+        raise Invalid('CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: supported values: "All"')
+    return "All" in values
+
+
+def respond(
+    api: Api, request: web.Request, target: Target, obj: Obj, warnings: list[str], status: int = 200
+) -> web.Response:
+    response = reading.show(api, request, target, obj, status)
+    for warning in _shortened(warnings):
+        printable = "".join(each if each.isprintable() else " " for each in warning)  # it goes into a header
+        quoted = printable.replace("\\", "\\\\").replace('"', '\\"')
+        response.headers.add("Warning", f'299 - "{quoted}"')
+    return response
+
+
+def _shortened(warnings: list[str]) -> list[str]:
+    """Warnings are headers: each is cut as soon as all together would be too long for that."""
+    if sum(map(len, warnings)) <= MAX_WARNINGS:
+        return warnings
+    return [warning[:256] for warning in warnings[: MAX_WARNINGS // 256]]
+
+
+def _only(mapping: Obj, *names: str) -> Obj:
+    return {name: mapping[name] for name in names if name in mapping}
+
+
+def _without(mapping: Obj, name: str) -> Obj:
+    return {key: value for key, value in mapping.items() if key != name}

@@ -1,0 +1,66 @@
+"""What Prometheus may scrape: the pods, as Prometheus' own Kubernetes discovery (role pod) would describe them.
+
+`targets` is pure; `write_targets` moves the file into place, and Prometheus takes it up at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from canary_tutorial.lab.machine.files import write_below
+from canary_tutorial.lab.store import Obj
+
+log = logging.getLogger(__name__)
+TARGETS = "targets.json"
+META = "__meta_kubernetes_pod_"
+
+
+def targets(pods: Iterable[Obj]) -> list[dict[str, Any]]:
+    """One target for each port of each pod that has an address (one without port for pods without)."""
+    found = []
+    for pod in pods:
+        try:
+            found += _targets(pod)
+        except (AttributeError, KeyError, TypeError):  # not as a pod should be; the others are all the same
+            log.debug("pod %s is no target", (pod.get("metadata") or {}).get("name"))
+    return found
+
+
+def _targets(pod: Obj) -> list[dict[str, Any]]:
+    status, meta = pod.get("status") or {}, pod["metadata"]
+    if not status.get("podIP"):
+        return []
+    labels = {
+        "__meta_kubernetes_namespace": meta["namespace"],
+        f"{META}name": meta["name"],
+        f"{META}ip": status["podIP"],
+        f"{META}phase": status.get("phase") or "",
+        f"{META}ready": _ready(status),
+    }
+    for kind in ("label", "annotation"):
+        for key, value in (meta.get(f"{kind}s") or {}).items():
+            name = re.sub(r"[^a-zA-Z0-9_]", "_", key)
+            labels[f"{META}{kind}_{name}"] = value or ""
+            labels[f"{META}{kind}present_{name}"] = "true"
+    containers = [each for each in (pod.get("spec") or {}).get("containers") or [] if each] or [{}]
+    addresses = [
+        (f"{status['podIP']}:{port['containerPort']}", container["name"])
+        for container in containers
+        for port in container.get("ports") or []
+        if port
+    ] or [(status["podIP"], containers[0].get("name") or "")]
+    return [{"targets": [a], "labels": labels | {f"{META}container_name": c}} for a, c in addresses]
+
+
+def write_targets(directory: Path, pods: Iterable[Obj]) -> None:
+    write_below(directory, TARGETS, json.dumps(targets(pods)))
+
+
+def _ready(status: Obj) -> str:
+    conditions = status.get("conditions") or []
+    return next((str(c.get("status")).lower() for c in conditions if c and c.get("type") == "Ready"), "unknown")

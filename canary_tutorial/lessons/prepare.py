@@ -1,0 +1,160 @@
+"""What a lesson brings with it: the stage it plays on, and exercises that look at the cluster. I/O: through a Cluster.
+
+Each lesson runs alone, so each begins by asking for what it needs; what is there already is left as it is.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from canary_tutorial.charts.display import live
+from canary_tutorial.errors import Refused, TutorialError
+from canary_tutorial.install.ownership import by_kind, is_ours
+from canary_tutorial.kube import manifests
+from canary_tutorial.kube.api import MERGE
+from canary_tutorial.kube.wait import until
+from canary_tutorial.release.timeline import RUNNING
+
+if TYPE_CHECKING:
+    from canary_tutorial.kube.cluster import Cluster
+    from canary_tutorial.release.canary import Canary
+
+CONTROL_LOOP = "1s"  # how soon Flagger takes up a new or edited Canary; its manifest says 10s
+
+
+Obj = dict[str, Any]
+
+
+class NotYet(TutorialError):
+    """An exercise is not solved; raised only where nobody looks on, so that tests see it."""
+
+
+def ready(
+    cluster: Cluster,
+    *,
+    canary: bool = True,
+    interval: str = "4s",
+    window: str = "3s",
+    min_ready_seconds: int = 1,
+) -> Canary | None:
+    """Bring what a lesson needs and is not there: of mesh, Prometheus, Flagger, podinfo, load tester.
+
+    `cluster.preflight()` runs first, and says what will be created. With `canary`, also the Canary with these settings,
+    at rest: a run that is under way is waited for. Returns the Canary (None without). Raises NotReady, NotOurs,
+    TookTooLong, Refused.
+    """
+    found = cluster.preflight()
+    found.require()
+    settings = {"interval": interval, "window": window}
+    creates = {file: objects for file, objects in found.creates.items() if canary or file != "canary-podinfo.yaml"}
+    create(cluster, creates, {"min_ready_seconds": min_ready_seconds})
+    wake(cluster)
+    for namespace, names in (("istio-system", ("prometheus", "flagger")), (None, ("podinfo", "flagger-loadtester"))):
+        if cluster.can_i("get", "deployments", namespace):
+            here = [f"deployment/{name}" for name in names if _is_there_and_ours(cluster, name, namespace)]
+            cluster.wait_for_rollout(*here, namespace=namespace)
+    taken_up = cluster.canary("podinfo") if canary else None
+    if taken_up:
+        put_back(cluster)
+        applied = cluster.apply("canary-podinfo.yaml", **settings)
+        if any(row["result"] != "unchanged" for row in applied):
+            time.sleep(1.5)  # a little over CONTROL_LOOP: until then Flagger looks at the old interval
+        at_rest(taken_up)
+    print(f"Ready: {taken_up or 'no canary yet'}")
+    return taken_up
+
+
+def create(cluster: Cluster, creates: Mapping[str, Sequence[Obj]], settings: Mapping[str, Any]) -> None:
+    """Say what will be created, and create it; the Canary's own turn comes when everything that it judges is there."""
+    if new := by_kind(obj for objects in creates.values() for obj in objects):
+        print(f"Creating on {cluster.name}: {new}")
+    for file, objects in creates.items():
+        if file == "canary-podinfo.yaml":
+            continue
+        changed, _ = manifests.change(list(objects), settings if file == "test-podinfo.yaml" and objects else {})
+        for obj in changed:
+            cluster.apply_object(quick(obj) if file == "flagger-deployment.yaml" else obj)
+
+
+def _is_there_and_ours(cluster: Cluster, name: str, namespace: str | None) -> bool:
+    found = cluster.find("deployments", name, namespace)
+    return found is not None and (namespace is None or is_ours(found))
+
+
+def quick(obj: dict[str, Any]) -> dict[str, Any]:
+    """Flagger's Deployment with a shorter control loop: a lesson should not wait ten seconds for Flagger to wake."""
+    pod = obj["spec"]["template"]["spec"] if obj["kind"] == "Deployment" else {}
+    for container in pod.get("containers", []):
+        container["args"] = [
+            f"-control-loop-interval={CONTROL_LOOP}" if word.startswith("-control-loop-interval=") else word
+            for word in container.get("args", [])
+        ]
+    return obj
+
+
+def wake(cluster: Cluster) -> None:
+    """What of ours is asleep: a load tester or a Prometheus at 0 pods, as a broken-off experiment may leave them, and
+    Flagger as its manifest has it, which lesson 1 applies."""
+    for name, namespace in (("prometheus", "istio-system"), ("flagger", "istio-system"), ("flagger-loadtester", None)):
+        found = cluster.find("deployments", name, namespace) if cluster.can_i("get", "deployments", namespace) else None
+        if found and is_ours(found) and not found["spec"].get("replicas"):
+            cluster.scale(f"deployment/{name}", 1, namespace)
+        if found and is_ours(found) and name == "flagger" and quick(copy.deepcopy(found)) != found:
+            for obj in manifests.read(manifests.find("flagger-deployment.yaml")):
+                cluster.apply_object(quick(obj))
+
+
+def put_back(cluster: Cluster) -> None:
+    """Take away what an earlier lesson added to the Canary: gates, pauses, another strategy; and an abort's signal."""
+    gates = cluster.find("services", "gates")
+    if gates and is_ours(gates):
+        body: dict[str, Any] = {"name": "podinfo", "namespace": cluster.namespace}
+        with suppress(Refused):  # no pod of it is there to be told
+            cluster.api.request("POST", cluster.page("gates:80", "rollback/close"), body, accept="*/*", parse=False)
+    (wanted,) = cluster.objects("canary-podinfo.yaml")
+    current = cluster.find("canaries", wanted["metadata"]["name"])
+    if current is None or not is_ours(current):
+        return
+    spec, analysis = current["spec"], current["spec"].get("analysis", {})
+    change: dict[str, Any] = {key: None for key in ("suspend", "skipAnalysis") if spec.get(key)}
+    added = {key: None for key in analysis if key not in wanted["spec"]["analysis"]}
+    if added or change:
+        kept = {key: value for key, value in wanted["spec"]["analysis"].items() if key not in analysis}
+        body = {"spec": {**change, "analysis": {**added, **kept}}}
+        cluster.patch("canaries", wanted["metadata"]["name"], body, how=MERGE)
+
+
+def at_rest(canary: Canary, timeout: float = 180, *, promoted: bool = False) -> None:
+    """Wait until no run is under way and the canary has been taken up; with `promoted`, also until users get the very
+    image that its target is set to. Raises TookTooLong."""
+
+    def resting() -> tuple[bool, str]:
+        phase = canary.phase
+        under_way = f"a release is under way ({phase})" if phase in RUNNING else phase
+        if not phase or phase == "Initializing" or phase in RUNNING:
+            return False, under_way or "not yet seen by Flagger"
+        missed = promoted and canary.image() != canary.image(primary=True)
+        return not missed, f"{phase}; users do not get {canary.image().rpartition('/')[2]} yet" if missed else phase
+
+    until(resting, "the canary to be at rest", timeout, next_step="canary.why() says what it waits for.")
+    primary = f"deployment/{canary.target}-primary"
+    canary.cluster.wait_for_rollout(primary, namespace=canary.namespace)
+    deadline = time.monotonic() + 10
+    while not canary.cluster.find("virtualservices", canary.target, canary.namespace) and time.monotonic() < deadline:
+        time.sleep(0.2)
+
+
+def check(question: str, answer: bool, hint: str = "") -> None:
+    """Say whether an exercise is solved, with a hint where it is not. Headless, an unsolved one raises NotYet."""
+    print(f"✔ {question}" if answer else f"✘ {question}" + (f"\n  Hint: {hint}" if hint else ""))
+    if not answer and not live():
+        raise NotYet(f"not solved: {question}", hint)
+
+
+def near(answer: Any, wanted: float, within: float) -> bool:
+    """Whether an exercise's answer is a number nearer than `within` to what is wanted; any other answer is not."""
+    return isinstance(answer, int | float) and abs(answer - wanted) < within

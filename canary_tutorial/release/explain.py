@@ -1,0 +1,73 @@
+"""Why a canary halts, said in a sentence with the next step. Pure: from objects, events and measured values.
+
+Flagger's own text for the commonest halt ("no values found ... probably not receiving traffic") has several causes;
+`halt` names the one that applies. `why_nothing_happens` is for a release that Flagger does not seem to notice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from canary_tutorial.kube import rollouts
+from canary_tutorial.release.timeline import Event
+
+Obj = dict[str, Any]
+
+
+def why_nothing_happens(
+    canary: Obj, target: Obj, flagger: Sequence[Obj], pods: Sequence[Obj], events: Sequence[Event], seen: bool = True
+) -> str:
+    """The first of the known causes that applies; the last event if none does. `seen`: whether the account could look
+    for Flagger in all namespaces."""
+    status, name = canary.get("status", {}), canary["metadata"]["name"]
+    if canary["spec"].get("suspend"):
+        return f"The canary is suspended. Let it go on: set spec.suspend of {name} to false."
+    if not flagger and seen:
+        return "Flagger is not installed, so nobody looks at the canary: cluster.preflight() says how to get it."
+    if flagger and not any(d.get("status", {}).get("availableReplicas") for d in flagger):
+        return "Flagger is installed, but none of its pods is available: cluster.table('pods', '*') shows why."
+    if status.get("phase") in ("Waiting", "WaitingPromotion"):
+        return "A gate is closed: the canary waits for approval."
+    if trouble := rollouts.trouble(list(pods)):
+        return f"The new version does not start: {trouble}."
+    if status.get("phase") in ("Initialized", "Succeeded", "Failed") and target["spec"].get("replicas") == 0:
+        return (
+            "Flagger sees no new revision: the pod template is the one that it promoted last, or that it has already "
+            "rejected. Choose another image."
+        )
+    return f"Flagger's last word: {events[-1].message}" if events else "Flagger has said nothing about it yet."
+
+
+def halt(message: str, *, requests: float, window: float, scrape: float = 1, counted: bool = True) -> str:
+    """What an event that begins with "Halt" means. `requests`: how many the canary got in the window (seconds).
+
+    `scrape` is Prometheus' interval in seconds, `counted` whether it knows the canary's metric at all.
+    """
+    if "no values found" in message:
+        if window < 2 * scrape:
+            return f"A window of {window:g} s holds fewer than two scrapes ({scrape:g} s apart), too few for a rate."
+        if not counted:
+            return (
+                "Prometheus has never seen this metric of the canary: has its pod a sidecar (READY 2/2), does the load "
+                "test run, and is the metric's name right?"
+            )
+        if not requests:
+            return "The canary got no requests in the window. Is the load test running, and aimed at the service?"
+        if "success-rate" in message:
+            return "Every request failed: with no success at all the query has nothing to divide, and answers nothing."
+        return "The canary got requests only a moment ago: the next check will have values."
+    if found := re.search(r"success rate ([\d.]+)% < ([\d.]+)%", message):
+        rate = float(found[1])
+        failed = (
+            f"About {requests * (1 - rate / 100):.0f} of {requests:.0f} requests" if requests else f"{100 - rate:g} %"
+        )
+        return f"{failed} failed: {found[1]} % succeeded, {found[2]} % are asked for."
+    if found := re.search(r"request duration (\S+) > (\S+)", message):
+        return f"One request in a hundred took longer than {found[1]}; {found[2]} is allowed."
+    if "approval" in message:
+        return "A gate is closed: the canary waits until it is opened."
+    if "not ready" in message:
+        return "The new version's pods are not ready yet; this does not count as a failed check."
+    return "A check of this canary's own failed."

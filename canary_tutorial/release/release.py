@@ -1,0 +1,289 @@
+"""A release being watched, from the change of the image to its end.
+
+Background threads collect what happens (watches of the Canary and its VirtualService, Flagger's log; no polling);
+`follow` tells it as it goes, with a live plot where a person looks on and a lasting picture at the end. The thread ends
+with the release. Nothing here changes the cluster.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from canary_tutorial.errors import Missing, TookTooLong, TutorialError, Unreachable
+from canary_tutorial.kube.api import Obj
+from canary_tutorial.metrics.series import Series, rate, role
+from canary_tutorial.release import flagger_log, timeline, voice
+from canary_tutorial.release.timeline import ENDED, RUNNING, Event, Point
+from canary_tutorial.screen.tables import Table
+
+if TYPE_CHECKING:
+    from canary_tutorial.metrics.prometheus import Users
+    from canary_tutorial.release.canary import Canary
+
+LEAD = 10.0  # seconds before the release that its plot shows
+AFTERMATH = 4.0  # seconds that the plot goes on after the end
+MOST = 300  # samples of one line in its picture
+BACK = "Bring it back: ready(cluster), or the lesson's first cells."
+PATIENCE = 15.0  # seconds for a cluster that does not answer, and beyond two intervals for Flagger to notice
+
+
+class Release:
+    """One run of `canary`: of `image`, or of whichever comes next if that is "".
+
+    `points` and `events` grow while it is watched; times in seconds since the epoch.
+    """
+
+    def __init__(self, canary: Canary, image: str, before: str, flags: list[str]) -> None:
+        self.canary, self.image, self.before, self.flags = canary, image, before, flags
+        self.began, self.ended = time.time(), 0.0
+        self.points: list[Point] = []
+        self.events: list[Event] = []
+        self.spec, self.window = canary.spec, canary.window
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._news: queue.Queue[Point | Event | None] = queue.Queue()
+        self.problem: TutorialError | None = None  # why it is no longer watched
+        self._earlier = self._revision = ""  # of the target's template, as Flagger names it: before, and this one's
+
+    def __repr__(self) -> str:
+        state = self.points[-1] if self.points else "not yet watched"
+        took = f" after {self.seconds:.0f} s" if self.ended else ""
+        return (
+            f"<Release {self.before.rpartition('/')[2]} → {self.image.rpartition('/')[2] or 'the next'}: {state}{took}>"
+        )
+
+    # -- what came of it ----------------------------------------------------------------------------------------
+
+    @property
+    def phase(self) -> str:
+        return self.points[-1].phase if self.points else ""
+
+    @property
+    def running(self) -> bool:
+        """Whether Flagger has noticed the release, and not yet ended it."""
+        return not self.ended and any(p.phase in RUNNING for p in self.points)
+
+    @property
+    def seconds(self) -> float:
+        """From the change of the image to the end (or to now)."""
+        return (self.ended or time.time()) - self.began
+
+    @property
+    def seen_until(self) -> float:
+        """Where the picture of this release ends: a little after its end, as far as that is past."""
+        return min(time.time(), self.ended + AFTERMATH) if self.ended else time.time()
+
+    @property
+    def step(self) -> float:
+        """Seconds between two samples of its picture: one, and more where there would be over MOST of them."""
+        return max(1.0, ceil((self.seen_until - self.began) / MOST))
+
+    @property
+    def weights(self) -> list[int]:
+        return timeline.weights_reached(self.points)
+
+    @property
+    def messages(self) -> list[str]:
+        """The texts of Flagger's events, in order."""
+        return [event.message for event in self.events]
+
+    def users(self) -> Users:
+        """What users saw from the change of the image to the end (or to now), counted from Prometheus."""
+        return self.canary.cluster.metrics.users(self.began, self.ended + 1 if self.ended else None, self.canary.target)
+
+    def series(self) -> list[Series]:
+        """The webinar's plot of this release: its own two workloads, whatever else runs in the namespace."""
+        metrics = self.canary.cluster.metrics
+        return self._own(metrics.request_rate(self.began - LEAD, self.seen_until, self.window, self.step))
+
+    def levels(self, load: float = 20, settle: float = 0.5) -> Table:
+        """For each step and series: requests per second counted in its steady part (from `settle` seconds after its
+        beginning to its end), and what the weights ask for of a `load` in requests per second."""
+        end = self.ended or time.time()
+        counters = self._own(self.canary.cluster.metrics.counters(self.began, end))
+        rows: list[list[Any]] = []
+        for step in timeline.steps(self.points, end):
+            wanted = {"primary": step.primary, "shifted": step.canary, "mirrored": 100 * step.mirror}
+            for name, weight in wanted.items():
+                found = rate(
+                    [s for s in counters if role(s.labels) == name], max(step.start, self.began) + settle, step.end
+                )
+                if weight and found is not None:
+                    asked = load * weight / 100
+                    off = round(100 * (found / asked - 1), 1)
+                    rows.append([step.phase, name, f"{weight} %", round(asked, 1), round(found, 1), off])
+        return Table(["phase", "series", "weight", "asked for", "measured", "off by %"], rows, "requests per second")
+
+    def _own(self, found: list[Series]) -> list[Series]:
+        target = self.spec["targetRef"]["name"]
+        return [s for s in found if s.labels.get("destination_workload") in (target, f"{target}-primary")]
+
+    # -- watching -----------------------------------------------------------------------------------------------
+
+    def start(self) -> Release:
+        """Begin to watch, in the background."""
+        canary = self.canary
+        obj = canary.obj
+        self._objects: dict[str, Obj] = {"canaries": obj}
+        self._earlier = obj.get("status", {}).get("lastAppliedSpec", "")
+        self._seen: set[tuple[str, int]] = {_version(e) for e in canary.cluster.events(canary.name, canary.namespace)}
+        for kind, name in (("canaries", canary.name), ("virtualservices", timeline.names(obj)[0])):
+            threading.Thread(target=self._watch, args=(kind, name), daemon=True).start()
+        threading.Thread(target=self._listen, daemon=True).start()
+        return self
+
+    def stop(self) -> None:
+        """Watch no longer; what is collected stays."""
+        self._stop.set()
+        self._news.put(None)
+
+    def wait(self) -> None:
+        """Block until nobody watches any more: at the end of the release, or when the cluster is gone."""
+        self._stop.wait()
+
+    def __iter__(self) -> Iterator[Point | Event]:
+        """Points and events as they come, to the end. Raises Unreachable if the cluster goes, TookTooLong if Flagger
+        does not notice the release."""
+        while True:
+            try:
+                news = self._news.get(timeout=0.5)
+            except queue.Empty:
+                self._check()
+                if self._stop.is_set():  # told to its end before
+                    return
+                continue
+            if news is None:
+                self._check()
+                return
+            yield news
+
+    def follow(self, show: bool = True) -> Release:
+        """Tell what happens until it ends, with a plot; returns the release itself. Interrupt it when you like:
+        the release goes on without you, and so does the watching."""
+        from canary_tutorial.charts.display import Picture
+
+        picture = Picture(self) if show else None
+        try:
+            for news in self:
+                if show:
+                    print(told(news, self.began), flush=True)
+            if picture:
+                picture.wait(AFTERMATH)
+        except KeyboardInterrupt:
+            print("No longer followed. The release goes on; follow() takes it up again.")
+        finally:
+            if picture:
+                picture.close()
+        return self
+
+    def _check(self) -> None:
+        if self.problem:
+            raise self.problem
+        limit = 2 * timeline.interval(self.spec) + PATIENCE
+        if not self.ended and not self.running and self.seconds > limit and not self._stop.is_set():
+            self.stop()
+            raise TookTooLong(
+                f"{self.seconds:.0f} s after the change, Flagger has not begun a release", self.canary.why()
+            )
+
+    def _watch(self, kind: str, name: str) -> None:
+        """One thread: what one watch brings, for as long as the release runs and the cluster answers."""
+        failing = 0.0
+        while not self._stop.is_set():
+            try:
+                for what, obj in self.canary.cluster.watch(kind, self.canary.namespace, name, self._stop):
+                    failing = 0.0
+                    if (what, kind) == ("DELETED", "canaries"):
+                        raise Missing(f"the Canary {name} was deleted during its release", BACK, 404)
+                    self._take(kind, obj)
+            except Unreachable as exc:
+                failing = failing or time.time()
+                if time.time() - failing > PATIENCE:
+                    self.problem = exc
+                    return self.stop()
+                self._stop.wait(1)
+            except TutorialError as exc:
+                self.problem = exc
+                return self.stop()
+        return None
+
+    def _listen(self) -> None:
+        """One thread: Flagger's log as it is written; its events where the log may not be read."""
+        heard: set[str] = set()
+        while not self._stop.is_set():
+            try:
+                for line in flagger_log.log(self.canary.cluster, self.began, follow=True):
+                    event = voice.heard(line, self.canary.name, self.canary.namespace, time.time(), self.began)
+                    if event and line not in heard and not self._stop.is_set():
+                        heard.add(line)
+                        self.events.append(event)
+                        self._news.put(event)
+            except Unreachable:
+                self._stop.wait(1)  # Flagger's pod is being replaced, or the cluster is gone: _watch tells which
+            except TutorialError:
+                return self._watch("events", "")
+        return None
+
+    def _take(self, kind: str, obj: Obj) -> None:
+        with self._lock:
+            if self._stop.is_set():
+                return
+            if kind == "events":
+                self._take_event(obj)
+                return
+            self._objects[kind] = obj
+            point = timeline.observe(self._objects["canaries"], self._objects.get("virtualservices"), time.time())
+            revision = self._objects["canaries"].get("status", {}).get("lastAppliedSpec", "")
+            if point.phase in RUNNING and revision != self._earlier:
+                if not self._revision:
+                    self._revision = revision
+                    replaced = self._is_another(self.canary.image())
+                else:
+                    replaced = revision != self._revision
+                if replaced:
+                    raise TutorialError(
+                        f"the release of {self.image} has no end of its own: {self.canary.target} was changed meanwhile, "
+                        "and Flagger began anew with that",
+                        "Follow the release that came after it.",
+                    )
+            if not self.points or not self.points[-1].same(point):
+                self.points.append(point)
+                self._news.put(point)
+            if point.phase in ENDED and any(p.phase in RUNNING for p in self.points):
+                self.ended = self.ended or point.time
+                threading.Timer(0.7, self.stop).start()  # the last event comes just after the last status
+
+    def _is_another(self, image: str) -> bool:
+        """Whether Flagger has noticed another version than this release's; one that waits for any takes this one."""
+        self.image = self.image or image
+        return image != self.image
+
+    def _take_event(self, obj: Obj) -> None:
+        from canary_tutorial.release.canary import read_event
+
+        about = obj.get("involvedObject", {})
+        if (about.get("kind"), about.get("name")) != ("Canary", self.canary.name) or _version(obj) in self._seen:
+            return
+        self._seen.add(_version(obj))
+        said = read_event(obj)
+        event = Event(time.time(), said.type, said.message)  # the server's own time knows only whole seconds
+        self.events.append(event)
+        self._news.put(event)
+
+
+def _version(event: Obj) -> tuple[str, int]:
+    return event["metadata"]["uid"], event.get("count") or 1
+
+
+def told(news: Point | Event, began: float) -> str:
+    """One line of live text."""
+    when = f"{news.time - began:6.1f} s  "
+    if isinstance(news, Event):
+        return f"{when}  {'!' if news.type == 'Warning' else ' '} {news.message}"
+    failed = f", {news.failed_checks} failed checks" if news.failed_checks else ""
+    looks = f", iteration {news.iterations}" if news.iterations else ""
+    return f"{when}{news}{looks}{failed}"

@@ -1,0 +1,162 @@
+"""A release as a sequence of what was true: phase, weights, mirroring, failed checks. Pure: objects in, points out.
+
+The weights are read from the VirtualService, where Flagger itself keeps them; the phase and the failed checks from the
+Canary's status. The number of ticks that a release needs follows from its spec alone, and so does its shortest time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Any
+
+from canary_tutorial.kube.manifests import seconds
+
+Obj = dict[str, Any]
+
+RUNNING = ("Waiting", "Progressing", "WaitingPromotion", "Promoting", "Finalising")
+ENDED = ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True)
+class Point:
+    """What was true of a canary from `time` (seconds since the epoch) on. Weights in percent of the users' requests."""
+
+    time: float
+    phase: str
+    primary: int
+    canary: int
+    mirror: bool
+    failed_checks: int
+    iterations: int = 0
+
+    def same(self, other: Point) -> bool:
+        return replace(self, time=0) == replace(other, time=0)
+
+    def __str__(self) -> str:
+        mirrored = " + mirror" if self.mirror else ""
+        return f"{self.phase} {self.primary}/{self.canary}{mirrored}"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One Kubernetes event about the canary. `time` in seconds since the epoch, as precise as the server tells it."""
+
+    time: float
+    type: str  # Normal or Warning
+    message: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stretch with the same phase and routes: [start, end) in seconds since the epoch."""
+
+    start: float
+    end: float
+    phase: str
+    primary: int
+    canary: int
+    mirror: bool
+
+
+def names(canary: Obj) -> tuple[str, str, str]:
+    """(apex, primary, canary): the service names that Flagger derives from a Canary."""
+    spec = canary["spec"]
+    apex = spec.get("service", {}).get("name") or spec["targetRef"]["name"]
+    return apex, f"{apex}-primary", f"{apex}-canary"
+
+
+def routes(canary: Obj, virtual_service: Obj | None) -> tuple[int, int, bool]:
+    """(primary weight, canary weight, mirrored), read as Flagger does: from the last rule that knows the canary's host.
+
+    Without a VirtualService, or before it has routes, all requests go to the one that there is.
+    """
+    _, primary, secondary = names(canary)
+    found = (100, 0, False)
+    for rule in ((virtual_service or {}).get("spec") or {}).get("http") or []:
+        weights = {r["destination"]["host"]: r.get("weight", 0) for r in rule.get("route", [])}
+        if secondary in weights:
+            found = (weights.get(primary, 0), weights[secondary], bool(rule.get("mirror", {}).get("host")))
+    return found
+
+
+def observe(canary: Obj, virtual_service: Obj | None, time: float) -> Point:
+    """The point that these two objects make."""
+    status = canary.get("status") or {}
+    primary, secondary, mirror = routes(canary, virtual_service)
+    return Point(
+        time, status.get("phase") or "", primary, secondary, mirror,
+        status.get("failedChecks") or 0, status.get("iterations") or 0,
+    )  # fmt: skip
+
+
+def steps(points: Sequence[Point], end: float) -> list[Step]:
+    """The stretches between changes of phase or routes, up to `end`."""
+    found: list[Step] = []
+    for point, until in zip(points, [*(p.time for p in points[1:]), end], strict=True):
+        key = (point.phase, point.primary, point.canary, point.mirror)
+        if found and (found[-1].phase, found[-1].primary, found[-1].canary, found[-1].mirror) == key:
+            found[-1] = replace(found[-1], end=until)
+        else:
+            found.append(Step(point.time, until, *key))
+    return [step for step in found if step.end > step.start]
+
+
+def weights_reached(points: Iterable[Point]) -> list[int]:
+    """The canary's weights in the order in which they were reached, zero and the way back left out."""
+    reached: list[int] = []
+    for point in points:
+        if point.canary > (reached[-1] if reached else 0):
+            reached.append(point.canary)
+    return reached
+
+
+def phases(points: Sequence[Point]) -> list[tuple[str, float]]:
+    """(phase, when it began) in order."""
+    found: list[tuple[str, float]] = []
+    for point in points:
+        if not found or found[-1][0] != point.phase:
+            found.append((point.phase, point.time))
+    return found
+
+
+def strategy(spec: Obj) -> str:
+    """What Flagger calls it: canary, blue-green or ab-testing; "skipped" without analysis."""
+    analysis = spec.get("analysis", {})
+    if spec.get("skipAnalysis"):
+        return "skipped"
+    if analysis.get("iterations", 0) > 0:
+        return "ab-testing" if analysis.get("match") else "blue-green"
+    return "canary"
+
+
+def interval(spec: Obj) -> float:
+    """Seconds between two ticks: 60 if the Canary does not say."""
+    return seconds(spec.get("analysis", {}).get("interval") or "60s")
+
+
+def ticks(spec: Obj) -> int:
+    """The fewest ticks from the one that notices a new version to Succeeded."""
+    analysis, kind = spec.get("analysis", {}), strategy(spec)
+    if kind == "skipped":
+        return 1
+    if kind != "canary":
+        return int(analysis["iterations"]) + (3 if kind == "ab-testing" else 4)
+    reached = weights_to_come(spec)
+    back = (
+        ceil(reached[-1] / analysis["stepWeightPromotion"]) - 1
+        if analysis.get("stepWeightPromotion") and reached
+        else 0
+    )
+    return len(reached) + 3 + bool(analysis.get("mirror")) + back
+
+
+def weights_to_come(spec: Obj) -> list[int]:
+    """The canary's weights if all goes well. The last one may pass maxWeight: 20, 40, 60 for a maximum of 50."""
+    analysis = spec.get("analysis", {})
+    step, listed = analysis.get("stepWeight") or 0, analysis.get("stepWeights") or []
+    if not step:
+        return [min(100, weight) for weight in listed]
+    top = analysis.get("maxWeight") or 100
+    return [min(100, step * n) for n in range(1, ceil(top / step) + 1)]
