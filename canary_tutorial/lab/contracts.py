@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-Obj = dict[str, Any]
+from canary_tutorial.lab.objects import Obj
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from collections import defaultdict
 
 from canary_tutorial.lab.errors import ApiError
 from canary_tutorial.lab.kinds import EVENTS
-from canary_tutorial.lab.store import Obj, Store, timestamp
+from canary_tutorial.lab.objects import Obj, timestamp
+from canary_tutorial.lab.store import Store
 
 SIMILAR = 10  # messages about one object for one reason; then they are combined
 COMBINED = "(combined from similar events): "

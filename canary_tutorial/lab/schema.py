@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 Schema = dict[str, Any]
-Obj = dict[str, Any]
 
 FILE = Path(__file__).parent / "schemas" / "kinds.json.gz"
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"

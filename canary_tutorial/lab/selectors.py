@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from canary_tutorial.lab.errors import BadRequest
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 Test = Callable[[Obj], bool]
 LabelTest = Callable[[Mapping[str, str]], bool]
 

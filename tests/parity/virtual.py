@@ -34,7 +34,8 @@ from canary_tutorial.lab.events import Recorder as EventRecorder
 from canary_tutorial.lab.kubelet.status import ContainerState, pod_status
 from canary_tutorial.lab.machine.images import ImageError, find_image
 from canary_tutorial.lab.machine.network import pod_addresses, service_addresses
-from canary_tutorial.lab.store import Event, Store, timestamp
+from canary_tutorial.lab.objects import timestamp
+from canary_tutorial.lab.store import Event, Store
 
 Obj = dict[str, Any]
 ADMIN = User("admin", groups=("system:masters", "system:authenticated"))

@@ -1,7 +1,7 @@
-"""Imports go one way: from each package only to those below it, and nowhere in a circle.
+"""Imports go one way: from each package only to what stands below it, and nowhere in a circle.
 
-A row of LAYERS names the parts of one package from the ground up. What stands on the same line does not import each
-other. An import within a function, or for types alone, counts as well.
+A row of LAYERS names the parts of one package from the ground up; parts of one line do not import each other. An import
+within a function, or for types alone, counts as any other.
 """
 
 import ast
@@ -13,34 +13,126 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "canary_tutorial"
 NAME = "canary_tutorial"
+ITSELF = "__init__"
 
 LAYERS = {
-    "canary_tutorial.lab": ["kinds errors quota", "store"],
+    "": """
+        errors | screen | kube | install | metrics | release | connection | charts | lessons reports widgets
+        __init__ | jupyter cli | __main__
+    """,
 }
-# The helper starts the lab only as a command, and knows of Flagger only what it decides.
-TOWERS = {"helper": (), "lab": (), "flagger": ()}
+
+TOWERS = ("lab", "flagger")
+# What everybody who needs to know what Flagger would do may import: no I/O, no clock.
+DECIDES = ("rules", "spec", "queries", "status", "effects")
+
+Graph = dict[str, set[str]]
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the package by its dotted name; a package's `__init__` has the package's name."""
+    """Every module by its dotted name below the package ("" is the package itself)."""
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
-        parts = [NAME, *path.relative_to(PACKAGE).with_suffix("").parts]
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+        *packages, name = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join([*packages, *([name] if name != ITSELF else [])])] = path
     return found
 
 
-def imports(source: str, module: str, known: Mapping[str, object]) -> Iterator[str]:
-    """The modules of this package that a module's source imports, wherever in it."""
+def imports(source: str, known: Mapping[str, object]) -> Iterator[str]:
+    """The modules of this package that a source imports, wherever in it."""
     for node in ast.walk(ast.parse(source)):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{module}: imports are absolute here"
+            assert not node.level, "imports are absolute here"
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         for name in names:
-            while name not in known and "." in name:
-                name = name.rpartition(".")[0]
-            if name in known and name != module:
-                yield name
+            package, _, rest = name.partition(".")
+            if package != NAME:
+                continue
+            while rest not in known:
+                rest = rest.rpartition(".")[0]
+            yield rest
+
+
+def graph() -> Graph:
+    found = modules()
+    return {name: set(imports(path.read_text(), found)) - {name} for name, path in found.items()}
+
+
+def floors(row: str) -> dict[str, int]:
+    """The floor of each part: 0 is the ground."""
+    lines = row.replace("\n", "|").split("|")
+    return {part: floor for floor, line in enumerate(lines) for part in line.split()}
+
+
+def part(module: str, package: str) -> str | None:
+    """The part of `package` to which a module belongs; None for a module of elsewhere."""
+    if module == package:
+        return ITSELF
+    prefix = f"{package}." if package else ""
+    return module.removeprefix(prefix).partition(".")[0] if module.startswith(prefix) else None
+
+
+def upward(edges: Graph, package: str, row: str) -> Iterator[str]:
+    """The imports within `package` that do not go down, and the parts that its row leaves out."""
+    floor = floors(row)
+    for module, imported in edges.items():
+        own = part(module, package)
+        if own is None or (not package and own in TOWERS):
+            continue
+        if own not in floor:
+            yield f"{module}: {own} is on no floor"
+        for other in sorted(imported):
+            theirs = part(other, package)
+            if theirs is None or theirs == own or (not package and theirs in TOWERS) or own not in floor:
+                continue
+            if floor.get(theirs, len(floor)) >= floor[own]:
+                yield f"{module} imports {other}"
+
+
+def across(edges: Graph) -> Iterator[str]:
+    """The imports from one tower to another, but for what Flagger decides."""
+    for module, imported in edges.items():
+        own = part(module, "")
+        for other in sorted(imported):
+            theirs = part(other, "")
+            if theirs != own and (own in TOWERS or theirs in TOWERS):
+                decides = (
+                    own not in TOWERS
+                    and theirs == "flagger"
+                    and other.split(".")[1:2]
+                    and other.split(".")[1] in DECIDES
+                )
+                if not decides:
+                    yield f"{module} imports {other}"
+
+
+def circle(edges: Graph) -> list[str]:
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_each_package_imports_only_what_stands_below(package: str):
+    assert not list(upward(graph(), package, LAYERS[package]))
+
+
+def test_the_towers_meet_only_at_the_kubernetes_api():
+    assert not list(across(graph()))
+
+
+def test_no_module_imports_itself_through_others():
+    assert not circle(graph())
+
+
+def test_a_planted_circle_and_a_planted_upward_import_are_found():
+    edges = graph()
+    edges["kube.api"] = edges["kube.api"] | {"kube.cluster"}
+    edges["errors"] = edges["errors"] | {"screen.tables"}
+    assert set(circle(edges)) >= {"kube.api", "kube.cluster"}
+    assert "errors imports screen.tables" in list(upward(edges, "", LAYERS[""]))

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from canary_tutorial.lab.controllers.effects import Effect, Record, Update
 from canary_tutorial.lab.kinds import AUTOSCALERS, Kind
-from canary_tutorial.lab.store import Obj, clone, timestamp
+from canary_tutorial.lab.objects import Obj, clone, timestamp
 
 COMPONENT = "horizontal-pod-autoscaler"
 NO_METRICS = "the HPA was unable to compute the replica count: the lab has no metrics API (metrics.k8s.io)"

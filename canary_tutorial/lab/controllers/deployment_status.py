@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from canary_tutorial.lab.controllers.objects import condition, moment
 from canary_tutorial.lab.controllers.surge import max_unavailable
-from canary_tutorial.lab.store import Obj, clone, timestamp
+from canary_tutorial.lab.objects import Obj, clone, condition, moment, timestamp
 
 
 def status_of(

@@ -11,7 +11,11 @@ from typing import Any
 
 from canary_tutorial.lab.controllers.deployment_status import status_of
 from canary_tutorial.lab.controllers.effects import Create, Delete, Effect, Record, Update, Wake
-from canary_tutorial.lab.controllers.objects import (
+from canary_tutorial.lab.controllers.surge import max_surge, max_unavailable, replicas_of
+from canary_tutorial.lab.kinds import DEPLOYMENTS, REPLICASETS
+from canary_tutorial.lab.objects import (
+    Obj,
+    clone,
     controller_of,
     is_deleted,
     matches,
@@ -19,9 +23,6 @@ from canary_tutorial.lab.controllers.objects import (
     owner_reference,
     short_hash,
 )
-from canary_tutorial.lab.controllers.surge import max_surge, max_unavailable, replicas_of
-from canary_tutorial.lab.kinds import DEPLOYMENTS, REPLICASETS
-from canary_tutorial.lab.store import Obj, clone
 
 COMPONENT = "deployment-controller"
 HASH = "pod-template-hash"

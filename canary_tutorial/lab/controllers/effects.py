@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from canary_tutorial.lab.kinds import Kind
-from canary_tutorial.lab.store import Obj
+from canary_tutorial.lab.objects import Obj
 
 
 @dataclass(frozen=True)

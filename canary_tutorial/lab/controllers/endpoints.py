@@ -6,9 +6,8 @@ A pod that is being deleted leaves at once, so that traffic goes elsewhere while
 from __future__ import annotations
 
 from canary_tutorial.lab.controllers.effects import Create, Delete, Effect, Update
-from canary_tutorial.lab.controllers.objects import is_deleted, is_ready, owner_reference
 from canary_tutorial.lab.kinds import ENDPOINTS, ENDPOINTSLICES, SERVICES, Kind
-from canary_tutorial.lab.store import Obj, clone
+from canary_tutorial.lab.objects import Obj, clone, is_deleted, is_ready, owner_reference
 
 
 def plan(service: Obj, pods: list[Obj], endpoints: Obj | None, endpointslice: Obj | None) -> list[Effect]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from canary_tutorial.lab.controllers.effects import Delete, Effect, Update
-from canary_tutorial.lab.controllers.objects import is_deleted
 from canary_tutorial.lab.kinds import Kind
-from canary_tutorial.lab.store import Obj, clone
+from canary_tutorial.lab.objects import Obj, clone, is_deleted
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 

@@ -22,7 +22,6 @@ from canary_tutorial.lab.controllers import (
     services,
 )
 from canary_tutorial.lab.controllers.effects import Create, Delete, Effect, Record, Update, Wake
-from canary_tutorial.lab.controllers.objects import SAFE, controller_of, is_deleted
 from canary_tutorial.lab.errors import ApiError, Forbidden
 from canary_tutorial.lab.events import Recorder
 from canary_tutorial.lab.kinds import (
@@ -36,7 +35,8 @@ from canary_tutorial.lab.kinds import (
     SERVICES,
     Kind,
 )
-from canary_tutorial.lab.store import Event, Obj, Store, clone
+from canary_tutorial.lab.objects import SAFE, Obj, clone, controller_of, is_deleted
+from canary_tutorial.lab.store import Event, Store
 
 log = logging.getLogger(__name__)
 

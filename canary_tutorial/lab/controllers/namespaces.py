@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from canary_tutorial.lab.controllers.effects import Create, Delete, Effect, Update
-from canary_tutorial.lab.controllers.objects import is_deleted
 from canary_tutorial.lab.kinds import CONFIGMAPS, NAMESPACES, SERVICEACCOUNTS, Kind
-from canary_tutorial.lab.store import Obj, clone
+from canary_tutorial.lab.objects import Obj, clone, is_deleted
 
 ROOT_CA = "kube-root-ca.crt"
 

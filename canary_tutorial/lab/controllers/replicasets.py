@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from canary_tutorial.lab.controllers.effects import Create, Delete, Effect, Record, Update, Wake
-from canary_tutorial.lab.controllers.objects import (
+from canary_tutorial.lab.kinds import PODS, REPLICASETS
+from canary_tutorial.lab.objects import (
+    Obj,
+    clone,
     controller_of,
     is_active,
     is_deleted,
@@ -15,8 +18,6 @@ from canary_tutorial.lab.controllers.objects import (
     owner_reference,
     seconds_until_available,
 )
-from canary_tutorial.lab.kinds import PODS, REPLICASETS
-from canary_tutorial.lab.store import Obj, clone
 
 COMPONENT = "replicaset-controller"
 BURST = 50  # pods made in one look: the lab has others to serve between two

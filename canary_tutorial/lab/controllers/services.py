@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from canary_tutorial.lab.controllers.effects import Effect, Update
 from canary_tutorial.lab.kinds import SERVICES
-from canary_tutorial.lab.store import Obj, clone
+from canary_tutorial.lab.objects import Obj, clone
 
 
 def plan(service: Obj, services: list[Obj], addresses: Iterable[str]) -> list[Effect]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from canary_tutorial.lab.store import Obj
+from canary_tutorial.lab.objects import Obj
 
 
 def replicas_of(obj: Obj) -> int:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from canary_tutorial.lab.kubelet.reading import ConfigError
+from canary_tutorial.lab.objects import Obj
 from canary_tutorial.lab.quantity import amount
-from canary_tutorial.lab.store import Obj
 
 NO_KEY = "references non-existent secret key"
 Find = Callable[[str, str], Obj | None]  # ("ConfigMap" or "Secret", name) -> the object

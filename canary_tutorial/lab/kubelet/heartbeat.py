@@ -13,7 +13,8 @@ import psutil
 
 from canary_tutorial.lab.errors import ApiError
 from canary_tutorial.lab.kinds import LEASES, NODES
-from canary_tutorial.lab.store import Obj, Store, timestamp
+from canary_tutorial.lab.objects import Obj, timestamp
+from canary_tutorial.lab.store import Store
 
 log = logging.getLogger(__name__)
 NAMESPACE = "kube-node-lease"

@@ -27,7 +27,8 @@ from canary_tutorial.lab.kubelet.scrape_targets import write_targets
 from canary_tutorial.lab.kubelet.sessions import Attachment, ProcessSession
 from canary_tutorial.lab.kubelet.worker import Worker
 from canary_tutorial.lab.machine.network import pod_addresses, resolver
-from canary_tutorial.lab.store import Event, Obj, Store
+from canary_tutorial.lab.objects import Obj
+from canary_tutorial.lab.store import Event, Store
 from canary_tutorial.lab.tokens import Tokens
 
 NODE = "lab"

@@ -13,7 +13,7 @@ import aiohttp
 from yarl import URL
 
 from canary_tutorial.lab.kubelet.reading import ConfigError, explained
-from canary_tutorial.lab.store import Obj
+from canary_tutorial.lab.objects import Obj
 
 IMPATIENCE = 0.2  # seconds between probes of a fresh container: lessons should not wait for a period
 MOST_REDIRECTS = 10

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from canary_tutorial.lab.kubelet.probes import Prober, Verdict, watch
 from canary_tutorial.lab.kubelet.status import ContainerState
-from canary_tutorial.lab.store import Obj
+from canary_tutorial.lab.objects import Obj
 
 
 @dataclass

@@ -17,7 +17,7 @@ from canary_tutorial.lab.kubelet.volumes import below_pod
 from canary_tutorial.lab.machine import files
 from canary_tutorial.lab.machine.images import Start, find_image, tag_of
 from canary_tutorial.lab.machine.network import OUTBOUND_PORT, app_address
-from canary_tutorial.lab.store import Obj
+from canary_tutorial.lab.objects import Obj
 
 SIDECAR = "istio-proxy"
 WORK = "work"  # where the programs of a pod run, below its directory

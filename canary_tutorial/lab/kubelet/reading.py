@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from canary_tutorial.lab.errors import ApiError
-from canary_tutorial.lab.store import Obj
+from canary_tutorial.lab.objects import Obj
 
 LONGEST = 1024  # characters of an event's message, as in Kubernetes
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from canary_tutorial.lab.machine.files import write_below
-from canary_tutorial.lab.store import Obj
+from canary_tutorial.lab.objects import Obj
 
 log = logging.getLogger(__name__)
 TARGETS = "targets.json"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from canary_tutorial.lab.store import Obj, timestamp
+from canary_tutorial.lab.objects import Obj, timestamp
 
 
 @dataclass

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from canary_tutorial.lab.kubelet.environment import volume_files
 from canary_tutorial.lab.kubelet.reading import ConfigError, explained
 from canary_tutorial.lab.machine import files
-from canary_tutorial.lab.store import Obj
+from canary_tutorial.lab.objects import Obj
 
 if TYPE_CHECKING:
     from canary_tutorial.lab.kubelet.programs import Machine, Place

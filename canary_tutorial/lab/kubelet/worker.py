@@ -29,7 +29,7 @@ from canary_tutorial.lab.kubelet.volumes import MountError, write_volumes
 from canary_tutorial.lab.machine import files
 from canary_tutorial.lab.machine.images import ImageError, find_image
 from canary_tutorial.lab.machine.network import OUTBOUND_PORT
-from canary_tutorial.lab.store import Obj, timestamp
+from canary_tutorial.lab.objects import Obj, timestamp
 
 if TYPE_CHECKING:
     from canary_tutorial.lab.kubelet.kubelet import Kubelet

@@ -13,8 +13,8 @@ from typing import Any
 from canary_tutorial.lab.mesh import values
 from canary_tutorial.lab.mesh.matches import string_matcher
 from canary_tutorial.lab.mesh.values import header_value, seconds, whole
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 ClusterOf = Callable[[Obj], str]  # a rule's Destination -> the name of a cluster
 
 SHARE_HEADER = "x-lab-share"  # a number below 100 that decides between weighted clusters, see listeners.SHARES

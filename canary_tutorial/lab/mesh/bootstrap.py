@@ -6,12 +6,10 @@ Envoy's admin interface can stop Envoy, so it is a Unix socket of mode 0600; the
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from canary_tutorial.lab.mesh import listeners
 from canary_tutorial.lab.mesh.values import LARGEST_PROGRAM
-
-Obj = dict[str, Any]
+from canary_tutorial.lab.objects import Obj
 
 ADMIN = "admin.sock"  # relative to where Envoy runs: a socket's path may have 108 letters at most
 STATS_PORT = 15090  # Istio's

@@ -8,8 +8,6 @@ of their own, `plain|...`, over the same endpoints: no rule and no TLS applies t
 
 from __future__ import annotations
 
-from typing import Any
-
 from canary_tutorial.lab.mesh import security, values
 from canary_tutorial.lab.mesh.values import UINT32, seconds, whole
 from canary_tutorial.lab.mesh.world import (
@@ -24,8 +22,7 @@ from canary_tutorial.lab.mesh.world import (
     said,
     workload_of,
 )
-
-Obj = dict[str, Any]
+from canary_tutorial.lab.objects import Obj
 
 METADATA = "istio"  # where labels for metrics are kept, on clusters and on endpoints
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"

@@ -12,15 +12,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from canary_tutorial.lab.machine import network
 from canary_tutorial.lab.mesh import clusters, gateways, listeners, routes, security
 from canary_tutorial.lab.mesh.actions import LARGEST_BODY
 from canary_tutorial.lab.mesh.sieve import Sieve, unreachable
 from canary_tutorial.lab.mesh.world import World
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 TYPES = "type.googleapis.com/envoy.config"
 
 

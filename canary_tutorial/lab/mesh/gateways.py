@@ -13,8 +13,7 @@ from canary_tutorial.lab.machine.network import OUTBOUND_PORT
 from canary_tutorial.lab.mesh import listeners, routes, values
 from canary_tutorial.lab.mesh.bootstrap import STATS_PORT
 from canary_tutorial.lab.mesh.world import World, containers_of, is_gateway, labels_of, ports_of, spec_of
-
-Obj = dict[str, Any]
+from canary_tutorial.lab.objects import Obj
 
 
 def compile_gateways(world: World, route_file: Any) -> list[Obj]:

@@ -6,15 +6,13 @@ each port of its containers, on the pod's own address, in front of the program. 
 
 from __future__ import annotations
 
-from typing import Any
-
 from canary_tutorial.lab.machine.network import OUTBOUND_PORT, app_address
 from canary_tutorial.lab.mesh import security, telemetry
 from canary_tutorial.lab.mesh.actions import SHARE_HEADER
 from canary_tutorial.lab.mesh.telemetry import EXTENSIONS, http_filter
 from canary_tutorial.lab.mesh.world import World, container_ports
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 Rds = tuple[str, str]  # the file of a route configuration, and its name
 
 # Which of the weighted clusters gets a request is decided by a number below 100. Real meshes draw it at random; at 20

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from canary_tutorial.lab.mesh import values
-
-Obj = dict[str, Any]
+from canary_tutorial.lab.objects import Obj
 
 LABELS_HEADER = "x-lab-source-labels"  # the labels of the pod that asks, as labels_text() writes them
 

@@ -25,8 +25,7 @@ from canary_tutorial.lab.mesh.world import (
     service_key,
     spec_of,
 )
-
-Obj = dict[str, Any]
+from canary_tutorial.lab.objects import Obj
 
 MOST_ROUTES = 5000  # of one VirtualService: each of them is tried for each request
 MESH = "mesh"  # the gateway's name that means all sidecars

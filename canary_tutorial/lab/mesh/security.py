@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from canary_tutorial.lab.mesh import values
-
-Obj = dict[str, Any]
+from canary_tutorial.lab.objects import Obj
 
 IDENTITY = "spiffe://cluster.local/ns/lab/sa/mesh"
 SPEAKS_TLS = {"envoy.transport_socket_match": {"tlsMode": "istio"}}  # on endpoints with a sidecar

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from canary_tutorial.lab.mesh import clusters, gateways, routes, security, telemetry, values
 from canary_tutorial.lab.mesh.matches import labels_text
@@ -25,8 +24,8 @@ from canary_tutorial.lab.mesh.world import (
     labels_of,
     spec_of,
 )
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 Problems = dict[str, str]  # `virtualservice test/podinfo` -> what is wrong with it
 TRIAL = security.Files(Path())
 

@@ -13,8 +13,8 @@ from typing import Any
 from canary_tutorial.lab.mesh.clusters import METADATA
 from canary_tutorial.lab.mesh.matches import LABELS_HEADER, labels_text
 from canary_tutorial.lab.mesh.world import UNKNOWN, app_of, fqdn, labels_of, workload_of
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 Tags = dict[str, str]  # label -> command for its value
 
 EXTENSIONS = "type.googleapis.com/envoy.extensions"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canary_tutorial.lab.mesh import values
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 Key = tuple[str, str]  # namespace, name
 DOMAIN = "svc.cluster.local"
 SIDECAR = "istio-proxy"

@@ -10,7 +10,7 @@ from canary_tutorial.lab import schema
 from canary_tutorial.lab.api.verbs import managed_fields
 from canary_tutorial.lab.api.verbs.apply import applied
 from canary_tutorial.lab.errors import Conflict
-from canary_tutorial.lab.store import clone
+from canary_tutorial.lab.objects import clone
 
 Obj = dict[str, Any]
 SHAPE = schema.builtin("apps/v1", "Deployment") or {}

@@ -11,9 +11,9 @@ from controller_objects import NOW, Obj, deployment, meta, only, pod, rolling, t
 
 from canary_tutorial.lab.controllers.deployments import DESIRED, HASH, REVISION, plan
 from canary_tutorial.lab.controllers.effects import Create, Delete, Record, Update, Wake
-from canary_tutorial.lab.controllers.objects import condition
 from canary_tutorial.lab.controllers.surge import max_surge, max_unavailable
 from canary_tutorial.lab.kinds import DEPLOYMENTS, REPLICASETS
+from canary_tutorial.lab.objects import condition
 
 
 class World:

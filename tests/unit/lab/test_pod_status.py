@@ -12,9 +12,9 @@ import aiohttp
 import pytest
 from controller_objects import NOW, Obj, at, pod
 
-from canary_tutorial.lab.controllers.objects import condition
 from canary_tutorial.lab.kubelet import probes
 from canary_tutorial.lab.kubelet.status import ContainerState, back_off, pod_status, terminated
+from canary_tutorial.lab.objects import condition
 
 RUNNING = {"running": {"startedAt": at(0)}}
 CREATING = {"waiting": {"reason": "ContainerCreating"}}

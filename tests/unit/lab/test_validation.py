@@ -14,7 +14,7 @@ from canary_tutorial.lab.api.checks import validation
 from canary_tutorial.lab.api.kinds import defaults, rules
 from canary_tutorial.lab.errors import ApiError, Invalid
 from canary_tutorial.lab.kinds import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, SERVICES, Kind
-from canary_tutorial.lab.store import clone
+from canary_tutorial.lab.objects import clone
 
 Obj = dict[str, Any]
 

@@ -10,15 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from canary_tutorial.lab import selectors
 from canary_tutorial.lab.contracts import User
 from canary_tutorial.lab.errors import BadRequest, Forbidden, NotFound
 from canary_tutorial.lab.kinds import CLUSTERROLEBINDINGS, CLUSTERROLES, RBAC, ROLEBINDINGS, ROLES, Kind
+from canary_tutorial.lab.objects import Obj
 from canary_tutorial.lab.store import Event, Store
 
-Obj = dict[str, Any]
 MASTERS = "system:masters"
 USERS = 1000  # remembered at most: a client may act as anybody
 ACCOUNT = "system:serviceaccount:"

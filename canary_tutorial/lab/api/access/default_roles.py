@@ -5,12 +5,10 @@ Shorter than the originals, by the kinds that the lab does not serve.
 
 from __future__ import annotations
 
-from typing import Any
-
 from canary_tutorial.lab.kinds import CLUSTERROLEBINDINGS, CLUSTERROLES, RBAC
+from canary_tutorial.lab.objects import Obj
 from canary_tutorial.lab.store import Store
 
-Obj = dict[str, Any]
 LABELS = {"kubernetes.io/bootstrapping": "rbac-defaults"}
 ANNOTATIONS = {"rbac.authorization.kubernetes.io/autoupdate": "true"}
 READ = ["get", "list", "watch"]

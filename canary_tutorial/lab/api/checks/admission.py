@@ -9,16 +9,13 @@ The webhooks themselves are not called: the lab has no TLS certificates for them
 
 from __future__ import annotations
 
-from typing import Any
-
 from canary_tutorial.lab import quota
 from canary_tutorial.lab.api.checks import structural
 from canary_tutorial.lab.api.kinds import defaults, definitions
 from canary_tutorial.lab.errors import Forbidden
 from canary_tutorial.lab.kinds import CRDS, MUTATINGWEBHOOKS, NAMESPACES, PODS, Kind
-from canary_tutorial.lab.store import Store, clone
-
-Obj = dict[str, Any]
+from canary_tutorial.lab.objects import Obj, clone
+from canary_tutorial.lab.store import Store
 
 INJECTOR = "istio-sidecar-injector"
 PROXY_IMAGE = "canary-tutorial/proxy:1.0"

@@ -16,10 +16,9 @@ from canary_tutorial.lab import schema
 from canary_tutorial.lab.api.checks import expressions
 from canary_tutorial.lab.api.wire import bounds
 from canary_tutorial.lab.errors import BadRequest, Cause
+from canary_tutorial.lab.objects import Obj, clone
 from canary_tutorial.lab.schema import Schema
-from canary_tutorial.lab.store import clone
 
-Obj = dict[str, Any]
 DURATION = re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))*$")
 DATE_TIME = re.compile(r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)$")
 FORMATS = {

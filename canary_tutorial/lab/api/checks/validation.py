@@ -19,10 +19,10 @@ from canary_tutorial.lab.api.wire.bodies import go_type
 from canary_tutorial.lab.errors import BadRequest, Cause, Invalid
 from canary_tutorial.lab.kinds import AUTOSCALERS, CONFIGMAPS, CRDS, DEPLOYMENTS, PODS, REPLICASETS, SECRETS, Kind
 from canary_tutorial.lab.machine.memory import give_back
+from canary_tutorial.lab.objects import Obj
 from canary_tutorial.lab.quantity import canonical
 from canary_tutorial.lab.schema import Schema
 
-Obj = dict[str, Any]
 # Kinds whose spec has required fields but is itself optional in the published schema.
 WITH_SPEC = {kind.key for kind in (PODS, DEPLOYMENTS, REPLICASETS, AUTOSCALERS, CRDS)}
 BYTES = {SECRETS.key: ("data",), CONFIGMAPS.key: ("binaryData",)}

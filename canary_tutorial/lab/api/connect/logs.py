@@ -18,8 +18,8 @@ from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import Api
 from canary_tutorial.lab.errors import BadRequest, Cause, Invalid
 from canary_tutorial.lab.kinds import PODS
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 POLL_SECONDS = 0.1  # how often a follower looks whether the file has grown
 BLOCK = 64 * 1024
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from typing import Any
 
 from aiohttp import WSMsgType, web
 
@@ -19,7 +18,6 @@ from canary_tutorial.lab.api.server import Api
 from canary_tutorial.lab.errors import BadRequest
 from canary_tutorial.lab.kinds import PODS
 
-Obj = dict[str, Any]
 CHANNELS = ("v4.channel.k8s.io", "portforward.k8s.io")
 BLOCK = 64 * 1024
 MAX_PORTS = 128  # a channel is one byte, and each port has two

@@ -7,7 +7,6 @@ answer comes back as it is, streamed; only a redirect to the program's own addre
 from __future__ import annotations
 
 import random
-from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -19,7 +18,6 @@ from canary_tutorial.lab.api.server import Api
 from canary_tutorial.lab.errors import BadRequest, NotFound, ServiceUnavailable
 from canary_tutorial.lab.kinds import ENDPOINTS, PODS, SERVICES
 
-Obj = dict[str, Any]
 HOP_BY_HOP = {
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
     "upgrade", "authorization", "host",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import Any
 
 from aiohttp import WSMsgType, web
 
@@ -21,10 +20,10 @@ from canary_tutorial.lab.api.wire.bodies import encode
 from canary_tutorial.lab.contracts import Session
 from canary_tutorial.lab.errors import ApiError, BadRequest, InternalError
 from canary_tutorial.lab.kinds import PODS
+from canary_tutorial.lab.objects import Obj
 
 log = logging.getLogger(__name__)
 
-Obj = dict[str, Any]
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 MAX_MESSAGE = 1 << 24  # bytes; kubectl sends 32 KiB at a time
 STDIN, STDOUT, STDERR, END, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from canary_tutorial.lab import kinds, selectors
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 Cell = Callable[[Obj, datetime], Any]
 
 

@@ -7,9 +7,9 @@ conversion: they differ in their apiVersion only (strategy None).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-Obj = dict[str, Any]
+from canary_tutorial.lab.objects import Obj
+
 EVENTS_GROUP = "events.k8s.io"
 
 # As events.k8s.io names it, and as the core group does.

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from canary_tutorial.lab import kinds
-
-Obj = dict[str, Any]
+from canary_tutorial.lab.objects import Obj
 
 
 def pod(spec: Obj) -> None:

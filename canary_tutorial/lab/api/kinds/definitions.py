@@ -16,10 +16,10 @@ from canary_tutorial.lab.api.checks import expressions
 from canary_tutorial.lab.api.kinds.formats import DNS_LABEL_1035, DNS_SUBDOMAIN, SAID
 from canary_tutorial.lab.errors import Cause, NotFound
 from canary_tutorial.lab.kinds import BUILT_IN, CRDS, Kind, Scale
+from canary_tutorial.lab.objects import Obj, timestamp
 from canary_tutorial.lab.schema import Schema
-from canary_tutorial.lab.store import Event, Store, timestamp
+from canary_tutorial.lab.store import Event, Store
 
-Obj = dict[str, Any]
 OWN = {kind.key for kind in BUILT_IN}
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 

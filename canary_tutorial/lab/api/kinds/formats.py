@@ -6,8 +6,7 @@ import re
 from typing import Any
 
 from canary_tutorial.lab.errors import Cause
-
-Obj = dict[str, Any]
+from canary_tutorial.lab.objects import Obj
 
 LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 DNS_LABEL = re.compile(LABEL)

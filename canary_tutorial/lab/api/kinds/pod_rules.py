@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from canary_tutorial.lab.api.kinds import variable_rules, volume_rules
 from canary_tutorial.lab.api.kinds.formats import (
@@ -17,8 +16,7 @@ from canary_tutorial.lab.api.kinds.formats import (
     without_nul,
 )  # fmt: skip
 from canary_tutorial.lab.errors import Cause
-
-Obj = dict[str, Any]
+from canary_tutorial.lab.objects import Obj
 
 
 def pod_spec(spec: Obj, path: str) -> Iterable[Cause]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from canary_tutorial.lab import selectors
 from canary_tutorial.lab.api.kinds.formats import label_faults
 from canary_tutorial.lab.errors import BadRequest, Cause
 from canary_tutorial.lab.kinds import RBAC
-
-Obj = dict[str, Any]
+from canary_tutorial.lab.objects import Obj
 
 
 def role(obj: Obj) -> Iterator[Cause]:

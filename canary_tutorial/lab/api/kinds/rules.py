@@ -27,8 +27,8 @@ from canary_tutorial.lab.api.kinds.formats import (
 from canary_tutorial.lab.api.kinds.pod_rules import pod_spec
 from canary_tutorial.lab.errors import ApiError, Cause
 from canary_tutorial.lab.kinds import Kind
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 MAX_DATA = 1024 * 1024  # bytes in one ConfigMap or Secret
 
 NAMES = {

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from canary_tutorial.lab.api.kinds.formats import ENV_NAME, key_faults, without_nul
 from canary_tutorial.lab.errors import Cause
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 NAME_HINT = "a valid environment variable name must consist only of printable ASCII characters other than '='"
 SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef")
 ONE_OF = "must specify one of: `{}`"

@@ -10,8 +10,8 @@ from typing import Any
 
 from canary_tutorial.lab.api.kinds.formats import DNS_LABEL, SAID, duplicate, without_nul
 from canary_tutorial.lab.errors import Cause
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 MODE = "must be a number between 0 and 0777 (octal), both inclusive"
 SOURCES = ("secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle")  # of a projected volume
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
 from canary_tutorial.lab.api.kinds.conversion import EVENTS_GROUP
@@ -11,8 +9,8 @@ from canary_tutorial.lab.api.server import Api
 from canary_tutorial.lab.api.wire.bodies import answer, encode
 from canary_tutorial.lab.errors import NotFound
 from canary_tutorial.lab.kinds import EVENTS, NAMESPACES, PODS, SERVICEACCOUNTS, SERVICES, Kind
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 CONNECT = ["create", "get"]
 PROXY = ["create", "delete", "get", "patch", "update"]

@@ -7,7 +7,6 @@ A document is made from the schemas that the server itself validates with. There
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from aiohttp import web
 
@@ -18,8 +17,8 @@ from canary_tutorial.lab.api.server import Api
 from canary_tutorial.lab.api.wire.bodies import answer, encode
 from canary_tutorial.lab.errors import NotFound
 from canary_tutorial.lab.kinds import Kind
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 # kubectl asks for version 2, as protobuf, when it applies a `kind: List`. A document without definitions ("2.0", then a
 # title and a version) makes it leave the checking to the server.
 VERSION_2 = b"\x0a\x032.0\x12\x0c\x0a\x03lab\x12\x05v1.32"

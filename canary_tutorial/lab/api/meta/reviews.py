@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
 from canary_tutorial.lab.api.access.authorization import MASTERS, Ask
@@ -13,8 +11,8 @@ from canary_tutorial.lab.api.wire import bodies
 from canary_tutorial.lab.api.wire.bodies import answer, encode
 from canary_tutorial.lab.contracts import User
 from canary_tutorial.lab.errors import BadRequest, MethodNotAllowed
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 LOCAL = "localsubjectaccessreviews"
 EVERYTHING = [
     {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},

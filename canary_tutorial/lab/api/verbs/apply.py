@@ -22,10 +22,8 @@ from canary_tutorial.lab.api.verbs import managed_fields, options, writing
 from canary_tutorial.lab.api.verbs.managed_fields import Path
 from canary_tutorial.lab.api.wire import bodies, bounds
 from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Invalid, NotFound
+from canary_tutorial.lab.objects import Obj, clone, timestamp
 from canary_tutorial.lab.schema import Schema
-from canary_tutorial.lab.store import clone, timestamp
-
-Obj = dict[str, Any]
 
 
 async def serve(api: Api, request: web.Request, target: Target) -> web.StreamResponse:

@@ -15,8 +15,8 @@ from canary_tutorial.lab.api.wire import bodies, zeros
 from canary_tutorial.lab.api.wire.bodies import answer, encode
 from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Forbidden, Invalid, MethodNotAllowed, NotFound
 from canary_tutorial.lab.kinds import NAMESPACES
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 POLICIES = ("Orphan", "Background", "Foreground")
 AT_ONCE = 50
 IMMORTAL = ("default", "kube-system", "kube-public")

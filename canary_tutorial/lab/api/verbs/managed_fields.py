@@ -11,9 +11,9 @@ import json
 from typing import Any
 
 from canary_tutorial.lab import schema
+from canary_tutorial.lab.objects import Obj
 from canary_tutorial.lab.schema import Schema
 
-Obj = dict[str, Any]
 Path = tuple[str, ...]
 Leaves = dict[Path, Any]
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from canary_tutorial.lab.errors import BadRequest, Gone
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 PER_USER, IN_ALL = 32, 512  # unfinished lists that are remembered
 
 Key = tuple[Any, ...]  # user, kind, version, namespace and selectors of a list

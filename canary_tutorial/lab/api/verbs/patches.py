@@ -16,10 +16,9 @@ import jsonpointer
 from canary_tutorial.lab import schema
 from canary_tutorial.lab.api.wire import bounds
 from canary_tutorial.lab.errors import BadRequest, Invalid
+from canary_tutorial.lab.objects import Obj, clone
 from canary_tutorial.lab.schema import Schema
-from canary_tutorial.lab.store import clone
 
-Obj = dict[str, Any]
 MAX_OPERATIONS = 10_000
 DELETE, ORDER, RETAIN, DIRECTIVE = "$deleteFromPrimitiveList/", "$setElementOrder/", "$retainKeys", "$patch"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import yaml
 from aiohttp import web
 
@@ -16,8 +14,8 @@ from canary_tutorial.lab.api.wire import negotiation, tables, zeros
 from canary_tutorial.lab.api.wire.bodies import answer, encode
 from canary_tutorial.lab.errors import BadRequest, Gone, Timeout
 from canary_tutorial.lab.kinds import EVENTS, NODES, PODS, SECRETS
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 PRETTY = 32 * 1024  # bytes of JSON up to which YAML is written in lines
 FIELDS = {
     PODS.key: {"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",

@@ -15,9 +15,8 @@ from canary_tutorial.lab.api.wire import bodies
 from canary_tutorial.lab.api.wire.bodies import answer, encode
 from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Invalid, NotFound
 from canary_tutorial.lab.kinds import PODS, SERVICEACCOUNTS
-from canary_tutorial.lab.store import clone, timestamp
+from canary_tutorial.lab.objects import Obj, clone, timestamp
 
-Obj = dict[str, Any]
 HOUR = 3600
 SHORTEST, LONGEST = 600, 2**32  # seconds that a token may be asked for
 

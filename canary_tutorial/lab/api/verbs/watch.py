@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import random
 from collections import deque
-from typing import Any
 
 from aiohttp import web
 
@@ -22,9 +21,9 @@ from canary_tutorial.lab.api.verbs import options, reading
 from canary_tutorial.lab.api.wire import negotiation, tables
 from canary_tutorial.lab.api.wire.bodies import encode
 from canary_tutorial.lab.errors import Gone
+from canary_tutorial.lab.objects import Obj
 from canary_tutorial.lab.store import Event
 
-Obj = dict[str, Any]
 BOOKMARK_SECONDS = 60.0  # a real server's interval
 CHECK_SECONDS = 5.0  # between two looks whether the client is still there
 BACKLOG = 20_000  # events that a client may lag behind before it is sent away to list again

@@ -20,9 +20,8 @@ from canary_tutorial.lab.api.server import USER, Api
 from canary_tutorial.lab.api.verbs import managed_fields, patches, reading
 from canary_tutorial.lab.api.wire import bodies, bounds
 from canary_tutorial.lab.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
-from canary_tutorial.lab.store import clone, timestamp
+from canary_tutorial.lab.objects import Obj, clone, timestamp
 
-Obj = dict[str, Any]
 MAX_WARNINGS = 4096  # characters
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, so that no names are words
 PATCHES = {"application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"}

@@ -21,7 +21,8 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from canary_tutorial.lab.api.wire import bounds, protobuf, zeros
 from canary_tutorial.lab.errors import ApiError, BadRequest, TooLarge, UnsupportedMediaType
-from canary_tutorial.lab.store import MAX_STORED, Obj
+from canary_tutorial.lab.objects import Obj
+from canary_tutorial.lab.store import MAX_STORED
 
 LIMIT = 3 * 1024 * 1024  # bytes, as in a real API server
 MAX_TAGS = 8  # handles of a YAML document: libyaml compares each with all others

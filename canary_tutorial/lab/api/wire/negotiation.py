@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 from canary_tutorial.lab.errors import NotAcceptable
+from canary_tutorial.lab.objects import Obj
 
-Obj = dict[str, Any]
 META = "meta.k8s.io/v1"
 
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from canary_tutorial.lab.api.wire import bounds
 from canary_tutorial.lab.errors import BadRequest, UnsupportedMediaType
+from canary_tutorial.lab.objects import Obj
 from canary_tutorial.lab.schema import FILE
 
-Obj = dict[str, Any]
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\x00"
 MAX_DEPTH = 64

@@ -15,9 +15,9 @@ from canary_tutorial.lab.api.kinds import columns, definitions
 from canary_tutorial.lab.api.kinds.columns import NAME, Column
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.wire import negotiation, zeros
+from canary_tutorial.lab.objects import Obj
 from canary_tutorial.lab.store import Store
 
-Obj = dict[str, Any]
 STEP = re.compile(
     r"\.?([A-Za-z0-9_$/-]+)|\['([^']+)'\]|\[\?\(@\.([\w.]+)\s*==\s*[\"']([^\"']*)[\"']\)\]|\[(\*|-?\d+)\]"
 )

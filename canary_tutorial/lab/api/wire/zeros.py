@@ -7,11 +7,9 @@ here. They are added on the way out: in the store, nothing is simply absent. Pur
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from canary_tutorial.lab.kinds import RBAC
-
-Obj = dict[str, Any]
+from canary_tutorial.lab.objects import Obj
 
 
 def shown(obj: Obj) -> Obj:

@@ -1,17 +1,29 @@
-"""Words about objects that several controllers share: owners, selectors, times, readiness. Pure."""
+"""Kubernetes objects as plain dicts: copies, times, owners, conditions, readiness, generated names. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from canary_tutorial.lab.kinds import Kind
-from canary_tutorial.lab.store import Obj
+
+Obj = dict[str, Any]
+Data = TypeVar("Data")
 
 SAFE = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' alphabet for generated names: no vowels, so no words
+
+
+def clone(value: Data) -> Data:
+    """A deep copy of JSON-like data, several times faster than `copy.deepcopy`."""
+    copied: Any = value
+    if isinstance(value, dict):
+        copied = {key: clone(inner) for key, inner in value.items()}
+    elif isinstance(value, list):
+        copied = [clone(inner) for inner in value]
+    return copied  # type: ignore[no-any-return]
 
 
 def controller_of(obj: Obj) -> Obj | None:
@@ -53,6 +65,11 @@ def _expression(expression: Obj, labels: dict[str, str]) -> bool:
         "Exists": key in labels,
         "DoesNotExist": key not in labels,
     }[operator]
+
+
+def timestamp(moment: datetime, plus: int = 0) -> str:
+    """Kubernetes' time: `2026-11-23T12:00:00Z`, whole seconds, UTC."""
+    return datetime.fromtimestamp(moment.timestamp() + plus, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def moment(text: str) -> datetime:
