@@ -1,8 +1,11 @@
-"""The door to a cluster: HTTP requests to the Kubernetes API through the official client, with objects as plain dicts.
+"""HTTP client for the Kubernetes API, with objects as plain dicts.
 
-The client brings what is hard (kubeconfig, certificates, tokens that expire, WebSockets); its models stay outside, so
-that what a learner sees is what YAML says. Kinds are looked up in the server's own discovery, as kubectl does, which
-makes `deploy`, `deployments` and `Deployment` the same. All I/O with the API server is here and in `pods.py`.
+The official client brings what is hard: kubeconfig, certificates, tokens that expire, WebSockets. Its models stay
+outside, so that a learner sees what the YAML says. Kinds are looked up in the server's own discovery, as kubectl does,
+which makes `deploy`, `deployments` and `Deployment` the same. `kubernetes.dynamic` was tried for discovery, apply and
+watch: it takes as many requests and lines, keeps what it found in a file that every user of the machine may read, fails
+as a whole where the account may not see one group, and does not wait when a busy server asks for it (Retry-After).
+All I/O with the API server is here and in `exec.py`.
 """
 
 from __future__ import annotations
