@@ -10,9 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from canary_tutorial.connection import connect
+    from canary_tutorial.connection import Cluster, connect
     from canary_tutorial.errors import TutorialError
-    from canary_tutorial.kube.cluster import Cluster
     from canary_tutorial.lessons.prepare import check, near, ready
     from canary_tutorial.metrics.prometheus import Metrics
     from canary_tutorial.release.canary import Canary
@@ -35,7 +34,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Canary": "release.canary", "Cluster": "kube.cluster", "Metrics": "metrics.prometheus",
+    "Canary": "release.canary", "Cluster": "connection", "Metrics": "metrics.prometheus",
     "Release": "release.release", "Table": "screen.tables", "TutorialError": "errors", "check": "lessons.prepare",
     "connect": "connection", "near": "lessons.prepare", "ready": "lessons.prepare", "record": "release.result",
 }  # fmt: skip

@@ -12,17 +12,86 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+from canary_tutorial.charts import display
 from canary_tutorial.errors import NoCluster, show_plainly
-from canary_tutorial.kube import api, manifests
-from canary_tutorial.kube.cluster import Cluster
+from canary_tutorial.install import applying, clean_up, installed, preflight
+from canary_tutorial.kube import api, cluster, manifests
+from canary_tutorial.kube.objects import Obj
+from canary_tutorial.metrics.prometheus import Metrics
+from canary_tutorial.release.canary import Canary
+from canary_tutorial.release.release import Release
 from canary_tutorial.screen import progress
+from canary_tutorial.screen.tables import Table
 
 CONTEXT = "CANARY_TUTORIAL_CONTEXT"
 KUBECONFIG = "CANARY_TUTORIAL_KUBECONFIG"
 LAB = "CANARY_TUTORIAL_LAB"  # the lab's name, for those who run several
 NAMESPACE = "CANARY_TUTORIAL_NAMESPACE"
+
+
+class Cluster(cluster.Cluster):
+    """What `connect()` returns: kubectl's verbs, and what the tutorial does with a cluster.
+
+    `apply` is a server-side apply that takes nothing over: an object that somebody else made is left as it is, and so is
+    a field that somebody else has set since (install/ownership.py).
+    """
+
+    _ready = False
+    _prometheus = ""
+
+    def apply(self, *files: str | Path, **settings: Any) -> Table:
+        """`kubectl apply --server-side -f` for each file, by path or by name in manifests/, changed by `settings`.
+
+        Settings are those of `manifests.SETTINGS` (`interval="5s"`); the table's title lists what they changed. The
+        tutorial's manifests go into this cluster's namespace. Nothing is written unless all of it may be: raises
+        NotReady for a file that this cluster cannot run, NotOurs for an object or a field that somebody else set.
+        """
+        return applying.apply(self, files, settings)
+
+    def apply_object(self, obj: Obj) -> str:
+        """Server-side apply of one object: `created`, `configured`, `unchanged`, or `left as it is` where somebody
+        else's serves as well. Raises NotOurs."""
+        result = applying.write(self, obj, applying.before(self, obj))
+        applying.settle(self, [obj] if obj["kind"] == applying.CRD else [])
+        return result
+
+    def install(self, *files: str | Path, **settings: Any) -> Table:
+        """Apply those of `files` whose part nothing on the cluster stands in for, and wait until they run; what is
+        there already stays as its owner has it. Runs `preflight` first: raises NotReady while a row is missing."""
+        if not self._ready:
+            self.preflight(*files).require()
+            self._ready = True
+        return applying.install(self, files, settings)
+
+    def clean_up(self) -> Table:
+        """Delete what the tutorial created, wait until it is gone, and list what was deleted and what was kept and why.
+
+        A namespace or a CustomResourceDefinition that holds anyone else's objects stays.
+        """
+        return clean_up.clean_up(self)
+
+    def canary(self, name: str = "podinfo", namespace: str | None = None) -> Canary:
+        """The Canary object of that name, to release, watch and question."""
+        return Canary(self, name, namespace or self.namespace, lambda: self.metrics)
+
+    @property
+    def metrics(self) -> Metrics:
+        """Questions to this cluster's Prometheus."""
+        return Metrics.of_cluster(self, self.prometheus)
+
+    @property
+    def prometheus(self) -> str:
+        """Where the Prometheus is that counts the requests, as `namespace/service:port` (installed.py)."""
+        self._prometheus = self._prometheus or installed.prometheus(self)
+        return self._prometheus or installed.DEFAULT_PROMETHEUS
+
+    def preflight(self, *files: str | Path) -> preflight.Preflight:
+        """What the tutorial needs, what of it is there, and every object that it would create: a table, made without
+        writing anything. `files`: manifests beyond those that each lesson brings ("gates.yaml")."""
+        return preflight.look(self, files)
 
 
 def connect(
@@ -42,13 +111,15 @@ def connect(
         name, door = lab["name"], api.of_kubeconfig(lab["kubeconfig"], None)
     version = door.request("GET", "/version", timeout=10)["gitVersion"]
     chosen = namespace or os.environ.get(NAMESPACE)
-    cluster = Cluster(name, door, version, chosen or manifests.NAMESPACE, chosen=bool(chosen))
+    connected = Cluster(name, door, version, chosen or manifests.NAMESPACE, chosen=bool(chosen))
     if show:
         print(f"Connected to {name}: {door.server}, Kubernetes {version}.")
     if show and context:
-        print(f"The lessons write to its namespace {cluster.namespace}. Before they do, cluster.preflight() lists each")
+        print(
+            f"The lessons write to its namespace {connected.namespace}. Before they do, cluster.preflight() lists each"
+        )
         print("object that they would create. clean_up() deletes what they created, and nothing else.")
-    return cluster
+    return connected
 
 
 def _lab(start: bool) -> dict[str, Any]:
@@ -76,9 +147,10 @@ def _command(*words: str) -> dict[str, Any]:
 
 
 def _prepare_notebook() -> None:
-    """In IPython, let errors that a reader can mend be a sentence rather than a traceback."""
+    """In IPython, errors that a reader can mend are a sentence rather than a traceback, and releases are drawn."""
     if "IPython" in sys.modules:
         from IPython import get_ipython
 
         if shell := get_ipython():
             show_plainly(shell)
+            Release.draw = display.Picture

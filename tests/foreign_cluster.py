@@ -18,8 +18,8 @@ import yaml
 from served_api import Served
 
 from canary_tutorial import connect
+from canary_tutorial.connection import Cluster
 from canary_tutorial.kube.api import Api
-from canary_tutorial.kube.cluster import Cluster
 
 Obj = dict[str, Any]
 MANIFESTS = Path(__file__).parents[1] / "manifests"

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from canary_tutorial.errors import NEXT_STEP, NotOurs, NotReady, Refused
 from canary_tutorial.install import ownership, parts
-from canary_tutorial.install.ownership import MANAGER, is_ours, owner, title
+from canary_tutorial.install.ownership import is_ours, owner, title
 from canary_tutorial.kube import manifests
 from canary_tutorial.kube.api import APPLY
+from canary_tutorial.kube.cluster import MANAGER, Cluster
+from canary_tutorial.kube.objects import Obj
 from canary_tutorial.screen.tables import Table
-
-if TYPE_CHECKING:
-    from canary_tutorial.kube.api import Obj
-    from canary_tutorial.kube.cluster import Cluster
 
 Files = Sequence[str | Path]
 CRD = "CustomResourceDefinition"

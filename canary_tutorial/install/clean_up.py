@@ -15,6 +15,7 @@ from canary_tutorial.errors import Missing, Refused, TookTooLong
 from canary_tutorial.install.ownership import SELECTOR, is_ours, owner, title
 from canary_tutorial.kube import manifests
 from canary_tutorial.kube.api import Resource
+from canary_tutorial.kube.objects import Obj
 from canary_tutorial.kube.wait import until
 from canary_tutorial.screen.progress import Line
 from canary_tutorial.screen.tables import Table
@@ -22,7 +23,6 @@ from canary_tutorial.screen.tables import Table
 if TYPE_CHECKING:
     from canary_tutorial.kube.cluster import Cluster
 
-Obj = dict[str, Any]
 ALL = "*"
 SHARED = "istio-system"  # where the manifests put what all namespaces share
 FIRST, LAST = ("Canary",), ("Deployment", "ServiceAccount", "CustomResourceDefinition")

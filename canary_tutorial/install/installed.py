@@ -11,15 +11,15 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from canary_tutorial.errors import Missing
+from canary_tutorial.kube.objects import Obj
 
 if TYPE_CHECKING:
     from canary_tutorial.kube.cluster import Cluster
 
-Obj = dict[str, Any]
 ALL = "*"
 USUAL = ("istio-system", "flagger-system", "monitoring")  # where to look if not everywhere
 PROMETHEUS = "CANARY_TUTORIAL_PROMETHEUS"  # where another cluster has it: "monitoring/prometheus-server:80"
@@ -170,12 +170,6 @@ def argument(obj: Obj, flag: str) -> str:
         if word.startswith("-") and name == flag:
             return value if equals else following
     return ""
-
-
-def selector(obj: Obj) -> str:
-    """The label selector of an object's pods, as kubectl takes it."""
-    labels = obj["spec"]["selector"].get("matchLabels") or {}
-    return ",".join(f"{key}={value}" for key, value in labels.items())
 
 
 def _containers(obj: Obj) -> list[Obj]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-Obj = dict[str, Any]
+from canary_tutorial.kube.cluster import MANAGER
+from canary_tutorial.kube.objects import Obj
 
-MANAGER = "canary-tutorial"
 LABEL = {"app.kubernetes.io/part-of": "canary-tutorial"}
 FLAGGER = "flagger"  # the field manager that takes over a Service once a Canary names it
 SELECTOR = ",".join(f"{key}={value}" for key, value in LABEL.items())

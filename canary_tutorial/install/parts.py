@@ -12,8 +12,8 @@ from canary_tutorial.install import installed
 from canary_tutorial.install.ownership import is_ours, title
 
 if TYPE_CHECKING:
-    from canary_tutorial.kube.api import Obj
     from canary_tutorial.kube.cluster import Cluster
+    from canary_tutorial.kube.objects import Obj
 
 # The states of a part. ABSENT: not there, and its manifests may bring it. MISSING: not there, and they may not.
 # UNKNOWN: what the account may not see.

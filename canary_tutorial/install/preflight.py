@@ -17,13 +17,13 @@ from canary_tutorial.install import installed, ownership
 from canary_tutorial.install.ownership import by_kind, is_ours, owner, title
 from canary_tutorial.install.parts import ABSENT, CANARIES, ISTIO, MISSING, PARTS, THERE, UNKNOWN
 from canary_tutorial.kube import manifests
+from canary_tutorial.kube.objects import Obj
 from canary_tutorial.screen.progress import Line
 from canary_tutorial.screen.tables import Table
 
 if TYPE_CHECKING:
     from canary_tutorial.kube.cluster import Cluster
 
-Obj = dict[str, Any]
 CREATE = "will create"
 COLUMNS = ["needed", "state", "what", "next step"]
 

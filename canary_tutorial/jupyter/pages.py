@@ -29,7 +29,7 @@ from canary_tutorial.kube.manifests import NAMESPACE as USUAL
 if TYPE_CHECKING:
     from aiohttp import ClientSession, web
 
-    from canary_tutorial.kube.cluster import Cluster
+    from canary_tutorial.connection import Cluster
 
 PASSED_ON = ("Accept", "Accept-Language", "Content-Type", "User-Agent")  # Jupyter's cookies and token stay here
 KEPT = ("Content-Type", "Cache-Control", "Location")

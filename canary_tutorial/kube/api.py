@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from canary_tutorial.errors import BadInput, Missing, Refused, Unreachable, refused
+from canary_tutorial.kube.objects import Obj
 
-Obj = dict[str, Any]
 Query = Mapping[str, str | int | None]
 Timeout = float | tuple[float, float]
 

@@ -1,7 +1,6 @@
 """A Kubernetes cluster, the lab's or another one, with kubectl's verbs on plain dicts.
 
-`apply` is a server-side apply that takes nothing over: an object that somebody else made is left as it is, and so is a
-field that somebody else has set since (ownership.py). A kind may be given as kubectl takes it (`deploy`, `Canary`), a
+A kind may be given as kubectl takes it (`deploy`, `Canary`), a
 namespace left out is the cluster's own (`test`), and "*" means all of them.
 """
 
@@ -11,32 +10,29 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from canary_tutorial.errors import BadInput, Missing, Refused
-from canary_tutorial.install import applying, installed
-from canary_tutorial.install.ownership import MANAGER
 from canary_tutorial.kube import exec, manifests, rollouts
-from canary_tutorial.kube.api import ANY, MERGE, STRATEGIC, TABLE, Api, Obj, Resource, read_json
+from canary_tutorial.kube.api import ANY, MERGE, STRATEGIC, TABLE, Api, Resource, read_json
+from canary_tutorial.kube.objects import Obj
 from canary_tutorial.kube.wait import until
 from canary_tutorial.screen.tables import Table
 
-if TYPE_CHECKING:
-    from canary_tutorial.install.preflight import Preflight
-    from canary_tutorial.metrics.prometheus import Metrics
-    from canary_tutorial.release.canary import Canary
-
+MANAGER = "canary-tutorial"  # the field manager of all that this package writes
 WATCH = 10  # seconds after which a watch is begun anew, and looks whether it is still wanted
 ALL = "*"
 Objects = list[Obj]
 
 
 class Cluster:
-    """What `connect()` returns. `chosen`: whether its user named the namespace; "test" is only the default."""
+    """One cluster, and the namespace that is meant where none is named.
+
+    `chosen`: whether the user named that namespace; "test" is only the default.
+    """
 
     def __init__(self, name: str, api: Api, version: str, namespace: str = "test", *, chosen: bool = False) -> None:
         self.name, self.api, self.version, self.namespace, self.chosen = name, api, version, namespace, chosen
-        self._prometheus, self._ready = "", False
 
     def __repr__(self) -> str:
         return f"<Cluster {self.name} {self.api.server} Kubernetes {self.version}>"
@@ -91,30 +87,6 @@ class Cluster:
                     yield event["type"], event["object"]
 
     # -- writing ------------------------------------------------------------------------------------------------
-
-    def apply(self, *files: str | Path, **settings: Any) -> Table:
-        """`kubectl apply --server-side -f` for each file, by path or by name in manifests/, changed by `settings`.
-
-        Settings are those of `manifests.SETTINGS` (`interval="5s"`); the table's title lists what they changed. The
-        tutorial's manifests go into this cluster's namespace. Nothing is written unless all of it may be: raises
-        NotReady for a file that this cluster cannot run, NotOurs for an object or a field that somebody else set.
-        """
-        return applying.apply(self, files, settings)
-
-    def apply_object(self, obj: Obj) -> str:
-        """Server-side apply of one object: `created`, `configured`, `unchanged`, or `left as it is` where somebody
-        else's serves as well. Raises NotOurs."""
-        result = applying.write(self, obj, applying.before(self, obj))
-        applying.settle(self, [obj] if obj["kind"] == applying.CRD else [])
-        return result
-
-    def install(self, *files: str | Path, **settings: Any) -> Table:
-        """Apply those of `files` whose part nothing on the cluster stands in for, and wait until they run; what is
-        there already stays as its owner has it. Runs `preflight` first: raises NotReady while a row is missing."""
-        if not self._ready:
-            self.preflight(*files).require()
-            self._ready = True
-        return applying.install(self, files, settings)
 
     def live(self, obj: Obj) -> Obj | None:
         """An object of a manifest as it is on the cluster; None where it, or its kind, is not there. A Namespace that
@@ -176,15 +148,6 @@ class Cluster:
         except Missing:
             return
 
-    def clean_up(self) -> Table:
-        """Delete what the tutorial created, wait until it is gone, and list what was deleted and what was kept and why.
-
-        A namespace or a CustomResourceDefinition that holds anyone else's objects stays.
-        """
-        from canary_tutorial.install import clean_up
-
-        return clean_up.clean_up(self)
-
     # -- waiting ------------------------------------------------------------------------------------------------
 
     def wait_established(self, crd: str, timeout: float = 30) -> None:
@@ -207,7 +170,7 @@ class Cluster:
                 done, text = rollouts.progress(deployment)
                 if done:
                     return True, text
-                pods_of_it = self.list("pods", namespace, installed.selector(deployment))
+                pods_of_it = self.list("pods", namespace, rollouts.selector(deployment))
                 return False, rollouts.trouble(pods_of_it) or text
 
             until(
@@ -253,7 +216,7 @@ class Cluster:
         kind, name = _split(target) if "/" in target else ("pod", target)
         if kind.startswith("po"):
             return self.get("pods", name, namespace)
-        found = self.list("pods", namespace, installed.selector(self.get(kind, name, namespace)))
+        found = self.list("pods", namespace, rollouts.selector(self.get(kind, name, namespace)))
         running = [
             pod
             for pod in found
@@ -272,34 +235,6 @@ class Cluster:
     def page(self, service: str, path: str = "/", namespace: str | None = None) -> str:
         """The path below the API server's address at which a service's web page answers; the same on every cluster."""
         return f"/api/v1/namespaces/{namespace or self.namespace}/services/{service}/proxy/{path.lstrip('/')}"
-
-    # -- the rest of the helper ---------------------------------------------------------------------------------
-
-    def canary(self, name: str = "podinfo", namespace: str | None = None) -> Canary:
-        """The Canary object of that name, to release, watch and question."""
-        from canary_tutorial.release.canary import Canary
-
-        return Canary(self, name, namespace or self.namespace)
-
-    @property
-    def metrics(self) -> Metrics:
-        """Questions to this cluster's Prometheus."""
-        from canary_tutorial.metrics.prometheus import Metrics
-
-        return Metrics.of_cluster(self)
-
-    @property
-    def prometheus(self) -> str:
-        """Where the Prometheus is that counts the requests, as `namespace/service:port` (installed.py)."""
-        self._prometheus = self._prometheus or installed.prometheus(self)
-        return self._prometheus or installed.DEFAULT_PROMETHEUS
-
-    def preflight(self, *files: str | Path) -> Preflight:
-        """What the tutorial needs, what of it is there, and every object that it would create: a table, made without
-        writing anything. `files`: manifests beyond those that each lesson brings ("gates.yaml")."""
-        from canary_tutorial.install import preflight
-
-        return preflight.look(self, files)
 
     def can_i(self, verb: str, kind: str, namespace: str | None = None) -> bool:
         """`kubectl auth can-i`: whether the account may do that to a kind ("deployments.apps", "services/proxy")."""

@@ -8,7 +8,8 @@ import sys
 from typing import Any
 
 from canary_tutorial.errors import CommandFailed, Refused, Unreachable, refused
-from canary_tutorial.kube.api import NO_ANSWER, Api, Obj
+from canary_tutorial.kube.api import NO_ANSWER, Api
+from canary_tutorial.kube.objects import Obj
 
 
 def main_container(pod: Obj) -> str:

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from canary_tutorial.errors import BadInput
-
-Obj = dict[str, Any]
+from canary_tutorial.kube.objects import Obj
 
 # What a notebook calls a setting, and where it is written: kind, then the path of its field ("*" = each item).
 SETTINGS = {

@@ -6,9 +6,7 @@ why a pod's container does not start.
 
 from __future__ import annotations
 
-from typing import Any
-
-Obj = dict[str, Any]
+from canary_tutorial.kube.objects import Obj
 
 STARTING = (None, "ContainerCreating", "PodInitializing")
 
@@ -46,3 +44,9 @@ def trouble(pods: list[Obj]) -> str:
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
                 return f"pod {pod['metadata']['name']} is not scheduled: {condition.get('message', '')}"
     return ""
+
+
+def selector(obj: Obj) -> str:
+    """The label selector of an object's pods, as kubectl takes it."""
+    labels = obj["spec"]["selector"].get("matchLabels") or {}
+    return ",".join(f"{key}={value}" for key, value in labels.items())

@@ -16,17 +16,15 @@ from canary_tutorial.errors import Refused, TutorialError
 from canary_tutorial.install.ownership import by_kind, is_ours
 from canary_tutorial.kube import manifests
 from canary_tutorial.kube.api import MERGE
+from canary_tutorial.kube.objects import Obj
 from canary_tutorial.kube.wait import until
 from canary_tutorial.release.timeline import RUNNING
 
 if TYPE_CHECKING:
-    from canary_tutorial.kube.cluster import Cluster
+    from canary_tutorial.connection import Cluster
     from canary_tutorial.release.canary import Canary
 
 CONTROL_LOOP = "1s"  # how soon Flagger takes up a new or edited Canary; its manifest says 10s
-
-
-Obj = dict[str, Any]
 
 
 class NotYet(TutorialError):

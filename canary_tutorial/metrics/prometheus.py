@@ -79,12 +79,11 @@ class Metrics:
         self.prometheus, self.namespace, self.where = prometheus, namespace, where
 
     @classmethod
-    def of_cluster(cls, cluster: Cluster, where: str = "") -> Metrics:
-        """`where` is "namespace/service:port"; left out, the one that the cluster has (`Cluster.prometheus`)."""
+    def of_cluster(cls, cluster: Cluster, where: str) -> Metrics:
+        """The Prometheus at `where` ("namespace/service:port"), through the API server's service proxy."""
         import requests as http
         from prometheus_api_client import PrometheusConnect
 
-        where = where or cluster.prometheus
         namespace, _, service = where.partition("/")
         settings = cluster.api.configuration
         session = http.Session()

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from canary_tutorial.kube import rollouts
+from canary_tutorial.kube.objects import Obj
 from canary_tutorial.release.timeline import Event
-
-Obj = dict[str, Any]
 
 
 def why_nothing_happens(

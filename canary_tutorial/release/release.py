@@ -10,26 +10,34 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
 from canary_tutorial.errors import Missing, TookTooLong, TutorialError, Unreachable
-from canary_tutorial.kube.api import Obj
+from canary_tutorial.kube.objects import Obj
+from canary_tutorial.metrics.prometheus import Users
 from canary_tutorial.metrics.series import Series, rate, role
-from canary_tutorial.release import flagger_log, timeline, voice
+from canary_tutorial.release import flagger_log, timeline
+from canary_tutorial.release.flagger_log import event_of_line, read_event
+from canary_tutorial.release.state import BACK, CanaryState
 from canary_tutorial.release.timeline import ENDED, RUNNING, Event, Point
 from canary_tutorial.screen.tables import Table
-
-if TYPE_CHECKING:
-    from canary_tutorial.metrics.prometheus import Users
-    from canary_tutorial.release.canary import Canary
 
 LEAD = 10.0  # seconds before the release that its plot shows
 AFTERMATH = 4.0  # seconds that the plot goes on after the end
 MOST = 300  # samples of one line in its picture
-BACK = "Bring it back: ready(cluster), or the lesson's first cells."
 PATIENCE = 15.0  # seconds for a cluster that does not answer, and beyond two intervals for Flagger to notice
+
+
+class Picture(Protocol):
+    """A plot of a release on the screen, alive until it is closed."""
+
+    def wait(self, seconds: float) -> None:
+        """Let the plot run on for a while."""
+
+    def close(self) -> None:
+        """Leave a lasting picture in its place."""
 
 
 class Release:
@@ -38,7 +46,9 @@ class Release:
     `points` and `events` grow while it is watched; times in seconds since the epoch.
     """
 
-    def __init__(self, canary: Canary, image: str, before: str, flags: list[str]) -> None:
+    draw: ClassVar[Callable[[Release], Picture] | None] = None  # set where there is a screen to draw on
+
+    def __init__(self, canary: CanaryState, image: str, before: str, flags: list[str]) -> None:
         self.canary, self.image, self.before, self.flags = canary, image, before, flags
         self.began, self.ended = time.time(), 0.0
         self.points: list[Point] = []
@@ -93,18 +103,18 @@ class Release:
 
     def users(self) -> Users:
         """What users saw from the change of the image to the end (or to now), counted from Prometheus."""
-        return self.canary.cluster.metrics.users(self.began, self.ended + 1 if self.ended else None, self.canary.target)
+        return self.canary.metrics.users(self.began, self.ended + 1 if self.ended else None, self.canary.target)
 
     def series(self) -> list[Series]:
         """The webinar's plot of this release: its own two workloads, whatever else runs in the namespace."""
-        metrics = self.canary.cluster.metrics
+        metrics = self.canary.metrics
         return self._own(metrics.request_rate(self.began - LEAD, self.seen_until, self.window, self.step))
 
     def levels(self, load: float = 20, settle: float = 0.5) -> Table:
         """For each step and series: requests per second counted in its steady part (from `settle` seconds after its
         beginning to its end), and what the weights ask for of a `load` in requests per second."""
         end = self.ended or time.time()
-        counters = self._own(self.canary.cluster.metrics.counters(self.began, end))
+        counters = self._own(self.canary.metrics.counters(self.began, end))
         rows: list[list[Any]] = []
         for step in timeline.steps(self.points, end):
             wanted = {"primary": step.primary, "shifted": step.canary, "mirrored": 100 * step.mirror}
@@ -164,9 +174,7 @@ class Release:
     def follow(self, show: bool = True) -> Release:
         """Tell what happens until it ends, with a plot; returns the release itself. Interrupt it when you like:
         the release goes on without you, and so does the watching."""
-        from canary_tutorial.charts.display import Picture
-
-        picture = Picture(self) if show else None
+        picture = Release.draw(self) if show and Release.draw else None
         try:
             for news in self:
                 if show:
@@ -217,7 +225,7 @@ class Release:
         while not self._stop.is_set():
             try:
                 for line in flagger_log.log(self.canary.cluster, self.began, follow=True):
-                    event = voice.heard(line, self.canary.name, self.canary.namespace, time.time(), self.began)
+                    event = event_of_line(line, self.canary.name, self.canary.namespace, time.time(), self.began)
                     if event and line not in heard and not self._stop.is_set():
                         heard.add(line)
                         self.events.append(event)
@@ -263,8 +271,6 @@ class Release:
         return image != self.image
 
     def _take_event(self, obj: Obj) -> None:
-        from canary_tutorial.release.canary import read_event
-
         about = obj.get("involvedObject", {})
         if (about.get("kind"), about.get("name")) != ("Canary", self.canary.name) or _version(obj) in self._seen:
             return

@@ -135,7 +135,7 @@ def count_samples(found: Iterable[Tick], canary: Canary) -> None:
             if check.get("interval") and "samples" not in check:
                 try:
                     at = _seconds(tick["time"])
-                    check["samples"] = canary.cluster.metrics.samples(canary.target, check["interval"], at)
+                    check["samples"] = canary.metrics.samples(canary.target, check["interval"], at)
                 except TutorialError:
                     return
 

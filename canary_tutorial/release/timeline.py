@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any
 
 from canary_tutorial.kube.manifests import seconds
-
-Obj = dict[str, Any]
+from canary_tutorial.kube.objects import Obj
 
 RUNNING = ("Waiting", "Progressing", "WaitingPromotion", "Promoting", "Finalising")
 ENDED = ("Succeeded", "Failed")

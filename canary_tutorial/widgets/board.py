@@ -43,7 +43,7 @@ def board_chart(release: Release) -> Chart:
 
 def check_tracks(release: Release) -> list[Track]:
     """One track for each built-in check of the canary: its values, the requests behind each, and its threshold."""
-    metrics, canary, events = release.canary.cluster.metrics, release.canary, list(release.events)
+    metrics, canary, events = release.canary.metrics, release.canary, list(release.events)
     # Before Flagger noticed, the canary was another version.
     noticed = next((point.time for point in release.points if point.phase in RUNNING), release.began)
     counted: dict[str, dict[float, float]] = {}  # by window: when, how many requests it held

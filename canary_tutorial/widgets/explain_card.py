@@ -9,10 +9,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from canary_tutorial.errors import TutorialError
 from canary_tutorial.kube import manifests
+from canary_tutorial.kube.objects import Obj
 from canary_tutorial.metrics.prometheus import DURATION, SUCCESS_RATE, UNITS, Measured
 from canary_tutorial.release import explain, timeline
 from canary_tutorial.release.timeline import ENDED, RUNNING, Event, Point
@@ -22,7 +23,6 @@ from canary_tutorial.widgets.showing import Showing, card
 if TYPE_CHECKING:
     from canary_tutorial.release.canary import Canary
 
-Obj = dict[str, Any]
 QUERY = "font-size:.85em;white-space:normal;word-break:break-word"  # a long line that breaks anywhere
 
 
@@ -153,7 +153,7 @@ class ExplainCard(Showing):
 
     def _check(self, metric: Obj) -> Check:
         window = metric.get("interval") or "1m"
-        workload, metrics = self.canary.target, self.canary.cluster.metrics
+        workload, metrics = self.canary.target, self.canary.metrics
         unit = UNITS.get(metric["name"], "")
         query = metric.get("query") or f"MetricTemplate {(metric.get('templateRef') or {}).get('name', '')}"
         measured = Measured(None, 0, "")
@@ -182,7 +182,7 @@ class ExplainCard(Showing):
         said = last.message.removeprefix("(combined from similar events): ")
         requests = first.measured.samples
         try:
-            counted = bool(requests) or self.canary.cluster.metrics.known(self.canary.target)
+            counted = bool(requests) or self.canary.metrics.known(self.canary.target)
         except TutorialError:
             counted = True  # Prometheus does not answer: nothing can be said of what it has seen
         meaning = explain.halt(said, requests=requests, window=window, counted=counted)

@@ -13,7 +13,7 @@ from canary_tutorial.metrics.series import role
 from canary_tutorial.widgets.showing import Showing, card
 
 if TYPE_CHECKING:
-    from canary_tutorial.kube.cluster import Cluster
+    from canary_tutorial.connection import Cluster
 
 QUERY = (
     "sum by(source_workload, destination_workload, request_host, response_code) (rate(istio_requests_total{{"

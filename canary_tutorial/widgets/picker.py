@@ -81,7 +81,7 @@ class ImagePicker:
     @property
     def command(self) -> str:
         """What pressing Release does, as one would type it."""
-        name = self.canary._container(self.canary.deployment())["name"]
+        name = self.canary.container_of(self.canary.deployment())["name"]
         image = f"{self._repository}:{self.image.value}"
         text = f"kubectl -n {self.canary.namespace} set image deployment/{self.canary.target} {name}={image}"
         return text + (f"   # and its command: ... {' '.join(self.flags)}" if self.flags else "")
@@ -90,7 +90,7 @@ class ImagePicker:
     def warning(self) -> str:
         """Why Flagger would ignore this choice, or ""."""
         primary, target = self._running()
-        command = self.canary._container(self.canary.deployment()).get("command") or []
+        command = self.canary.container_of(self.canary.deployment()).get("command") or []
         had = [word for word in command if word.startswith("--random")]
         return verdict(self.image.value, self.flags, primary, target, had, self.canary.phase)
 

@@ -17,7 +17,7 @@ from canary_tutorial.metrics.series import Requests, Series, requests, role
 from canary_tutorial.widgets.showing import Showing, card
 
 if TYPE_CHECKING:
-    from canary_tutorial.kube.cluster import Cluster
+    from canary_tutorial.connection import Cluster
 
 MOST = 24  # dots in one column, at least
 SIZE = 9  # pixels per dot

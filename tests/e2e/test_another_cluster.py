@@ -20,8 +20,8 @@ import foreign_cluster as foreign
 import pytest
 
 from canary_tutorial import connect
+from canary_tutorial.connection import Cluster
 from canary_tutorial.install.ownership import is_ours, title
-from canary_tutorial.kube.cluster import Cluster
 
 Obj = dict[str, Any]
 CONTEXT, NAMESPACE = "somebody-elses", "lessons"

@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 import yaml
 
+from canary_tutorial.connection import Cluster
 from canary_tutorial.kube import manifests
 from canary_tutorial.kube.api import MERGE, of_kubeconfig
-from canary_tutorial.kube.cluster import Cluster
 from canary_tutorial.lessons.prepare import at_rest, quick
 from canary_tutorial.release.release import Release
 from canary_tutorial.release.timeline import Point

@@ -18,9 +18,9 @@ import psutil
 import yaml
 from fuzz_inputs import ADMIN, LIMITED, NOBODY
 
+from canary_tutorial.connection import Cluster
 from canary_tutorial.kube import manifests
 from canary_tutorial.kube.api import of_kubeconfig
-from canary_tutorial.kube.cluster import Cluster
 from canary_tutorial.lab.machine.network import OUTBOUND_PORT, app_address
 from canary_tutorial.lessons.prepare import quick
 

@@ -14,11 +14,11 @@ from served_api import Served
 
 from canary_tutorial import ready
 from canary_tutorial.cli.tutorial import main
+from canary_tutorial.connection import Cluster
 from canary_tutorial.errors import NotOurs, NotReady, TutorialError
 from canary_tutorial.install import installed
 from canary_tutorial.install.parts import MISSING, THERE, UNKNOWN
 from canary_tutorial.install.preflight import CREATE, Preflight
-from canary_tutorial.kube.cluster import Cluster
 from canary_tutorial.lab.api.checks.admission import admit
 from canary_tutorial.lab.controllers.manager import Manager
 from canary_tutorial.lab.events import Recorder

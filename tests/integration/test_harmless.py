@@ -16,8 +16,8 @@ import pytest
 from served_api import Served
 
 from canary_tutorial import ready
+from canary_tutorial.connection import Cluster
 from canary_tutorial.errors import TutorialError
-from canary_tutorial.kube.cluster import Cluster
 from canary_tutorial.release import ticks
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from canary_tutorial import connect
 from canary_tutorial.cli.tutorial import main
+from canary_tutorial.connection import Cluster
 from canary_tutorial.errors import BadInput, CommandFailed, Missing, NoCluster, NotOurs, TookTooLong, Unreachable
 from canary_tutorial.install.ownership import LABEL, is_ours
-from canary_tutorial.kube.cluster import Cluster
 
 
 def lab(*words: str) -> subprocess.CompletedProcess[str]:

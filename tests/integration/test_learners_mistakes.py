@@ -19,8 +19,8 @@ import yaml
 from nbclient import NotebookClient
 
 from canary_tutorial import connect, ready
+from canary_tutorial.connection import Cluster
 from canary_tutorial.errors import BadInput, Missing, Refused, TutorialError, Unreachable
-from canary_tutorial.kube.cluster import Cluster
 from canary_tutorial.kube.wait import until
 from canary_tutorial.release import release
 from canary_tutorial.release.canary import Canary

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from canary_tutorial.connection import Cluster
 from canary_tutorial.errors import Refused
 from canary_tutorial.kube import rollouts
 from canary_tutorial.kube.api import of_kubeconfig
-from canary_tutorial.kube.cluster import Cluster
 from canary_tutorial.release import timeline
-from canary_tutorial.release.canary import read_event
 from canary_tutorial.release.explain import why_nothing_happens
+from canary_tutorial.release.flagger_log import read_event
 
 Answer = tuple[int, dict[str, str], Any]
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

@@ -16,10 +16,9 @@ from served_api import KUBECONFIG, Kubectl, Served
 from test_clients import CRD
 
 from canary_tutorial import connect
-from canary_tutorial.connection import CONTEXT
+from canary_tutorial.connection import CONTEXT, Cluster
 from canary_tutorial.connection import KUBECONFIG as KUBECONFIG_VARIABLE
 from canary_tutorial.errors import Refused
-from canary_tutorial.kube.cluster import Cluster
 from canary_tutorial.lab.kinds import CLUSTERROLES, CONFIGMAPS
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

@@ -11,7 +11,8 @@ from canary_tutorial import errors, near
 from canary_tutorial.kube import rollouts
 from canary_tutorial.kube.exec import main_container
 from canary_tutorial.release import explain, result, ticks
-from canary_tutorial.release.canary import read_event, with_flags
+from canary_tutorial.release.canary import with_flags
+from canary_tutorial.release.flagger_log import read_event
 from canary_tutorial.release.timeline import Event
 from canary_tutorial.reports import summary
 from canary_tutorial.reports.notebooks import Run

@@ -17,7 +17,7 @@ ITSELF = "__init__"
 
 LAYERS = {
     "": """
-        errors | screen | kube | install | metrics | release | connection | charts | lessons reports widgets
+        errors | screen | kube | install | metrics | release | charts | connection | lessons reports widgets
         __init__ | jupyter cli | __main__
     """,
 }

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from canary_tutorial.release.flagger_log import event_of_line
 from canary_tutorial.release.timeline import Event
-from canary_tutorial.release.voice import heard
 
 
 def line(msg: str, canary: str = "podinfo.test", level: str = "info") -> str:
@@ -29,7 +29,7 @@ def line(msg: str, canary: str = "podinfo.test", level: str = "info") -> str:
     ],
 )
 def test_each_event_is_heard_with_its_type(msg: str, type_: str):
-    assert heard(line(msg), "podinfo", "test", 7.0) == Event(7.0, type_, msg)
+    assert event_of_line(line(msg), "podinfo", "test", 7.0) == Event(7.0, type_, msg)
 
 
 @pytest.mark.parametrize(
@@ -45,17 +45,17 @@ def test_each_event_is_heard_with_its_type(msg: str, type_: str):
     ],
 )
 def test_what_is_only_logged_is_no_event(msg: str):
-    assert heard(line(msg), "podinfo", "test", 7.0) is None
+    assert event_of_line(line(msg), "podinfo", "test", 7.0) is None
 
 
 def test_other_canaries_and_other_lines_are_not_heard():
-    assert heard(line("Advance other.test canary weight 20", canary="other.test"), "podinfo", "test", 0) is None
-    assert heard("panic: not JSON", "podinfo", "test", 0) is None
-    assert heard('["no", "object"]', "podinfo", "test", 0) is None
+    assert event_of_line(line("Advance other.test canary weight 20", canary="other.test"), "podinfo", "test", 0) is None
+    assert event_of_line("panic: not JSON", "podinfo", "test", 0) is None
+    assert event_of_line('["no", "object"]', "podinfo", "test", 0) is None
 
 
 def test_what_was_said_before_the_release_is_not_heard():
     said = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
     text = line("Advance podinfo.test canary weight 20")
-    assert heard(text, "podinfo", "test", said, since=said) is not None
-    assert heard(text, "podinfo", "test", said, since=said + 0.1) is None
+    assert event_of_line(text, "podinfo", "test", said, since=said) is not None
+    assert event_of_line(text, "podinfo", "test", said, since=said + 0.1) is None

@@ -44,7 +44,7 @@ def test_the_picker_marks_anew_what_users_get_whoever_released_it():
     container = {"name": "podinfod", "command": ["./podinfo"]}
     canary = SimpleNamespace(
         name="podinfo", namespace="test", target="podinfo", phase="Succeeded", deployment=lambda: {},
-        image=lambda primary=False: f"stefanprodan/podinfo:{tags[primary]}", _container=lambda _: container,
+        image=lambda primary=False: f"stefanprodan/podinfo:{tags[primary]}", container_of=lambda _: container,
     )  # fmt: skip
     shown = picker.ImagePicker(canary)
     shown.image.value = "2.1.2"
@@ -106,7 +106,7 @@ def test_the_users_of_both_versions_differ_in_shape_as_well_as_in_colour():
 )
 def test_a_canary_without_requests_is_told_from_one_that_was_never_counted(known: bool, said: str):
     metrics = SimpleNamespace(known=lambda workload: known)
-    canary = SimpleNamespace(target="podinfo", cluster=SimpleNamespace(metrics=metrics))
+    canary = SimpleNamespace(target="podinfo", metrics=metrics)
     card = explain_card.ExplainCard(canary)
     card.checks = [
         explain_card.Check("request-success-rate", "", "4s", "at least 99 %", Measured(None, 0, "%"), passes=None)
@@ -133,7 +133,7 @@ def test_what_was_said_of_an_earlier_release_is_left_out():
 def test_the_boards_checks_begin_with_what_flagger_noticed():
     found = [Series({}, [(101, 40), (106, 100)])]  # of the version before, and of this one
     metrics = SimpleNamespace(query_range=lambda *_: found)
-    canary = SimpleNamespace(namespace="test", target="podinfo", cluster=SimpleNamespace(metrics=metrics))
+    canary = SimpleNamespace(namespace="test", target="podinfo", metrics=metrics)
     metric = {"name": "request-success-rate", "interval": "4s", "thresholdRange": {"min": 99}}
     release = SimpleNamespace(
         canary=canary, spec={"analysis": {"metrics": [metric]}}, events=[], began=100, ended=0, seen_until=107, step=1,

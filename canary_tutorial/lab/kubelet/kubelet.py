@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import stat
 from collections.abc import Callable
 from datetime import datetime
@@ -39,8 +38,6 @@ AGAIN = 5.0  # seconds until what could not be written is tried again
 
 class Kubelet:
     """Runs the pods of one lab. `kubeconfig` makes a kubeconfig for a token."""
-
-    log = logging.getLogger(__name__)
 
     def __init__(
         self,
@@ -114,7 +111,7 @@ class Kubelet:
         try:
             write_targets(self.directory, self.store.list(PODS))
         except OSError as error:
-            self.log.warning("what Prometheus may scrape cannot be written: %s", error)
+            log.warning("what Prometheus may scrape cannot be written: %s", error)
             self._writing_targets = asyncio.get_running_loop().call_later(AGAIN, self._write_targets)
 
     def _bind(self, pod: Obj) -> None:
@@ -228,7 +225,7 @@ class Kubelet:
                 f'"{name[:LONGEST_SHOWN]}": {_why(error)}'
             ) from error
         except Exception as error:
-            self.log.exception("exec in %s", pod["metadata"]["name"])
+            log.exception("exec in %s", pod["metadata"]["name"])
             raise InternalError(f"Internal error occurred: {explained(error)}") from error
 
     async def attach(self, pod: Obj, container: str, stdin: bool, tty: bool) -> Session:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from canary_tutorial.lab.kubelet.environment import Find, environment, expand, mounts, relocate
+from canary_tutorial.lab.kubelet.environment import environment, expand, mounts, relocate
+from canary_tutorial.lab.kubelet.place import Machine, Place
 from canary_tutorial.lab.kubelet.reading import ConfigError
 from canary_tutorial.lab.kubelet.run import Program
 from canary_tutorial.lab.kubelet.scrape_targets import TARGETS
@@ -21,29 +20,6 @@ from canary_tutorial.lab.objects import Obj
 
 SIDECAR = "istio-proxy"
 WORK = "work"  # where the programs of a pod run, below its directory
-
-
-@dataclass
-class Place:
-    """Where a pod lives."""
-
-    ip: str
-    directory: Path
-
-
-class Machine(Protocol):
-    """What a pod takes from the machine it runs on."""
-
-    directory: Path  # the lab's state; programs are in bin/
-    resolver: str  # address of Envoy's plain listener
-    server: tuple[str, int]  # the API server's host and port
-    ca: str
-
-    def find(self, namespace: str) -> Find: ...
-
-    def token(self, pod: Obj) -> str: ...
-
-    def kubeconfig(self, pod: Obj) -> str: ...
 
 
 def has_sidecar(pod: Obj) -> bool:

@@ -19,7 +19,7 @@ from canary_tutorial.lab.machine import files
 from canary_tutorial.lab.objects import Obj
 
 if TYPE_CHECKING:
-    from canary_tutorial.lab.kubelet.programs import Machine, Place
+    from canary_tutorial.lab.kubelet.place import Machine, Place
 
 WRITTEN = ("configMap", "secret", "downwardAPI", "projected")  # by the kubelet; any other begins as an empty directory
 LONGEST_PATH, LONGEST_NAME, DEEPEST = 4096, 255, 40

@@ -11,17 +11,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
+
+import aiohttp
 
 from canary_tutorial.lab.errors import ApiError
+from canary_tutorial.lab.events import Recorder
 from canary_tutorial.lab.kinds import PODS
 from canary_tutorial.lab.kubelet.logs import Log
+from canary_tutorial.lab.kubelet.place import Machine, Place
 from canary_tutorial.lab.kubelet.probes import Prober, watch
 from canary_tutorial.lab.kubelet.probing import Probing
-from canary_tutorial.lab.kubelet.programs import SIDECAR, Place, listen_address, program_for
+from canary_tutorial.lab.kubelet.programs import SIDECAR, listen_address, program_for
 from canary_tutorial.lab.kubelet.reading import as_pod, explained, names_in, shortened
 from canary_tutorial.lab.kubelet.run import Program, Run
 from canary_tutorial.lab.kubelet.status import ContainerState, back_off, pod_status, terminated
@@ -30,9 +36,7 @@ from canary_tutorial.lab.machine import files
 from canary_tutorial.lab.machine.images import ImageError, find_image
 from canary_tutorial.lab.machine.network import OUTBOUND_PORT
 from canary_tutorial.lab.objects import Obj, timestamp
-
-if TYPE_CHECKING:
-    from canary_tutorial.lab.kubelet.kubelet import Kubelet
+from canary_tutorial.lab.store import Store
 
 PULL_BACK_OFF = 10.0  # seconds, doubled up to 300
 FORGIVEN = 600.0  # seconds of running after which earlier crashes do not count any more
@@ -44,11 +48,28 @@ LONGEST_NAME = 200  # characters of a directory's name that the pod's own name m
 SIDECAR_SAYS = b"One Envoy serves all pods of the lab; its log: kubectl logs -n istio-system deployment/istiod"
 Made = TypeVar("Made")
 
+log = logging.getLogger(__name__)
+
+
+class Host(Machine, Protocol):
+    """What a worker asks of the kubelet."""
+
+    store: Store
+    recorder: Recorder
+    http: aiohttp.ClientSession
+
+    def now(self) -> datetime: ...
+
+    def gone(self, worker: Worker) -> None:
+        """The pod and all that it had are gone."""
+
+    async def run_in(self, worker: Worker, container: str, command: list[str]) -> tuple[int, str]: ...
+
 
 class Worker:
     """Runs one pod until it is deleted. Nothing that goes wrong with the pod ends it: it is said, and tried again."""
 
-    def __init__(self, kubelet: Kubelet, pod: Obj, ip: str) -> None:
+    def __init__(self, kubelet: Host, pod: Obj, ip: str) -> None:
         self.kubelet, self.pod, self.uid = kubelet, as_pod(pod), pod["metadata"]["uid"]
         meta, spec = self.pod["metadata"], self.pod["spec"]
         name = f"{meta['namespace']}_{meta['name']}"[:LONGEST_NAME].replace("/", "-")
@@ -109,7 +130,7 @@ class Worker:
             await self.ending.wait()  # a pod that ran to its end stays until somebody deletes it
             await self._stop_all()
         except Exception:  # only a fault of ours
-            self.kubelet.log.exception("pod %s", self._key)
+            log.exception("pod %s", self._key)
             await self.ending.wait()
         finally:
             try:
@@ -125,7 +146,7 @@ class Worker:
         try:
             await asyncio.to_thread(self._remove_directory)
         except OSError as error:
-            self.kubelet.log.warning("%s stays behind: %s", self.place.directory, error)
+            log.warning("%s stays behind: %s", self.place.directory, error)
 
     def _remove_directory(self) -> None:
         with files.directory(self.kubelet.directory, "pods") as pods:
@@ -193,7 +214,7 @@ class Worker:
             try:
                 code = await run(container, state)
             except Exception as error:  # whatever it is: a crash like any other
-                self.kubelet.log.exception("container %s of pod %s", state.name, self._key)
+                log.exception("container %s of pod %s", state.name, self._key)
                 code = self._never_ran(state, error)
             if policy == "Never" or (policy == "OnFailure" and code == 0):
                 return
@@ -310,9 +331,9 @@ class Worker:
         """The sidecar is the shared Envoy: running when its outbound listener for this pod accepts connections."""
         state.state = {"running": {"startedAt": timestamp(self.kubelet.now())}}
         state.started, state.containerID = True, f"lab://{self.uid}"
-        log = Log(self.log_path(state.name, 0), self.kubelet.directory)
-        log.write("stdout", SIDECAR_SAYS)
-        log.close()
+        written = Log(self.log_path(state.name, 0), self.kubelet.directory)
+        written.write("stdout", SIDECAR_SAYS)
+        written.close()
         probe = {"tcpSocket": {"port": OUTBOUND_PORT}, "periodSeconds": 2}
         prober = Prober(container, listen_address(self.pod, self.place), self._no_exec, self.kubelet.http)
         async for verdict in watch(prober, probe, impatient=True):
