@@ -11,9 +11,8 @@ from urllib.parse import unquote
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from canary_tutorial.lab.api import paths
+from canary_tutorial.lab.api import options, paths
 from canary_tutorial.lab.api.access.authorization import ACCOUNT, Ask, user_of
-from canary_tutorial.lab.api.verbs import options
 from canary_tutorial.lab.contracts import User
 from canary_tutorial.lab.errors import BadRequest, NotFound
 

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from canary_tutorial.lab.api import paths
+from canary_tutorial.lab.api import options, paths
 from canary_tutorial.lab.api.connect import logs, portforward, proxy, streams
 from canary_tutorial.lab.api.meta import discovery, reviews
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import Api
-from canary_tutorial.lab.api.verbs import apply, deleting, options, reading, subresources, watch, writing
+from canary_tutorial.lab.api.verbs import apply, deleting, reading, subresources, watch, writing
 from canary_tutorial.lab.api.wire import bodies
 from canary_tutorial.lab.errors import MethodNotAllowed, NotFound
 from canary_tutorial.lab.kinds import NAMESPACES, PODS, SERVICEACCOUNTS, SERVICES

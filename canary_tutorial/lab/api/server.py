@@ -18,7 +18,7 @@ from aiohttp import web
 
 from canary_tutorial.lab.api import asks
 from canary_tutorial.lab.api.access.authorization import MASTERS, Authorizer
-from canary_tutorial.lab.api.verbs.pages import Pages
+from canary_tutorial.lab.api.pages import Pages
 from canary_tutorial.lab.api.wire.bodies import Encoder, failure
 from canary_tutorial.lab.contracts import Node, User
 from canary_tutorial.lab.errors import ApiError, InternalError, Unauthorized

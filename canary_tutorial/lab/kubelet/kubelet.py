@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import stat
 from collections.abc import Callable
 from datetime import datetime
@@ -34,6 +35,8 @@ NODE = "lab"
 MOST_OUTPUT = 10 * 1024  # bytes of what a probe or hook says that are kept, as in Kubernetes
 LONGEST_SHOWN = 200  # characters of a program's name in a message
 AGAIN = 5.0  # seconds until what could not be written is tried again
+
+log = logging.getLogger(__name__)
 
 
 class Kubelet:

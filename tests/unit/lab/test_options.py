@@ -2,7 +2,7 @@
 
 import pytest
 
-from canary_tutorial.lab.api.verbs import options
+from canary_tutorial.lab.api import options
 from canary_tutorial.lab.errors import Invalid
 
 FINE = {

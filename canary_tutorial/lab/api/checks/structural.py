@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 from canary_tutorial.lab import schema
-from canary_tutorial.lab.api.checks import expressions
+from canary_tutorial.lab.api.kinds import expressions
 from canary_tutorial.lab.api.wire import bounds
 from canary_tutorial.lab.errors import BadRequest, Cause
 from canary_tutorial.lab.objects import Obj, clone

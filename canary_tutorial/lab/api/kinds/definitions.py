@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from canary_tutorial.lab import schema
-from canary_tutorial.lab.api.checks import expressions
+from canary_tutorial.lab.api.kinds import expressions
 from canary_tutorial.lab.api.kinds.formats import DNS_LABEL_1035, DNS_SUBDOMAIN, SAID
 from canary_tutorial.lab.errors import Cause, NotFound
 from canary_tutorial.lab.kinds import BUILT_IN, CRDS, Kind, Scale

@@ -13,12 +13,13 @@ from typing import Any
 from aiohttp import web
 
 from canary_tutorial.lab import schema
+from canary_tutorial.lab.api import options
 from canary_tutorial.lab.api.access.authorization import Ask
 from canary_tutorial.lab.api.checks import validation
 from canary_tutorial.lab.api.kinds import definitions
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import USER, Api
-from canary_tutorial.lab.api.verbs import managed_fields, options, writing
+from canary_tutorial.lab.api.verbs import managed_fields, writing
 from canary_tutorial.lab.api.verbs.managed_fields import Path
 from canary_tutorial.lab.api.wire import bodies, bounds
 from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Invalid, NotFound

@@ -6,11 +6,12 @@ import yaml
 from aiohttp import web
 
 from canary_tutorial.lab import selectors
+from canary_tutorial.lab.api import options, pages
 from canary_tutorial.lab.api.kinds import conversion
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import USER, Api
-from canary_tutorial.lab.api.verbs import options, pages
-from canary_tutorial.lab.api.wire import negotiation, tables, zeros
+from canary_tutorial.lab.api.verbs import tables
+from canary_tutorial.lab.api.wire import negotiation, zeros
 from canary_tutorial.lab.api.wire.bodies import answer, encode
 from canary_tutorial.lab.errors import BadRequest, Gone, Timeout
 from canary_tutorial.lab.kinds import EVENTS, NODES, PODS, SECRETS

@@ -15,10 +15,11 @@ from collections import deque
 from aiohttp import web
 
 from canary_tutorial.lab import selectors
+from canary_tutorial.lab.api import options
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.server import Api
-from canary_tutorial.lab.api.verbs import options, reading
-from canary_tutorial.lab.api.wire import negotiation, tables
+from canary_tutorial.lab.api.verbs import reading, tables
+from canary_tutorial.lab.api.wire import negotiation
 from canary_tutorial.lab.api.wire.bodies import encode
 from canary_tutorial.lab.errors import Gone
 from canary_tutorial.lab.objects import Obj
