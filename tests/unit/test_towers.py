@@ -40,7 +40,7 @@ LAYERS = {
     """,
     "lab.kubelet": """
         heartbeat logs reading scrape_targets status | environment probes run | place probing sessions
-        volumes | programs | worker | kubelet
+        volumes | programs sandbox | container | worker | kubelet
     """,
     "lab.machine": "files guard memory network ownership processes | certificates images state",
     "lab.mesh": """

@@ -23,6 +23,7 @@ from canary_tutorial.lab.kubelet import heartbeat
 from canary_tutorial.lab.kubelet.environment import Find, relocate
 from canary_tutorial.lab.kubelet.programs import find_in, listen_address
 from canary_tutorial.lab.kubelet.reading import explained, without_nulls
+from canary_tutorial.lab.kubelet.sandbox import Sandbox
 from canary_tutorial.lab.kubelet.scrape_targets import write_targets
 from canary_tutorial.lab.kubelet.sessions import Attachment, ProcessSession
 from canary_tutorial.lab.kubelet.worker import Worker
@@ -151,11 +152,11 @@ class Kubelet:
             self._addresses[free], self._last_address = uid, free
         return free
 
-    def gone(self, worker: Worker) -> None:
+    def gone(self, pod: Sandbox) -> None:
         """A worker has ended: the pod may go."""
-        self._workers.pop(worker.uid, None)
-        self._addresses.pop(worker.place.ip, None)
-        self._let_go(worker.pod)
+        self._workers.pop(pod.uid, None)
+        self._addresses.pop(pod.place.ip, None)
+        self._let_go(pod.pod)
 
     def _let_go(self, pod: Obj) -> None:
         meta = pod["metadata"]
@@ -237,9 +238,9 @@ class Kubelet:
             raise BadRequest(f'container not found ("{container}")')
         return Attachment(run)
 
-    async def run_in(self, worker: Worker, container: str, command: list[str]) -> tuple[int, str]:
+    async def run_in(self, pod: Sandbox, container: str, command: list[str]) -> tuple[int, str]:
         """Run a probe's or hook's command to its end: exit code, output."""
-        session = await self.exec(worker.pod, container, command, stdin=False, tty=False)
+        session = await self.exec(pod.pod, container, command, stdin=False, tty=False)
         output = b""
         try:
             while chunk := await session.read():

@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from canary_tutorial.lab.kubelet.run import Program, Run
+from canary_tutorial.lab.kubelet.sandbox import in_thread
 from canary_tutorial.lab.kubelet.sessions import ProcessSession
-from canary_tutorial.lab.kubelet.worker import in_thread
 from canary_tutorial.lab.machine.processes import family, send
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
