@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from canary_tutorial.flagger import workloads
+from canary_tutorial.flagger import config_sources, owned
 from canary_tutorial.flagger.effects import Create, Explained, Get, Log, Obj, Refused, Rules, Update
 from canary_tutorial.flagger.spec import Canary, Settings
 
@@ -46,7 +46,7 @@ def copy_to_primary(c: Canary, target: Obj, settings: Settings) -> Rules:
     with Explained("CreatePrimaryConfigs failed"):
         for reference, obj in found.items():
             kind = KINDS[reference.partition("/")[0]]
-            wanted = workloads.config_copy(c, {**obj, "kind": kind}, list(settings.include_label_prefix))
+            wanted = config_sources.config_copy(c, {**obj, "kind": kind}, list(settings.include_label_prefix))
             yield from _write(c, kind, wanted)
     return set(found)
 
@@ -67,7 +67,7 @@ def _write(c: Canary, kind: str, wanted: Obj) -> Rules:
 def _tracked(c: Canary, target: Obj) -> Rules:
     """Reference -> object, of those that are followed."""
     found: dict[str, Obj] = {}
-    for reference, optional in workloads.config_references(workloads.pod_spec(target)).items():
+    for reference, optional in config_sources.config_references(owned.pod_spec(target)).items():
         kind, _, name = reference.partition("/")
         try:
             obj = yield Get(KINDS[kind], name, c.namespace)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from canary_tutorial.flagger import status_writes, targets, texts, workloads
+from canary_tutorial.flagger import owned, status_writes, targets, texts
 from canary_tutorial.flagger.effects import Emit, Explained, Get, Log, Obj, Refused, Rules, Update
 from canary_tutorial.flagger.routes import LAST_APPLIED, ORIGINAL, TOOLKIT
 from canary_tutorial.flagger.spec import Canary, Settings
@@ -35,7 +35,7 @@ def wake_target(c: Canary) -> Rules:
         if primary is None:
             yield from targets.scale_from_zero(c)
         else:
-            yield from targets.scale(c, workloads.replicas_of(primary))
+            yield from targets.scale(c, owned.replicas_of(primary))
     yield Log("info", f"{c.name}.{c.namespace} kind {c.kind} reverted")
     yield Log("info", f"Checking if canary is ready {c.name}.{c.namespace}")
 
@@ -43,7 +43,7 @@ def wake_target(c: Canary) -> Rules:
 def give_back(c: Canary, settings: Settings) -> Rules:
     """Service and VirtualService as they were before Flagger."""
     found = yield from targets.target(c)
-    label = workloads.selector_label(c, found, settings.selector_labels)
+    label = owned.selector_label(c, found, settings.selector_labels)
     with Explained("failed revert router"):
         yield from _give_back_service(c, label)
     yield Log("info", f"{c.name}.{c.namespace} router reverted")
@@ -62,7 +62,7 @@ def let_go(c: Canary) -> Rules:
 def _give_back_service(c: Canary, label: targets.Label) -> Rules:
     """A Service that was there before gets its selector back; one that Flagger made goes with the Canary."""
     service = yield from targets.find("Service", c.apex, c.namespace)
-    if service is None or workloads.owning_canary(service) is not None:
+    if service is None or owned.owning_canary(service) is not None:
         return
     annotations = service["metadata"].get("annotations") or {}
     if LAST_APPLIED in annotations:

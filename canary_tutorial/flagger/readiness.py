@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-Obj = dict[str, Any]
+from canary_tutorial.flagger.effects import Obj
+
 WAITING = "waiting for rollout to finish: "
 
 

@@ -1,11 +1,11 @@
 """Services, routes and autoscaler around a target, kept right on each tick. Rules only.
 
-How these objects look is in `workloads` and `routes`.
+How these objects look is in `services`, `autoscalers` and `routes`.
 """
 
 from __future__ import annotations
 
-from canary_tutorial.flagger import routes, workloads
+from canary_tutorial.flagger import autoscalers, owned, routes, services
 from canary_tutorial.flagger.effects import Create, Explained, Get, Log, Obj, Random, Refused, Rules, Update
 from canary_tutorial.flagger.routes import Cookies, Routes
 from canary_tutorial.flagger.spec import Canary, name_of
@@ -17,28 +17,28 @@ from canary_tutorial.flagger.targets import Label, find
 def reconcile_services(c: Canary, target: Obj, label: Label) -> Rules:
     """`<apex>-canary` selects the target's pods, `<apex>-primary` the primary's."""
     name, value = label
-    ports = workloads.ports(c, target)
-    yield from _service(c, workloads.Wanted(c.canary_service, "canary", name, value, ports))
-    yield from _service(c, workloads.Wanted(c.primary_service, "primary", name, f"{value}-primary", ports))
+    ports = services.ports(c, target)
+    yield from _service(c, services.Wanted(c.canary_service, "canary", name, value, ports))
+    yield from _service(c, services.Wanted(c.primary_service, "primary", name, f"{value}-primary", ports))
 
 
 def reconcile_apex(c: Canary, target: Obj, label: Label) -> Rules:
     """The Service that clients call selects the primary's pods."""
     name, value = label
-    yield from _service(c, workloads.Wanted(c.apex, "apex", name, f"{value}-primary", workloads.ports(c, target)))
+    yield from _service(c, services.Wanted(c.apex, "apex", name, f"{value}-primary", services.ports(c, target)))
 
 
-def _service(c: Canary, wanted: workloads.Wanted) -> Rules:
+def _service(c: Canary, wanted: services.Wanted) -> Rules:
     name = wanted.name
     with Explained("reconcileService failed"):
         with Explained(f"service {name} get query error"):
             current = yield from find("Service", name, c.namespace)
         if current is None:
             with Explained(f"service {name}.{c.namespace} create error"):
-                yield Create("Service", workloads.service(c, wanted))
+                yield Create("Service", services.service(c, wanted))
             yield Log("info", f"Service {name}.{c.namespace} created")
             return
-        updated = workloads.reconciled_service(c, current, wanted)
+        updated = services.reconciled_service(c, current, wanted)
         if updated is not None:
             with Explained(f"service {name} update error"):
                 yield Update("Service", updated)
@@ -58,12 +58,12 @@ def reconcile_routes(c: Canary, label: Label) -> Rules:
 
 
 def _destinationrule(c: Canary, host: str) -> Rules:
-    what, spec = f"DestinationRule {host}.{c.namespace}", workloads.destinationrule_spec(c, host)
+    what, spec = f"DestinationRule {host}.{c.namespace}", services.destinationrule_spec(c, host)
     with Explained(f"{what} get query error"):
         current = yield from find("DestinationRule", host, c.namespace)
     if current is None:
         with Explained(f"{what} create error"):
-            yield Create("DestinationRule", workloads.destinationrule(c, host, spec))
+            yield Create("DestinationRule", services.destinationrule(c, host, spec))
         yield Log("info", f"{what} created")
     elif current.get("spec") != spec and routes.without_nulls(current.get("spec")) != routes.without_nulls(spec):
         with Explained(f"{what} update error"):
@@ -79,7 +79,7 @@ def _virtualservice(c: Canary, selector: str) -> Rules:
         current = yield from find("VirtualService", c.apex, c.namespace)
     if current is None:
         with Explained(f"{what} create error"):
-            yield Create("VirtualService", routes.new_virtualservice(c, selector, workloads.owner_reference(c)))
+            yield Create("VirtualService", routes.new_virtualservice(c, selector, owned.owner_reference(c)))
         yield Log("info", f"{what} created")
         return
     with Explained(f"{what} update error"):
@@ -146,7 +146,7 @@ def _autoscaler(c: Canary, update: bool) -> Rules:
         return
     with Explained(f"HorizontalPodAutoscaler {name_of(reference)}.{c.namespace} get query error"):
         autoscaler = yield Get("HorizontalPodAutoscaler", name_of(reference), c.namespace)
-    wanted = workloads.primary_autoscaler(c, autoscaler)
+    wanted = autoscalers.primary_autoscaler(c, autoscaler)
     name = wanted["metadata"]["name"]
     what = f"HorizontalPodAutoscaler v2 {name}.{c.namespace}"
     with Explained(f"{what} get query failed"):
@@ -155,8 +155,8 @@ def _autoscaler(c: Canary, update: bool) -> Rules:
         with Explained(f"creating {what} failed"):
             yield Create("HorizontalPodAutoscaler", wanted)
         yield Log("info", f"{what} created")
-    elif update and workloads.autoscaler_differs(autoscaler, current, wanted):
-        spec = {**current["spec"], **{k: wanted["spec"].get(k) for k in workloads.SCALING}}
+    elif update and autoscalers.autoscaler_differs(autoscaler, current, wanted):
+        spec = {**current["spec"], **{k: wanted["spec"].get(k) for k in autoscalers.SCALING}}
         with Explained(f"updating {what} failed"):
             yield Update(
                 "HorizontalPodAutoscaler", {**current, "spec": {k: v for k, v in spec.items() if v is not None}}

@@ -9,10 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from canary_tutorial.flagger.effects import Refused
+from canary_tutorial.flagger.effects import Obj, Refused
 from canary_tutorial.flagger.spec import Canary
-
-Obj = dict[str, Any]
 
 MOST_MATCHES = 10_000  # more would not fit into an object; to put them together would hold up every other Canary
 ORIGINAL = "flagger.kubernetes.io/original-configuration"

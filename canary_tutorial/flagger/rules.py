@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from canary_tutorial.flagger import analysis, reconcile, status_writes, steps, targets, texts, workloads
+from canary_tutorial.flagger import analysis, owned, reconcile, status_writes, steps, targets, texts
 from canary_tutorial.flagger.effects import Alert, Emit, Explained, Gauge, Get, Log, Obj, Refused, Rules, TickEnds
 from canary_tutorial.flagger.routes import Routes
 from canary_tutorial.flagger.shapes import misfit
@@ -56,7 +56,7 @@ def _advance(c: Canary, settings: Settings) -> Rules:
         return
     refuse_what_is_not_built_in(c, settings)
     target = yield from targets.target(c)
-    label = workloads.selector_label(c, target, settings.selector_labels)
+    label = owned.selector_label(c, target, settings.selector_labels)
     c = yield from keep_right(c, target, label, settings)
 
     # Is there anything to advance? A failed run's status learns of the target's revision, but is judged as it was.

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-Obj = dict[str, Any]
+from canary_tutorial.flagger.effects import Obj
 
 AB, BLUE_GREEN, CANARY = "ab-testing", "blue-green", "canary"
 LEAST_INTERVAL = 10.0  # seconds; Flagger raises shorter ones

@@ -7,7 +7,7 @@ import zlib
 from datetime import datetime
 from typing import Any
 
-Obj = dict[str, Any]
+from canary_tutorial.flagger.effects import Obj
 
 INITIALIZING, INITIALIZED, WAITING = "Initializing", "Initialized", "Waiting"
 PROGRESSING, WAITING_PROMOTION, PROMOTING = "Progressing", "WaitingPromotion", "Promoting"

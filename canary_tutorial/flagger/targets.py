@@ -1,10 +1,10 @@
-"""The target Deployment and its primary: made, promoted, scaled, looked at. Rules only; their looks: `workloads`."""
+"""The target Deployment and its primary: made, promoted, scaled, checked. Rules only; what the primary is: `primaries`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from canary_tutorial.flagger import configs, texts, workloads
+from canary_tutorial.flagger import autoscalers, configs, primaries, texts
 from canary_tutorial.flagger.effects import Create, Explained, Get, Log, Now, Obj, Patch, Random, Refused, Rules, Update
 from canary_tutorial.flagger.readiness import NotReady, deployment_readiness
 from canary_tutorial.flagger.spec import Canary, Settings, name_of
@@ -52,7 +52,7 @@ def create_primary(c: Canary, found: Obj, label: Label, settings: Settings) -> R
             return
         copies = yield from configs.copy_to_primary(c, found, settings)
         flagger_id = yield Random()
-        wanted = workloads.new_primary(c, found, label, settings, flagger_id, copies)
+        wanted = primaries.new_primary(c, found, label, settings, flagger_id, copies)
         with Explained(f"creating deployment {c.primary}.{c.namespace} failed"):
             yield Create("Deployment", wanted)
     yield Log("info", f"Deployment {c.primary}.{c.namespace} created")
@@ -64,7 +64,7 @@ def promote(c: Canary, label: Label, settings: Settings) -> Rules:
     primary = yield from deployment(c, c.primary)
     copies = yield from configs.copy_to_primary(c, found, settings)
     flagger_id = yield Random()
-    updated = workloads.promoted_primary(c, primary, found, label, settings, flagger_id, copies)
+    updated = primaries.promoted_primary(c, primary, found, label, settings, flagger_id, copies)
     with Explained(f"updating deployment {c.primary}.{c.namespace} template spec failed"):
         yield Update("Deployment", updated)
 
@@ -107,7 +107,7 @@ def scale_from_zero(c: Canary) -> Rules:
         autoscaler = yield from find("HorizontalPodAutoscaler", name_of(reference), c.namespace)
     else:
         primary = yield from find("Deployment", c.primary, c.namespace)
-    yield from scale(c, workloads.replicas_from_zero(c, found, primary, autoscaler))
+    yield from scale(c, autoscalers.replicas_from_zero(c, found, primary, autoscaler))
 
 
 def scale(c: Canary, replicas: int) -> Rules:

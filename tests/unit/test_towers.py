@@ -24,9 +24,10 @@ LAYERS = {
     "install": "installed ownership | clean_up parts | applying preflight",
     "release": "timeline | explain flagger_log | state | release | canary result | ticks",
     "flagger": """
-        effects origins patience readiness shapes spec status | routes texts | queries | workloads trace | configs | targets
-        reconcile | status_writes | analysis finalizing | steps | rules | flags job kube logs metrics prometheus
-        events webhooks | alerts leader recording loadtester | performer replay | controller | __main__
+        effects origins patience shapes | readiness spec status | routes texts | owned queries
+        autoscalers config_sources services trace | configs primaries | targets | reconcile | status_writes
+        analysis finalizing | steps | rules | flags job kube logs metrics prometheus | events webhooks
+        alerts leader recording loadtester | performer replay | controller | __main__
     """,
     "lab": """
         kinds machine podinfo quantity quota schema | errors objects | contracts selectors store

@@ -1,0 +1,66 @@
+"""What the objects that Flagger makes have in common: owner, labels, the target they follow. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from canary_tutorial.flagger.effects import Obj, Refused
+from canary_tutorial.flagger.spec import Canary, name_of
+
+
+def copy(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def pod_spec(deployment: Obj) -> Obj:
+    """The spec of a Deployment's pods."""
+    found: Obj = ((deployment.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return found
+
+
+def replicas_of(deployment: Obj) -> int:
+    """How many pods a Deployment asks for: 1 where it does not say."""
+    replicas = (deployment.get("spec") or {}).get("replicas")
+    return 1 if replicas is None else int(replicas)
+
+
+def owner_reference(c: Canary) -> Obj:
+    return {
+        "apiVersion": "flagger.app/v1beta1",
+        "kind": "Canary",
+        "name": c.name,
+        "uid": c.obj["metadata"].get("uid") or "",
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def owning_canary(obj: Obj) -> str | None:
+    """The name of the Canary that controls the object, if one does."""
+    for reference in obj["metadata"].get("ownerReferences") or []:
+        if reference.get("controller") and reference.get("kind") == "Canary":
+            return name_of(reference)
+    return None
+
+
+def selector_label(c: Canary, target: Obj, allowed: Sequence[str]) -> tuple[str, str]:
+    """The label that tells primary from canary, and its value; refused if the target selects by none of `allowed`."""
+    labels = (target["spec"].get("selector") or {}).get("matchLabels") or {}
+    for label in allowed:
+        if labels.get(label) is not None:
+            return label, str(labels[label])
+    raise Refused(
+        f"getSelectorLabel failed: deployment {c.target}.{c.namespace} spec.selector.matchLabels must contain one of "
+        f"[{' '.join(allowed)}]"
+    )
+
+
+def included(values: Obj | None, prefixes: Sequence[str]) -> Obj:
+    """Labels or annotations that a primary inherits."""
+    return {
+        key: value
+        for key, value in (values or {}).items()
+        if "toolkit.fluxcd.io" not in key and any(p == "*" or key.startswith(p) for p in prefixes)
+    }
