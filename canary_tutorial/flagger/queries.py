@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from canary_tutorial.flagger import texts
-from canary_tutorial.flagger.effects import Refused
-from canary_tutorial.flagger.spec import Canary, Obj, name_of
+from canary_tutorial.flagger.effects import Obj, Refused
+from canary_tutorial.flagger.spec import Canary, name_of
 
 SUCCESS_RATE, DURATION = "request-success-rate", "request-duration"
 _WORKLOAD = (
