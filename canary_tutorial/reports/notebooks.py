@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from canary_tutorial.shipped import folder
 from canary_tutorial.errors import BadInput, TutorialError
 from canary_tutorial.release.result import recorded
 
@@ -31,7 +32,7 @@ class Run:
 
 def home() -> Path:
     """Where the lessons are."""
-    return Path(__file__).parents[2] / "notebooks"
+    return folder("notebooks")
 
 
 def find(name: str | Path) -> Path:

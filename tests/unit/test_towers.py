@@ -17,7 +17,7 @@ ITSELF = "__init__"
 
 LAYERS = {
     "": """
-        errors | screen | kube | install | metrics | release | charts | connection | lessons reports widgets
+        errors shipped | screen | kube | install | metrics | release | charts | connection | lessons reports widgets
         __init__ | jupyter cli | __main__
     """,
     "kube": "objects wait | api manifests rollouts | exec | cluster",
