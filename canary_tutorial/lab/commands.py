@@ -1,7 +1,8 @@
-"""The lab's own command: `python -m canary_tutorial.lab up | status | logs | down | run`.
+"""The lab's own command: `canary-tutorial up | check | status | logs | down`, and `run` in the foreground.
 
-`up` starts the guard, which starts the main process (`lab.py`), and waits until `lab.json` says that it is ready. The
-other commands read that file. Light on imports: each call should answer at once.
+`up` starts the guard, which starts the main process (`main.py`), and waits until `lab.json` says that it is ready. The
+other commands read that file. Light on imports: each call should answer at once. Exit codes: 0, 1 for an error, 2 for
+words that are not understood, 3 (`status` alone) for a lab that does not run, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,22 +22,31 @@ import click
 import psutil
 
 from canary_tutorial.lab.machine import guard, state
-from canary_tutorial.lab.machine.images import REMEDIES, find_program
 from canary_tutorial.lab.machine.processes import family, pss_mb, send
+from canary_tutorial.lab.machine.tools import REMEDIES, CannotUnpack, find_program, install, of_user
 
 PATIENCE = 30.0  # seconds for a lab to become ready
+NOT_RUNNING = 3  # exit code of `status`, as of systemctl's
 name_option = click.option(
     "--name",
     default=state.DEFAULT_NAME,
     show_default=True,
     metavar="NAME",
-    help="Which lab; several can run side by side.",
+    help="Name the lab; several can run side by side.",
 )
+port_option = click.option(
+    "--port",
+    default=0,
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Choose the API server's port on 127.0.0.1; 0 takes a free one.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
 def cli() -> None:
-    """The lab: a small embedded cluster for lessons on releases."""
+    """Start, inspect, and end a lab: a small cluster on this machine."""
 
 
 def fail(message: str) -> NoReturn:
@@ -43,29 +54,29 @@ def fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
-def refuse_if_impossible(name: str) -> None:
-    if sys.platform != "linux":
-        fail(
-            "The lab needs Linux, as its pods have addresses of their own. "
-            "Use Binder, a Linux machine, or your own cluster."
-        )
-    running = state.read(name)
-    if running:
-        config = state.directory_of(name) / "kubeconfig"
-        fail(
-            f"The lab {name!r} is already running at {running.server}.\n"
-            f"Use it:      export KUBECONFIG={config}\n"
-            f"End it:      canary-tutorial down --name {name}\n"
-            f"Or another:  canary-tutorial up --name {name}-2"
-        )
+def already(name: str, running: state.Lab, port: int, foreground: bool) -> NoReturn:
+    """End where the lab runs: that is what `up` is for, unless another port is wanted."""
+    message = (
+        f"The lab {name!r} is already running at {running.server}.\n"
+        f"Use it:      export KUBECONFIG={state.directory_of(name) / 'kubeconfig'}\n"
+        f"End it:      canary-tutorial down --name {name}\n"
+        f"Or another:  canary-tutorial up --name {name}-2"
+    )
+    if foreground or (port and not running.server.endswith(f":{port}")):
+        fail(message)
+    click.echo(message)
+    sys.exit(0)
 
 
-def prepare(name: str) -> tuple[Path, int]:
+def prepare(name: str, port: int, foreground: bool = False) -> tuple[Path, int]:
     """A directory for a new lab and the lock on it; ends with a clear message where there can be none."""
+    if sys.platform != "linux":
+        fail("The lab needs Linux: its pods have addresses of their own.\n→ Use Binder, or connect to your own cluster")
     began = time.monotonic()
     while True:
         try:
-            refuse_if_impossible(name)
+            if running := state.read(name):
+                already(name, running, port, foreground)
             return state.prepare(name)
         except state.StateError as error:
             fail(str(error))
@@ -84,12 +95,17 @@ def command(name: str, directory: Path, port: int) -> list[str]:
 
 @cli.command()
 @name_option
-@click.option(
-    "--port", default=0, type=click.IntRange(0, 65535), help="Port of the API server on 127.0.0.1; 0 takes a free one."
-)
+@port_option
 def up(name: str, port: int) -> None:
-    """Start a lab in the background; returns when it is ready."""
-    directory, lock = prepare(name)
+    """Start a lab in the background, and wait until it is ready.
+
+    A lab of this name that runs already is left as it is, and named.
+
+    \b
+    Example:
+      canary-tutorial up --name second --port 6443
+    """
+    directory, lock = prepare(name, port)
     log = directory / "logs" / "main.log"
     with open(log, "xb") as output:
         process = subprocess.Popen(
@@ -101,16 +117,16 @@ def up(name: str, port: int) -> None:
             pass_fds=[lock],
         )
     began = time.monotonic()
-    told = False
+    reported = False
     while state.read(name) is None:
         if process.poll() is not None:
             fail(why_it_failed(directory, log, port))
         if time.monotonic() - began > PATIENCE:
             process.terminate()
             fail(f"The lab did not become ready within {PATIENCE:.0f} s; its log is {log}")
-        if time.monotonic() - began > 2 and not told:
+        if time.monotonic() - began > 2 and not reported:
             click.echo("Starting the lab ...", err=True)
-            told = True
+            reported = True
         time.sleep(0.02)
     lab = state.read(name)
     assert lab is not None
@@ -131,12 +147,15 @@ def why_it_failed(directory: Path, log: Path, port: int) -> str:
 
 @cli.command()
 @name_option
-@click.option(
-    "--port", default=0, type=click.IntRange(0, 65535), help="Port of the API server on 127.0.0.1; 0 takes a free one."
-)
+@port_option
 def run(name: str, port: int) -> None:
-    """Run a lab in the foreground; Ctrl-C ends it."""
-    directory, lock = prepare(name)
+    """Run a lab in the foreground (Ctrl-C ends it).
+
+    \b
+    Example:
+      python -m canary_tutorial.lab run --name second
+    """
+    directory, lock = prepare(name, port, foreground=True)
     os.set_inheritable(lock, True)
     words = command(name, directory, port)
     os.execv(words[0], words)
@@ -144,21 +163,32 @@ def run(name: str, port: int) -> None:
 
 @cli.command()
 @name_option
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@json_option
 def status(name: str, as_json: bool) -> None:
-    """Tell whether a lab runs, where, and what it takes."""
+    """Show a lab's state, address, processes, and memory.
+
+    Exit code: 0 if it runs, 3 if it does not.
+
+    \b
+    Example:
+      canary-tutorial status --json
+    """
     try:
         answer = describe(name)
     except state.StateError as error:
         fail(str(error))
     if as_json:
         click.echo(json.dumps(answer, indent=2))
-        return
-    if not answer["running"]:
+    elif answer["running"]:
+        describe_in_words(answer)
+    else:
         click.echo(f"The lab {name!r} is not running. Start it: canary-tutorial up --name {name}")
-        return
+    sys.exit(0 if answer["running"] else NOT_RUNNING)
+
+
+def describe_in_words(answer: dict[str, Any]) -> None:
     click.echo(
-        f"The lab {name!r} runs at {answer['server']}\n"
+        f"The lab {answer['name']!r} runs at {answer['server']}\n"
         f"kubeconfig  {answer['kubeconfig']}\n"
         f"state       {answer['state_dir']}"
     )
@@ -168,18 +198,35 @@ def status(name: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def check(as_json: bool) -> None:
-    """Tell which programs the lab finds on this machine, and how to get those that it does not."""
+@json_option
+@click.option("--install", "unpack", is_flag=True, help="Unpack Prometheus and hey into a directory of yours.")
+def check(as_json: bool, unpack: bool) -> None:
+    """List the programs that a lab needs, and how to get a missing one.
+
+    Found in this order: PATH, $CANARY_TUTORIAL_TOOLS, .tools/bin of a checkout, your own directory
+    (~/.local/share/canary-tutorial/bin), Python's. --install unpacks Debian's packages into your own directory; it
+    needs apt, but not root.
+
+    Exit code: 0 if all of them are there, 1 if one is missing.
+
+    \b
+    Example:
+      canary-tutorial check --install
+    """
+    if unpack:
+        try:
+            install(of_user(), lambda text: click.echo(text, err=True))
+        except CannotUnpack as error:
+            click.echo(str(error), err=True)
     found = {name: find_program(name) for name in REMEDIES}
     if as_json:
         rows = [
             {"program": name, "path": path, "remedy": "" if path else REMEDIES[name]} for name, path in found.items()
         ]
         click.echo(json.dumps(rows, indent=2))
-        return
-    for name, path in found.items():
-        click.echo(f"{name:<12}{path or 'missing: ' + REMEDIES[name]}")
+    else:
+        for name, path in found.items():
+            click.echo(f"{name:<12}{path or 'missing: ' + REMEDIES[name]}")
     sys.exit(0 if all(found.values()) else 1)
 
 
@@ -219,10 +266,17 @@ def title(process: psutil.Process, lab: state.Lab) -> str:
 
 @cli.command()
 @name_option
-@click.option("-f", "--follow", is_flag=True, help="Go on as more comes.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing new lines (Ctrl-C stops).")
 @click.argument("part", required=False)
 def logs(name: str, follow: bool, part: str | None) -> None:
-    """Print the log of a PART: `main`, or a container; without PART, list the parts."""
+    """Print the log of a PART of the lab, or list the parts.
+
+    A PART is `main` (API server, controllers, kubelet) or a container, as NAMESPACE/POD/CONTAINER or a piece of that.
+
+    \b
+    Example:
+      canary-tutorial logs --follow main
+    """
     try:
         directory = state.directory_of(name)
         state.check(directory)
@@ -241,18 +295,26 @@ def logs(name: str, follow: bool, part: str | None) -> None:
     chosen = parts.get(part) or next((path for key, path in parts.items() if part in key), None)
     if chosen is None:
         fail(f"The lab {name!r} has no part {part!r}. Its parts: {', '.join(parts)}")
-    with chosen.open("rb") as log:
+    with suppress(KeyboardInterrupt), chosen.open("rb") as log:
         while True:
             click.echo(log.read(), nl=False)
             if not follow or state.read(name) is None:
                 return
             time.sleep(0.2)
+    sys.exit(130)
 
 
 @cli.command()
 @name_option
 def down(name: str) -> None:
-    """End a lab and every process of it."""
+    """End a lab and all its processes.
+
+    Exit code: 0 if it does not run any more, whether or not it ran before.
+
+    \b
+    Example:
+      canary-tutorial down --name second
+    """
     try:
         lab = state.read(name)
         directory = state.directory_of(name)
@@ -279,7 +341,3 @@ def remove_leftovers(directory: Path) -> None:
         state.clean(directory)
     except OSError as error:
         click.echo(f"Note: some files stay in {directory} ({error.strerror}).", err=True)
-
-
-if __name__ == "__main__":
-    cli(prog_name="canary-tutorial")

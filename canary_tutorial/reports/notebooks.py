@@ -36,14 +36,22 @@ def home() -> Path:
 
 
 def find(name: str | Path) -> Path:
-    """A notebook by path, or by the beginning of its name in notebooks/. Raises BadInput."""
+    """A notebook by path, or by a lesson's number, by the beginning of its name in notebooks/. Raises BadInput."""
     if Path(name).is_file():
         return Path(name)
-    found = sorted(home().glob(f"{name}*.ipynb"))
+    start = f"{str(name):0>2}-" if str(name).isdigit() else name  # lesson 3 is in 03-release.ipynb
+    found = sorted(home().glob(f"{start}*.ipynb"))
     if not found:
         known = ", ".join(path.stem for path in sorted(home().glob("*.ipynb")))
         raise BadInput(f"there is no notebook {name}", f"Those that there are: {known}.")
     return found[0]
+
+
+def parameters(notebook: Path) -> set[str]:
+    """The names of a notebook's parameters."""
+    from papermill import inspect_notebook
+
+    return set(inspect_notebook(str(notebook)))
 
 
 def run(
