@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from canary_tutorial.shipped import folder
 from canary_tutorial.errors import BadInput, TutorialError
 from canary_tutorial.release.result import recorded
+from canary_tutorial.shipped import folder
 
 
 @dataclass
@@ -39,7 +39,7 @@ def find(name: str | Path) -> Path:
     """A notebook by path, or by a lesson's number, by the beginning of its name in notebooks/. Raises BadInput."""
     if Path(name).is_file():
         return Path(name)
-    start = f"{str(name):0>2}-" if str(name).isdigit() else name  # lesson 3 is in 03-release.ipynb
+    start = f"{name!s:0>2}-" if str(name).isdigit() else name  # lesson 3 is in 03-release.ipynb
     found = sorted(home().glob(f"{start}*.ipynb"))
     if not found:
         known = ", ".join(path.stem for path in sorted(home().glob("*.ipynb")))
