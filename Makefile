@@ -57,7 +57,7 @@ clean:
 .venv/test-ready: requirements-test.lock pyproject.toml
 	@tools/setup python test && touch $@ .venv/ready
 
-.tools/ready: tools/setup
+.tools/ready: tools/setup canary_tutorial/lab/machine/tools.py
 	@tools/setup programs && touch $@
 
 .tools/real/ready: tools/setup | .venv/ready

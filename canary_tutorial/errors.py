@@ -8,6 +8,7 @@ In a notebook these errors show their message alone: a traceback helps with our 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
@@ -68,6 +69,10 @@ class NoData(TutorialError):
     """Prometheus answered, but has no values for this question; the message says which of the known causes it is."""
 
 
+class NotInstalled(TutorialError):
+    """A package is missing that only an extra of this one brings."""
+
+
 class CommandFailed(TutorialError):
     """A program, in a pod or here, ended with something else than 0."""
 
@@ -91,6 +96,12 @@ def refused(status: int, body: dict[str, Any]) -> Refused:
     kind = Missing if status == 404 else Refused
     causes = (body.get("details") or {}).get("causes") or []
     return kind(message, NEXT_STEP.get(status, ""), status=status, reason=reason, causes=causes)
+
+
+def need(extra: str, *modules: str) -> None:
+    """Raise NotInstalled unless every module is there; `extra` is the one that brings them."""
+    if missing := [name for name in modules if find_spec(name) is None]:
+        raise NotInstalled(f"not installed: {', '.join(missing)}", f'pip install "canary-tutorial[{extra}]"')
 
 
 OUT_OF_ORDER = "A cell above makes it: Run → Run All Above Selected Cell. A restarted kernel needs every cell anew."

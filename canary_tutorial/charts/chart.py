@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from canary_tutorial.errors import need
 from canary_tutorial.metrics.series import Series, role
 from canary_tutorial.release.timeline import Point, Step, steps
 
@@ -157,6 +158,7 @@ def _since(began: float, samples: Sequence[XY]) -> list[XY]:
 
 def plotly_figure(chart: Chart) -> Any:
     """The chart as a plotly Figure that takes on the ground it stands on, dark or light."""
+    need("notebooks", "plotly")
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 

@@ -1,6 +1,6 @@
-"""The command `canary-tutorial`: the lab's own commands passed on, and what one does with a canary from a shell.
+"""The command `canary-tutorial`: passes the lab's own commands on, runs lessons and reports, prints a canary's ticks.
 
-Light on imports, so that `--help` answers at once. Errors that a reader can mend are one message and exit code 1.
+Light on imports, so that `--help` answers at once. A TutorialError is printed as its message, with exit code 1.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from typing import Any
 
 import click
 
-from canary_tutorial.errors import CommandFailed, TutorialError
+from canary_tutorial.errors import CommandFailed, TutorialError, need
 from canary_tutorial.screen.tables import printable
 
 OUTPUT = Path("reports")
+LESSONS = Path("canary-tutorial")
+FIRST_LESSON = "00-start-here.ipynb"
 NOT_IN_LESSONS = "stefanprodan/podinfo:6.14.1"  # so that the report has something to release after them
 
 
@@ -33,18 +35,47 @@ class Group(click.Group):
             ctx.exit(1)
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
+
+
+@click.group(cls=Group, context_settings=CONTEXT_SETTINGS)
 @click.version_option(package_name="canary-tutorial")
 def main() -> None:
-    """Learn progressive delivery by releasing: a lab to release in, lessons, and reports."""
+    """Learn progressive delivery by releasing: a lab to release in, lessons, and reports.
+
+    \b
+    Exit codes:
+      0    done; report: promoted
+      1    failed, with a message on stderr; report: rolled back
+      2    arguments not understood; report: the release did not run
+      3    status: the lab does not run
+      130  ended by Ctrl-C
+
+    \b
+    Example:
+      canary-tutorial run walkthrough
+    """
+
+
+output_option = click.option(
+    "--output", type=click.Path(path_type=Path), metavar="DIR", default=OUTPUT, show_default=True,
+    help="Write results there.",
+)  # fmt: skip
+
+
+def parameter_option(of: str) -> Callable[[Any], Any]:
+    return click.option(
+        "-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE",
+        help=f"Set a parameter of {of}; may be repeated.",
+    )  # fmt: skip
 
 
 def pass_on(name: str, text: str) -> None:
-    """A command of the lab, run as a process of its own: output, input and exit code are its own."""
+    """A command of the lab, run as a process of its own: help, output, input and exit code are its own."""
 
     @main.command(
         name,
-        help=text,
+        short_help=text,
         add_help_option=False,
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     )
@@ -61,59 +92,103 @@ def lab(*words: str) -> int:
 
 
 for command, text in {
-    "up": "Start a lab in the background; returns when it is ready.",
-    "check": "Tell which programs the lab finds on this machine, and how to get those that it does not.",
-    "status": "Tell whether a lab runs, where, and what it takes.",
+    "up": "Start a lab, and wait until it is ready.",
+    "check": "List the programs that a lab needs.",
+    "status": "Show a lab's state, address, and memory.",
     "logs": "Print the log of a part of the lab.",
-    "down": "End a lab and every process of it.",
+    "down": "End a lab and all its processes.",
 }.items():
     pass_on(command, text)
 
 
-@main.command()
-@click.argument("lessons", nargs=-1)
-@click.option("--name", default="tutorial", show_default=True, help="Name of the lab that is started for it.")
-@click.option("--output", type=click.Path(path_type=Path), default=OUTPUT, show_default=True, help="Where results go.")
-@click.option(
-    "-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A notebook's parameter."
-)
+@main.command(short_help="Copy the lessons, and open JupyterLab there.")
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=LESSONS)
+@click.argument("options", nargs=-1, metavar="[-- JUPYTER OPTION ...]")
+@click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="Choose JupyterLab's port.")
+@click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
+def start(directory: Path, options: tuple[str, ...], port: int | None, no_browser: bool) -> None:
+    """Copy the lessons to DIRECTORY (./canary-tutorial), and open JupyterLab there.
+
+    A lesson that you have changed is kept as it is. Options after -- go to JupyterLab.
+
+    \b
+    Example:
+      canary-tutorial start lessons --no-browser -- --ip=127.0.0.1
+    """
+    from canary_tutorial.lessons.copying import copy_lessons
+
+    if str(directory).startswith("-"):
+        raise click.UsageError(f"Name the directory before JupyterLab's options: start {LESSONS} -- {directory}")
+    kept = copy_lessons(directory)
+    click.echo(f"The lessons are in {directory}.")
+    if kept:
+        click.echo(f"Kept as you changed them: {', '.join(kept)}")
+    need("notebooks", "jupyterlab", "ipykernel")
+    words = [sys.executable, "-m", "jupyterlab", FIRST_LESSON, *options]
+    words += [f"--port={port}"] if port else []
+    words += ["--no-browser"] if no_browser else []
+    words += ["--allow-root"] if os.geteuid() == 0 else []
+    os.chdir(directory)
+    os.execv(words[0], words)
+
+
+@main.command(short_help="Run lessons without a browser, and sum up.")
+@click.argument("lessons", nargs=-1, metavar="[LESSON ...]")
+@click.option("--name", default="tutorial", show_default=True, metavar="NAME", help="Name the lab that is started.")
+@output_option
+@parameter_option("the notebooks that have it")
 @click.option("--keep", is_flag=True, help="Leave the lab running.")
 def run(lessons: tuple[str, ...], name: str, output: Path, parameters: tuple[tuple[str, str], ...], keep: bool) -> None:
-    """Run LESSONS (all of them and the report, if none is named) headless on a lab of their own, and sum up what came of them.
+    """Run each LESSON without a browser on a lab of their own, and sum up.
 
-    Ends with 0 only if every cell ran and every release that should succeed did.
+    A LESSON is its number, its name or the beginning of that, or a file; without any: all of them, and the report.
+
+    Exit code: 0 if every cell ran and every release ended as it should, else 1.
+
+    \b
+    Example:
+      canary-tutorial run 3 4 -p interval 5s
     """
+    need("notebooks", "papermill", "nbconvert", "ipykernel")
     from canary_tutorial.reports import notebooks, summary
 
     everything = [*sorted(notebooks.home().glob("[0-9]*.ipynb")), notebooks.find("report")]
     books = [notebooks.find(lesson) for lesson in lessons] or everything
+    given = known(parameters, books)
     with laboratory(name, keep) as peak:
         runs = []
         for book in books:
             click.echo(f"{book.stem}", err=True)
             own = {"image": NOT_IN_LESSONS} if book.stem == "report" else {}
-            runs.append(notebooks.run(book, output, {**own, **literals(parameters)}))
+            runs.append(notebooks.run(book, output, {**own, **given[book]}))
     click.echo(printable(summary.text(runs, peak())))
     sys.exit(0 if summary.good(runs) else 1)
 
 
-@main.command()
+@main.command(short_help="Print a canary's ticks: weights, checks, events.")
 @click.argument("name", default="podinfo")
-@click.option("-n", "--namespace", help="Where the Canary is.  [default: test]")
-@click.option("--context", help="A context of your kubeconfig; without it, the lab.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per tick, for programs.")
-@click.option("-f", "--follow", is_flag=True, help="Go on as more comes; Ctrl-C ends it.")
+@click.option("-n", "--namespace", metavar="NAME", help="Name the Canary's namespace.  [default: test]")
+@click.option("--context", metavar="NAME", help="Use a context of your kubeconfig instead of the lab.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per tick.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing new lines (Ctrl-C stops).")
 def trace(name: str, namespace: str | None, context: str | None, as_json: bool, follow: bool) -> None:
-    """Show a canary's ticks: phase, weights, failed checks; each check with value, threshold and samples; events."""
+    """Print the ticks of the Canary NAME (podinfo): phase, weights, failed checks; each check with its value, threshold
+    and sample count; events.
+
+    \b
+    Example:
+      canary-tutorial trace podinfo -n test --follow
+    """
     from canary_tutorial import connect
     from canary_tutorial.release import ticks as tracing
 
     canary = connect(context, namespace=namespace, show=False, start=False).canary(name)
-    shown = 0
-    if not as_json:
-        click.echo(tracing.HEAD)
+    shown, head = 0, "" if as_json else tracing.HEAD
     while True:
         ticks = tracing.of_canary(canary)
+        if head:
+            click.echo(head)
+            head = ""
         fresh = [(number, tick) for number, tick in tracing.worth_telling(ticks) if number > shown]
         tracing.count_samples([tick for _, tick in fresh], canary)
         for number, tick in fresh:
@@ -124,14 +199,14 @@ def trace(name: str, namespace: str | None, context: str | None, as_json: bool, 
         time.sleep(1)
 
 
-@main.command()
-@click.option("--image", default="stefanprodan/podinfo:2.1.3", show_default=True, help="The version to release.")
-@click.option("--faults", default="", help='podinfo\'s fault switches, e.g. "--random-error=true".')
-@click.option("--context", default="", help="A context of your kubeconfig; else a lab is started.")
-@click.option("--namespace", "-n", help="The only namespace that is written to.  [default: test]")
-@click.option("--name", default="report", show_default=True, help="Name of the lab that is started for it.")
-@click.option("--output", type=click.Path(path_type=Path), default=OUTPUT, show_default=True, help="Where results go.")
-@click.option("-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="interval, window.")
+@main.command(short_help="Release once, and write the report of it.")
+@click.option("--image", default="stefanprodan/podinfo:2.1.3", show_default=True, metavar="IMAGE", help="Release this.")
+@click.option("--faults", default="", metavar="FLAGS", help="Break it: podinfo's flags for faults.")
+@click.option("--context", default="", metavar="NAME", help="Use a context of your kubeconfig; else a lab is started.")
+@click.option("-n", "--namespace", metavar="NAME", help="Write to this namespace only.  [default: test]")
+@click.option("--name", default="report", show_default=True, metavar="NAME", help="Name the lab that is started.")
+@output_option
+@parameter_option("the report: interval, window")
 def report(
     image: str,
     faults: str,
@@ -141,19 +216,26 @@ def report(
     output: Path,
     parameters: tuple[tuple[str, str], ...],
 ) -> None:
-    """Release once and write notebooks.html and notebooks.json, as one attaches them to a change request.
+    """Release once; write report.html and report.json, to attach to a change request.
 
-    Exit code 0: promoted. 1: rolled back. 2: the release could not be run.
+    Exit code: 0 promoted, 1 rolled back, 2 not run.
+
+    \b
+    Example:
+      canary-tutorial report --faults=--random-error=true -p interval 5s
     """
     from canary_tutorial.release.result import told
     from canary_tutorial.reports import notebooks as reports
 
-    given = {
-        "image": image, "faults": faults, "context": context, "namespace": namespace or "", **literals(parameters),
-    }  # fmt: skip
     try:
+        need("notebooks", "papermill", "nbconvert", "ipykernel")
+        book = reports.find("report")
+        given = {
+            "image": image, "faults": faults, "context": context, "namespace": namespace or "",
+            **known(parameters, [book])[book],
+        }  # fmt: skip
         with laboratory(name, context=context, namespace=namespace):
-            done = reports.run(reports.find("report"), output, given, code=False)
+            done = reports.run(book, output, given, code=False)
     except TutorialError as exc:
         click.echo(printable(str(exc)), err=True)
         sys.exit(2)
@@ -192,27 +274,43 @@ def laboratory(
         preflight(context, namespace)
         yield lambda: 0.0
         return
+    if described(name)["running"]:
+        raise CommandFailed(f"the lab {name!r} runs already", "Name another: --name NAME")
     if lab("up", "--name", name):
-        raise CommandFailed("no lab, no lessons: see the message above")
+        raise CommandFailed("The lab did not start, so no lesson ran.", "canary-tutorial check")
     os.environ[LAB] = name
     try:
-        described = subprocess.run(
-            [sys.executable, "-m", "canary_tutorial.lab", "status", "--json", "--name", name],
-            capture_output=True,
-            check=True,
-        )
-        with Peak(json.loads(described.stdout)["processes"][0]["pid"]) as peak:
+        with Peak(described(name)["processes"][0]["pid"]) as peak:
             yield lambda: peak.mb
     finally:
         if not keep:
             lab("down", "--name", name)
 
 
-def literals(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    """Parameters as Python or JSON would read them; what is neither is a text."""
+def described(name: str) -> dict[str, Any]:
+    """What `status --json` says of a lab."""
+    words = [sys.executable, "-m", "canary_tutorial.lab", "status", "--json", "--name", name]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    if not ended.stdout:
+        raise CommandFailed(ended.stderr.strip())
+    return dict(json.loads(ended.stdout))
+
+
+def known(parameters: tuple[tuple[str, str], ...], books: list[Path]) -> dict[Path, dict[str, Any]]:
+    """For each notebook those of the given parameters that it has, read as YAML. One that none of them has is a mistake."""
     import yaml
 
-    return {name: yaml.safe_load(value) for name, value in pairs}
+    from canary_tutorial.reports import notebooks
+
+    if not parameters:
+        return {book: {} for book in books}
+    given = {name: yaml.safe_load(value) for name, value in parameters}
+    has = {book: notebooks.parameters(book) for book in books}
+    everything = set().union(*has.values())
+    if unknown := sorted(given.keys() - everything):
+        names = ", ".join(sorted(everything)) or "none"
+        raise click.BadParameter(f"no parameter {', '.join(unknown)} here. There are: {names}.", param_hint="-p")
+    return {book: {name: value for name, value in given.items() if name in has[book]} for book in books}
 
 
 if __name__ == "__main__":

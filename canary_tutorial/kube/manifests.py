@@ -15,6 +15,7 @@ from typing import Any
 
 from canary_tutorial.errors import BadInput
 from canary_tutorial.kube.objects import Obj
+from canary_tutorial.shipped import folder
 
 # What a notebook calls a setting, and where it is written: kind, then the path of its field ("*" = each item).
 SETTINGS = {
@@ -38,7 +39,7 @@ NAMESPACE = "test"  # the namespace that the manifests name
 
 def home() -> Path:
     """Where the tutorial's own manifests are."""
-    return Path(__file__).parents[2] / "manifests"
+    return folder("manifests")
 
 
 def find(name: str | Path) -> Path:

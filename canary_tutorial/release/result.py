@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from canary_tutorial.errors import need
 from canary_tutorial.release import timeline
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def record(name: str, result: Release | dict[str, Any], expected: str = "Succeed
 
     `expected` is the phase in which this release should end: "Failed" where a lesson breaks it on purpose.
     """
+    need("notebooks", "IPython")
     from IPython.display import display
 
     data = result if isinstance(result, dict) else {**of_release(result), "expected": expected}

@@ -15,6 +15,7 @@ from typing import Any
 
 from canary_tutorial.errors import BadInput, TutorialError
 from canary_tutorial.release.result import recorded
+from canary_tutorial.shipped import folder
 
 
 @dataclass
@@ -31,18 +32,26 @@ class Run:
 
 def home() -> Path:
     """Where the lessons are."""
-    return Path(__file__).parents[2] / "notebooks"
+    return folder("notebooks")
 
 
 def find(name: str | Path) -> Path:
-    """A notebook by path, or by the beginning of its name in notebooks/. Raises BadInput."""
+    """A notebook by path, or by a lesson's number, by the beginning of its name in notebooks/. Raises BadInput."""
     if Path(name).is_file():
         return Path(name)
-    found = sorted(home().glob(f"{name}*.ipynb"))
+    start = f"{name!s:0>2}-" if str(name).isdigit() else name  # lesson 3 is in 03-release.ipynb
+    found = sorted(home().glob(f"{start}*.ipynb"))
     if not found:
         known = ", ".join(path.stem for path in sorted(home().glob("*.ipynb")))
         raise BadInput(f"there is no notebook {name}", f"Those that there are: {known}.")
     return found[0]
+
+
+def parameters(notebook: Path) -> set[str]:
+    """The names of a notebook's parameters."""
+    from papermill import inspect_notebook
+
+    return set(inspect_notebook(str(notebook)))
 
 
 def run(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from canary_tutorial.errors import need
+
 __all__ = ["ExplainCard", "ImagePicker", "OperatorPanel", "ReleaseBoard", "ServiceGraph", "UserStream"]
 
 _HOMES = {
@@ -24,4 +26,5 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    need("notebooks", "anywidget", "ipywidgets")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -147,10 +147,14 @@ def test_trace_without_flagger_says_so(cluster: Cluster):
     assert "no Flagger runs on this cluster" in ended.output
 
 
-def test_a_busy_name_is_refused_with_the_next_step(cluster: Cluster):
-    ended = lab("up")
-    assert ended.returncode == 1
-    assert "canary-tutorial down --name lab" in ended.stderr
+def test_a_lab_that_runs_is_named_by_the_next_up_and_not_taken_by_a_run(cluster: Cluster):
+    again = lab("up")
+    assert again.returncode == 0
+    assert "canary-tutorial down --name lab" in again.stdout
+    ended = CliRunner().invoke(main, ["run", "walkthrough", "--name", "lab"])
+    assert ended.exit_code == 1
+    assert "the lab 'lab' runs already" in ended.output
+    assert lab("status").returncode == 0
 
 
 def test_clean_up_removes_what_the_tutorial_made_and_nothing_else(cluster: Cluster):

@@ -150,6 +150,7 @@ def test_a_lab_starts_answers_is_described_and_ends(home: Home) -> None:
 
     assert lab.ask("GET", "/readyz").text == "ok"
     assert lab.ask("GET", "/api/v1/namespaces/default").json()["status"] == {"phase": "Active"}
+    assert home.run("status").returncode == 0
     told = json.loads(home.run("status", "--json").stdout)
     assert (told["name"], told["running"], told["server"]) == ("lab", True, lab.told["server"])
     assert told["kubeconfig"] == str(lab.kubeconfig)
@@ -169,6 +170,7 @@ def test_a_lab_starts_answers_is_described_and_ends(home: Home) -> None:
     assert all_gone(processes)
     assert home.processes() == []
     assert not lab.kubeconfig.exists()
+    assert home.run("status").returncode == 3
     assert "is not running" in home.run("status").stdout
     assert json.loads(home.run("status", "--json").stdout)["running"] is False
 
@@ -176,12 +178,20 @@ def test_a_lab_starts_answers_is_described_and_ends(home: Home) -> None:
 def test_a_second_start_says_how_to_use_the_first(home: Home) -> None:
     lab = home.up()
 
-    message = said(home.run("up"))
+    done = home.run("up")
+    message = done.stdout
 
+    assert (done.returncode, done.stderr) == (0, "")
     assert f"already running at {lab.told['server']}" in message
     assert f"export KUBECONFIG={lab.kubeconfig}" in message
     assert "canary-tutorial down --name lab" in message
     assert lab.ask("GET", "/readyz").text == "ok"
+
+
+def test_a_second_start_on_another_port_fails(home: Home) -> None:
+    home.up()
+
+    assert "already running" in said(home.run("up", "--port", "1"))
 
 
 def test_two_starts_at_once_make_one_lab(home: Home) -> None:
@@ -189,7 +199,8 @@ def test_two_starts_at_once_make_one_lab(home: Home) -> None:
     both = [subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True) for _ in range(2)]
     ended = [process.communicate(timeout=60) for process in both]
 
-    assert sorted(process.returncode for process in both) == [0, 1]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sorted("already running" in out for out, _ in ended) == [False, True]
     assert "Traceback" not in "".join(text for pair in ended for text in pair)
     assert home.lab().ask("GET", "/readyz").text == "ok"
     assert len([p for p in home.processes() if "guard.py" in " ".join(p.cmdline())]) == 1

@@ -4,6 +4,7 @@ and the building of the real Flagger."""
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,17 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
+TOOLS = "canary_tutorial/lab/machine/tools.py"
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    shutil.copytree(ROOT / "tools", tmp_path / "checkout" / "tools")
-    return tmp_path / "checkout"
+    checkout = tmp_path / "checkout"
+    shutil.copytree(ROOT / "tools", checkout / "tools")
+    unpacks = checkout / TOOLS
+    unpacks.parent.mkdir(parents=True)
+    shutil.copy(ROOT / TOOLS, unpacks)
+    return checkout
 
 
 @pytest.fixture
@@ -35,7 +41,7 @@ def bare_path(tmp_path: Path) -> str:
 def setup(checkout: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [checkout / "tools" / "setup", *arguments],
-        env={**os.environ, **environment},
+        env={**os.environ, "CANARY_TUTORIAL_TOOLS": "", "XDG_DATA_HOME": "/nonexistent", **environment},
         capture_output=True,
         text=True,
         timeout=300,
@@ -70,9 +76,9 @@ def test_a_python_that_is_too_old_is_named_with_the_remedy(checkout: Path, tmp_p
 def test_without_apt_the_message_says_what_to_install(checkout: Path, tmp_path: Path):
     tools = tmp_path / "few"
     tools.mkdir()
-    for program in ("sh", "dirname", "uname", "mkdir", "ls"):
+    for program in ("sh", "dirname"):
         (tools / program).symlink_to(shutil.which(program))
-    done = setup(checkout, "programs", PATH=str(tools))
+    done = setup(checkout, "programs", PATH=str(tools), PYTHON=sys.executable)
     assert done.returncode == 1
     assert "Install Prometheus (2.40 or newer) and hey" in done.stderr
 

@@ -17,12 +17,32 @@ def pins(lines: list[str]) -> dict[str, str]:
 LOCK = pins((ROOT / "requirements.lock").read_text().splitlines())
 
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+def names(dependencies: list[str]) -> set[str]:
+    found = {re.match(r"[A-Za-z0-9._-]+", dependency)[0].lower() for dependency in dependencies}
+    return found - {PROJECT["name"]}
+
+
 def test_environment_yml_pins_each_dependency_as_the_lock_does():
-    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    names = {re.match(r"[A-Za-z0-9._-]+", dependency)[0].lower() for dependency in dependencies}
+    installed = names([*PROJECT["dependencies"], *EXTRAS["lab"], *EXTRAS["notebooks"]])
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     pinned = pins(environment["dependencies"][-1]["pip"])
-    assert pinned == {name: LOCK[name] for name in names}
+    assert pinned == {name: LOCK[name] for name in installed}
+
+
+def test_the_extras_are_apart_and_all_is_both():
+    base, lab, notebooks = names(PROJECT["dependencies"]), names(EXTRAS["lab"]), names(EXTRAS["notebooks"])
+    assert not base & (lab | notebooks)
+    assert EXTRAS["all"] == [f"{PROJECT['name']}[lab,notebooks]"]
+    assert f"{PROJECT['name']}[all]" in EXTRAS["test"]
+
+
+def test_the_test_lock_pins_what_the_tests_need():
+    test_lock = pins((ROOT / "requirements-test.lock").read_text().splitlines())
+    assert names(EXTRAS["test"]) <= set(test_lock)
 
 
 def test_the_test_lock_agrees_with_the_lock():

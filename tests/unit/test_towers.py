@@ -17,7 +17,7 @@ ITSELF = "__init__"
 
 LAYERS = {
     "": """
-        errors | screen | kube | install | metrics | release | charts | connection | lessons reports widgets
+        errors shipped | screen | kube | install | metrics | release | charts | connection | lessons reports widgets
         __init__ | jupyter cli | __main__
     """,
     "kube": "objects wait | api manifests rollouts | exec | cluster",
@@ -31,7 +31,7 @@ LAYERS = {
     """,
     "lab": """
         kinds machine podinfo quantity quota schema | errors objects | contracts selectors store
-        events tokens mesh | api controllers kubelet | main | __main__
+        events tokens mesh | api controllers kubelet | main | commands | __main__
     """,
     "lab.api": "wire access | kinds | checks options pages paths | asks | server | verbs | connect meta | routing | __init__",
     "lab.api.verbs": "managed_fields patches tables | reading | watch writing | apply deleting | subresources",
@@ -43,7 +43,7 @@ LAYERS = {
         heartbeat logs reading scrape_targets status | environment probes run | place probing sessions
         volumes | programs sandbox | container | worker | kubelet
     """,
-    "lab.machine": "files guard memory network ownership processes | certificates images state",
+    "lab.machine": "files guard memory network ownership processes tools | certificates images state",
     "lab.mesh": """
         envoy patience values | matches security world | actions clusters watch | routes telemetry | listeners
         bootstrap | gateways | sieve | compile | files | __main__

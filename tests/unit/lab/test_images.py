@@ -103,7 +103,7 @@ def test_a_missing_program_says_how_to_get_it(tmp_path: Path, monkeypatch: pytes
     assert set(missing) == {"prometheus", "hey", "envoy"}
     done = subprocess.run([tmp_path / "bin" / "hey"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.strip()) == (127, missing["hey"])
-    assert "make setup" in missing["hey"]
+    assert "canary-tutorial check --install" in missing["hey"]
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def test_another_users_lab_is_out_of_reach(home: Path, words: list[str]) -> None
     """Asked by an ordinary user of a lab of root's, whose directory is closed."""
     (home / "lab").mkdir()
     become = f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY}); os.chdir('/')"
-    program = f"import os; from canary_tutorial.lab.__main__ import cli; {become}; cli({words!r})"
+    program = f"import os; from canary_tutorial.lab.commands import cli; {become}; cli({words!r})"
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
 

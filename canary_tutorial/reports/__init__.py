@@ -1,0 +1,5 @@
+"""Notebooks run without a browser, and what comes of them.
+
+Belongs here: papermill, the summary, the HTML and JSON of a report, peak memory.
+Does not belong here: what a notebook shows while it runs. May import `connection`, `release` and below.
+"""
