@@ -17,7 +17,7 @@ import psutil
 from jupyter_client.manager import start_new_kernel
 
 BEGIN = """
-from canary_tutorial import connect, ready
+from canary_tutorial import connect, prepare
 from canary_tutorial.metrics.prometheus import Metrics
 from canary_tutorial.widgets import ReleaseBoard, board as module
 
@@ -33,8 +33,8 @@ def count(owner, name, what):
 count(Metrics, "_ask", "queries")
 count(module, "refresh", "refreshes")
 cluster = connect(show=False)
-canary = ready(cluster)
-canary = ready(cluster, interval="INTERVAL", window="3s")
+canary = prepare(cluster)
+canary = prepare(cluster, interval="INTERVAL", window="3s")
 release = canary.release("stefanprodan/podinfo:2.1.3", show=False)
 board = ReleaseBoard(release)
 board

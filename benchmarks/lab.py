@@ -52,14 +52,14 @@ def main() -> None:
         with Peak(processes[0]["pid"]) as peak:  # which costs CPU of its own: not while seconds are counted
             cluster = connect()
             cluster.apply("prometheus.yaml", "flagger-crd.yaml", "flagger-account.yaml", "flagger-deployment.yaml")
-            cluster.wait_for_rollout("deployment/prometheus", "deployment/flagger", namespace="istio-system")
+            cluster.rollout_status("deployment/prometheus", "deployment/flagger", namespace="istio-system")
             cluster.apply("canary-podinfo.yaml", interval="5s", window="4s")
             canary = cluster.canary()
             canary.wait("Initialized")
             with ThreadPoolExecutor(1) as pool:
                 release = canary.release("stefanprodan/podinfo:2.1.3")
                 pool.submit(release.follow, False).result()
-            ideal = canary.shortest
+            ideal = canary.shortest_release
             alone = {
                 p["name"]: p["pss_mb"]
                 for p in json.loads(lab("status", "--json"))["processes"]

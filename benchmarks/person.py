@@ -18,10 +18,10 @@ from canary_tutorial.reports.pss import Peak
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = """
-from canary_tutorial import connect, ready
+from canary_tutorial import connect, prepare
 from canary_tutorial.widgets import ReleaseBoard
 cluster = connect()
-canary = ready(cluster)
+canary = prepare(cluster)
 release = canary.release("stefanprodan/podinfo:2.1.3")
 ReleaseBoard(release).wait()
 """

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from canary_tutorial.connection import Cluster, connect
     from canary_tutorial.errors import TutorialError
-    from canary_tutorial.lessons.prepare import check, near, ready
+    from canary_tutorial.lessons.exercises import check, near
+    from canary_tutorial.lessons.prepare import prepare
     from canary_tutorial.metrics.prometheus import Metrics
     from canary_tutorial.release.canary import Canary
     from canary_tutorial.release.release import Release
     from canary_tutorial.release.result import record
     from canary_tutorial.screen.tables import Table
+    from canary_tutorial.widgets.picker import ImagePicker
 
 __all__ = [
     "Canary",
     "Cluster",
+    "ImagePicker",
     "Metrics",
     "Release",
     "Table",
@@ -29,14 +32,14 @@ __all__ = [
     "check",
     "connect",
     "near",
-    "ready",
+    "prepare",
     "record",
 ]
 
 _HOMES = {
-    "Canary": "release.canary", "Cluster": "connection", "Metrics": "metrics.prometheus",
-    "Release": "release.release", "Table": "screen.tables", "TutorialError": "errors", "check": "lessons.prepare",
-    "connect": "connection", "near": "lessons.prepare", "ready": "lessons.prepare", "record": "release.result",
+    "Canary": "release.canary", "Cluster": "connection", "ImagePicker": "widgets.picker", "Metrics": "metrics.prometheus",
+    "Release": "release.release", "Table": "screen.tables", "TutorialError": "errors", "check": "lessons.exercises",
+    "connect": "connection", "near": "lessons.exercises", "prepare": "lessons.prepare", "record": "release.result",
 }  # fmt: skip
 
 

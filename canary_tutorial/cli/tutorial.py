@@ -224,7 +224,7 @@ def report(
     Example:
       canary-tutorial report --faults=--random-error=true -p interval 5s
     """
-    from canary_tutorial.release.result import told
+    from canary_tutorial.release.result import as_text
     from canary_tutorial.reports import notebooks as reports
 
     try:
@@ -244,7 +244,7 @@ def report(
         click.echo(printable(done.error) or "the report recorded nothing", err=True)
         sys.exit(2)
     (output / "report.json").write_text(json.dumps(found, indent=2))
-    click.echo(printable(f"{told(found)}\n{found['verdict']}: {found['why']}"))
+    click.echo(printable(f"{as_text(found)}\n{found['verdict']}: {found['why']}"))
     click.echo(f"{output / 'report.html'}, {output / 'report.json'}")
     sys.exit(0 if found["phase"] == "Succeeded" else 1)
 

@@ -59,7 +59,7 @@ def install(cluster: Cluster, files: Files, settings: Mapping[str, Any]) -> Tabl
             changes += [applied.title] if applied.title else []
             started += [obj["metadata"] for obj in cluster.objects(file) if obj["kind"] == "Deployment"]
     for deployment in started:
-        cluster.wait_for_rollout(f"deployment/{deployment['name']}", namespace=deployment["namespace"])
+        cluster.rollout_status(f"deployment/{deployment['name']}", namespace=deployment["namespace"])
     return Table(["object", "result"], rows, "; ".join(changes))
 
 

@@ -16,7 +16,7 @@ from canary_tutorial.install.ownership import SELECTOR, is_ours, owner, title
 from canary_tutorial.kube import manifests
 from canary_tutorial.kube.api import Resource
 from canary_tutorial.kube.objects import Obj
-from canary_tutorial.kube.wait import until
+from canary_tutorial.kube.wait import wait_until
 from canary_tutorial.screen.progress import Line
 from canary_tutorial.screen.tables import Table
 
@@ -120,7 +120,7 @@ class CleanUp:
             return live is None or live["metadata"].get("uid") != uid, f"{title(obj)} is still there"
 
         try:
-            until(gone, f"{title(obj)} to be gone", PATIENCE, line=line)
+            wait_until(gone, f"{title(obj)} to be gone", PATIENCE, line=line)
         except TookTooLong:
             row = next(row for row in self.rows if row[0] == title(obj))
             row[1] = f"deleted, but still there after {PATIENCE:.0f} s: a finalizer holds it"

@@ -163,7 +163,7 @@ class Pages:
                 f"{TITLES[self.name]} (the service {self.namespace}/{self.service}) does not answer in {cluster.name}."
             )
             return await self._failed(
-                problem, "Run the first cells of a lesson: ready(cluster) brings what is missing."
+                problem, "Run the first cells of a lesson: prepare(cluster) brings what is missing."
             )
         prefix = request.headers.get("X-Forwarded-Prefix", "").rstrip("/")
         headers = {key: found.headers[key] for key in KEPT if key in found.headers}

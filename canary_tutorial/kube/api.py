@@ -51,6 +51,11 @@ class Resource:
     def group(self) -> str:
         return self.group_version.rpartition("/")[0]
 
+    @property
+    def built_in(self) -> bool:
+        """Whether it is a kind of Kubernetes itself, as kubectl knows: those of CustomResourceDefinitions have a domain."""
+        return "." not in self.group or self.group.endswith(".k8s.io")
+
     def path(self, name: str | None = None, namespace: str | None = None, subresource: str | None = None) -> str:
         parts = ["/api" if "/" not in self.group_version else "/apis", self.group_version]
         parts += ["namespaces", namespace] if self.namespaced and namespace else []

@@ -10,13 +10,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from canary_tutorial.errors import BadInput, Missing, Refused
 from canary_tutorial.kube import exec, manifests, rollouts
 from canary_tutorial.kube.api import ANY, MERGE, STRATEGIC, TABLE, Api, Resource, read_json
 from canary_tutorial.kube.objects import Obj
-from canary_tutorial.kube.wait import until
+from canary_tutorial.kube.wait import wait_until
 from canary_tutorial.screen.tables import Table
 
 MANAGER = "canary-tutorial"  # the field manager of all that this package writes
@@ -39,9 +39,26 @@ class Cluster:
 
     # -- reading ------------------------------------------------------------------------------------------------
 
-    def get(self, kind: str, name: str, namespace: str | None = None) -> Obj:
-        """One object. Raises Missing."""
-        return dict(self.api.request("GET", self._path(kind, name, namespace)))
+    @overload
+    def get(self, kind: str, name: str, namespace: str | None = None) -> Obj: ...
+
+    @overload
+    def get(
+        self, kind: str, name: None = None, namespace: str | None = None, *, labels: str = "", wide: bool = False
+    ) -> Table: ...
+
+    def get(
+        self, kind: str, name: str | None = None, namespace: str | None = None, *, labels: str = "", wide: bool = False
+    ) -> Obj | Table:
+        """One object by its name; or what `kubectl get` shows of all of them, the table that the API server makes.
+
+        `labels` is a selector such as "app=podinfo". Raises Missing.
+        """
+        if name is not None:
+            return dict(self.api.request("GET", self._path(kind, name, namespace)))
+        query = {"labelSelector": labels}
+        answer = self.api.request("GET", self._path(kind, None, namespace), query=query, accept=TABLE)
+        return Table.of_server(answer, wide, namespaces=namespace == ALL and self.api.resource(kind).namespaced)
 
     def find(self, kind: str, name: str, namespace: str | None = None) -> Obj | None:
         """One object, or None where there is none (or no such kind)."""
@@ -55,13 +72,6 @@ class Cluster:
         resource = self.api.resource(kind)
         answer = self.api.request("GET", self._path(kind, None, namespace), query={"labelSelector": labels})
         return [{"apiVersion": resource.group_version, "kind": resource.kind, **item} for item in answer["items"]]
-
-    def table(self, kind: str, namespace: str | None = None, labels: str = "", wide: bool = False) -> Table:
-        """What `kubectl get` shows: the API server makes that table itself."""
-        answer = self.api.request(
-            "GET", self._path(kind, None, namespace), query={"labelSelector": labels}, accept=TABLE
-        )
-        return Table.of_server(answer, wide, namespaces=namespace == ALL and self.api.resource(kind).namespaced)
 
     def watch(
         self, kind: str, namespace: str | None = None, name: str = "", stop: threading.Event | None = None
@@ -117,10 +127,12 @@ class Cluster:
         body: Any,
         namespace: str | None = None,
         *,
-        how: str = STRATEGIC,
+        how: str = "",
         subresource: str = "",
     ) -> Obj:
-        """A patch; `how` is one of api.STRATEGIC, MERGE (what custom resources need) or APPLY."""
+        """`kubectl patch`: a strategic merge patch for Kubernetes' own kinds, a JSON merge patch for custom resources,
+        which know no other; or `how`, one of api.STRATEGIC and MERGE."""
+        how = how or (STRATEGIC if self.api.resource(kind).built_in else MERGE)
         path = self._path(kind, name, namespace) + (f"/{subresource}" if subresource else "")
         return dict(self.api.request("PATCH", path, body, {"fieldManager": MANAGER}, content_type=how))
 
@@ -158,9 +170,9 @@ class Cluster:
             conditions = status.get("conditions") or []
             return any(c["type"] == "Established" and c["status"] == "True" for c in conditions), "not yet established"
 
-        until(established, f"the CustomResourceDefinition {crd}", timeout)
+        wait_until(established, f"the CustomResourceDefinition {crd}", timeout)
 
-    def wait_for_rollout(self, *targets: str, namespace: str | None = None, timeout: float = 120) -> None:
+    def rollout_status(self, *targets: str, namespace: str | None = None, timeout: float = 120) -> None:
         """`kubectl rollout status` for each `deployment/NAME`; says what keeps it. Raises TookTooLong, Missing."""
         for target in targets:
             kind, name = _split(target)
@@ -173,11 +185,11 @@ class Cluster:
                 pods_of_it = self.list("pods", namespace, rollouts.selector(deployment))
                 return False, rollouts.trouble(pods_of_it) or text
 
-            until(
+            wait_until(
                 finished,
                 f"{target} to roll out",
                 timeout,
-                next_step=f"Look at its pods: cluster.table('pods'), cluster.logs('{target}').",
+                next_step=f"Look at its pods: cluster.get('pods'), cluster.logs('{target}').",
             )
 
     # -- pods and pages -----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from canary_tutorial.errors import TookTooLong
 from canary_tutorial.screen.progress import Line
 
 
-def until(
+def wait_until(
     check: Callable[[], tuple[bool, str]],
     what: str,
     timeout: float = 60,

@@ -11,13 +11,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from canary_tutorial.charts.display import live
-from canary_tutorial.errors import Refused, TutorialError
+from canary_tutorial.errors import Refused
 from canary_tutorial.install.ownership import by_kind, is_ours
 from canary_tutorial.kube import manifests
-from canary_tutorial.kube.api import MERGE
 from canary_tutorial.kube.objects import Obj
-from canary_tutorial.kube.wait import until
+from canary_tutorial.kube.wait import wait_until
 from canary_tutorial.release.timeline import RUNNING
 
 if TYPE_CHECKING:
@@ -27,11 +25,7 @@ if TYPE_CHECKING:
 CONTROL_LOOP = "1s"  # how soon Flagger takes up a new or edited Canary; its manifest says 10s
 
 
-class NotYet(TutorialError):
-    """An exercise is not solved; raised only where nobody looks on, so that tests see it."""
-
-
-def ready(
+def prepare(
     cluster: Cluster,
     *,
     canary: bool = True,
@@ -42,7 +36,7 @@ def ready(
     """Bring what a lesson needs and is not there: of mesh, Prometheus, Flagger, podinfo, load tester.
 
     `cluster.preflight()` runs first, and says what will be created. With `canary`, also the Canary with these settings,
-    at rest: a run that is under way is waited for. Returns the Canary (None without). Raises NotReady, NotOurs,
+    idle: a release that runs is waited for. Returns the Canary (None without). Raises NotReady, NotOurs,
     TookTooLong, Refused.
     """
     found = cluster.preflight()
@@ -50,20 +44,20 @@ def ready(
     settings = {"interval": interval, "window": window}
     creates = {file: objects for file, objects in found.creates.items() if canary or file != "canary-podinfo.yaml"}
     create(cluster, creates, {"min_ready_seconds": min_ready_seconds})
-    wake(cluster)
+    scale_up_sleeping(cluster)
     for namespace, names in (("istio-system", ("prometheus", "flagger")), (None, ("podinfo", "flagger-loadtester"))):
         if cluster.can_i("get", "deployments", namespace):
             here = [f"deployment/{name}" for name in names if _is_there_and_ours(cluster, name, namespace)]
-            cluster.wait_for_rollout(*here, namespace=namespace)
-    taken_up = cluster.canary("podinfo") if canary else None
-    if taken_up:
-        put_back(cluster)
+            cluster.rollout_status(*here, namespace=namespace)
+    prepared = cluster.canary("podinfo") if canary else None
+    if prepared:
+        reset_canary(cluster)
         applied = cluster.apply("canary-podinfo.yaml", **settings)
         if any(row["result"] != "unchanged" for row in applied):
             time.sleep(1.5)  # a little over CONTROL_LOOP: until then Flagger looks at the old interval
-        at_rest(taken_up)
-    print(f"Ready: {taken_up or 'no canary yet'}")
-    return taken_up
+        wait_until_idle(prepared)
+    print(f"Ready: {prepared or 'no canary yet'}")
+    return prepared
 
 
 def create(cluster: Cluster, creates: Mapping[str, Sequence[Obj]], settings: Mapping[str, Any]) -> None:
@@ -75,7 +69,7 @@ def create(cluster: Cluster, creates: Mapping[str, Sequence[Obj]], settings: Map
             continue
         changed, _ = manifests.change(list(objects), settings if file == "test-podinfo.yaml" and objects else {})
         for obj in changed:
-            cluster.apply_object(quick(obj) if file == "flagger-deployment.yaml" else obj)
+            cluster.apply_object(with_short_control_loop(obj) if file == "flagger-deployment.yaml" else obj)
 
 
 def _is_there_and_ours(cluster: Cluster, name: str, namespace: str | None) -> bool:
@@ -83,7 +77,7 @@ def _is_there_and_ours(cluster: Cluster, name: str, namespace: str | None) -> bo
     return found is not None and (namespace is None or is_ours(found))
 
 
-def quick(obj: dict[str, Any]) -> dict[str, Any]:
+def with_short_control_loop(obj: dict[str, Any]) -> dict[str, Any]:
     """Flagger's Deployment with a shorter control loop: a lesson should not wait ten seconds for Flagger to wake."""
     pod = obj["spec"]["template"]["spec"] if obj["kind"] == "Deployment" else {}
     for container in pod.get("containers", []):
@@ -94,19 +88,19 @@ def quick(obj: dict[str, Any]) -> dict[str, Any]:
     return obj
 
 
-def wake(cluster: Cluster) -> None:
+def scale_up_sleeping(cluster: Cluster) -> None:
     """What of ours is asleep: a load tester or a Prometheus at 0 pods, as a broken-off experiment may leave them, and
     Flagger as its manifest has it, which lesson 1 applies."""
     for name, namespace in (("prometheus", "istio-system"), ("flagger", "istio-system"), ("flagger-loadtester", None)):
         found = cluster.find("deployments", name, namespace) if cluster.can_i("get", "deployments", namespace) else None
         if found and is_ours(found) and not found["spec"].get("replicas"):
             cluster.scale(f"deployment/{name}", 1, namespace)
-        if found and is_ours(found) and name == "flagger" and quick(copy.deepcopy(found)) != found:
+        if found and is_ours(found) and name == "flagger" and with_short_control_loop(copy.deepcopy(found)) != found:
             for obj in manifests.read(manifests.find("flagger-deployment.yaml")):
-                cluster.apply_object(quick(obj))
+                cluster.apply_object(with_short_control_loop(obj))
 
 
-def put_back(cluster: Cluster) -> None:
+def reset_canary(cluster: Cluster) -> None:
     """Take away what an earlier lesson added to the Canary: gates, pauses, another strategy; and an abort's signal."""
     gates = cluster.find("services", "gates")
     if gates and is_ours(gates):
@@ -123,10 +117,10 @@ def put_back(cluster: Cluster) -> None:
     if added or change:
         kept = {key: value for key, value in wanted["spec"]["analysis"].items() if key not in analysis}
         body = {"spec": {**change, "analysis": {**added, **kept}}}
-        cluster.patch("canaries", wanted["metadata"]["name"], body, how=MERGE)
+        cluster.patch("canaries", wanted["metadata"]["name"], body)
 
 
-def at_rest(canary: Canary, timeout: float = 180, *, promoted: bool = False) -> None:
+def wait_until_idle(canary: Canary, timeout: float = 180, *, promoted: bool = False) -> None:
     """Wait until no run is under way and the canary has been taken up; with `promoted`, also until users get the very
     image that its target is set to. Raises TookTooLong."""
 
@@ -138,21 +132,9 @@ def at_rest(canary: Canary, timeout: float = 180, *, promoted: bool = False) -> 
         missed = promoted and canary.image() != canary.image(primary=True)
         return not missed, f"{phase}; users do not get {canary.image().rpartition('/')[2]} yet" if missed else phase
 
-    until(resting, "the canary to be at rest", timeout, next_step="canary.why() says what it waits for.")
+    wait_until(resting, "the canary to be idle", timeout, next_step="canary.explain() says what it waits for.")
     primary = f"deployment/{canary.target}-primary"
-    canary.cluster.wait_for_rollout(primary, namespace=canary.namespace)
+    canary.cluster.rollout_status(primary, namespace=canary.namespace)
     deadline = time.monotonic() + 10
     while not canary.cluster.find("virtualservices", canary.target, canary.namespace) and time.monotonic() < deadline:
         time.sleep(0.2)
-
-
-def check(question: str, answer: bool, hint: str = "") -> None:
-    """Say whether an exercise is solved, with a hint where it is not. Headless, an unsolved one raises NotYet."""
-    print(f"✔ {question}" if answer else f"✘ {question}" + (f"\n  Hint: {hint}" if hint else ""))
-    if not answer and not live():
-        raise NotYet(f"not solved: {question}", hint)
-
-
-def near(answer: Any, wanted: float, within: float) -> bool:
-    """Whether an exercise's answer is a number nearer than `within` to what is wanted; any other answer is not."""
-    return isinstance(answer, int | float) and abs(answer - wanted) < within

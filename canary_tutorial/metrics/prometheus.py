@@ -56,7 +56,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Users:
+class Impact:
     """What users got in a span of time, and what mirrored requests got instead of them."""
 
     answered: float
@@ -181,14 +181,14 @@ class Metrics:
         selector = f'reporter="{reporter}", destination_workload_namespace="{self.namespace}"'
         return self.query(f"istio_requests_total{{{selector}}}[{end - start + LOOKBACK:.0f}s]", end)
 
-    def users(self, start: float, end: float | None = None, service: str = "podinfo") -> Users:
+    def impact(self, start: float, end: float | None = None, service: str = "podinfo") -> Impact:
         """What users of a service saw: requests without -shadow in their host, counted by the client's sidecar."""
         served = [r for r in self.requests(start, end) if r.workload in (service, f"{service}-primary")]
         sent = [r for r in self.requests(start, end, "source") if not r.mirrored and service in r.host]
         theirs = sent or [r for r in served if not r.mirrored]
         copies = [r for r in served if r.mirrored]
         (answered, failed), (mirrored, mirrored_failed) = map(_counted, (theirs, copies))
-        return Users(answered, failed, mirrored, mirrored_failed, "source" if sent else "destination")
+        return Impact(answered, failed, mirrored, mirrored_failed, "source" if sent else "destination")
 
     def check(self) -> None:
         """Whether the plot can be drawn: Prometheus answers, requests are counted, with the label request_host.
@@ -201,7 +201,7 @@ class Metrics:
             raise NoData(
                 f"Prometheus has counted no requests in the namespace {self.namespace}",
                 "Three causes are usual: the pods have no sidecar (READY must say 2/2), the load tester does not run, "
-                "or Prometheus does not scrape the sidecars. cluster.table('pods') shows the first two.",
+                "or Prometheus does not scrape the sidecars. cluster.get('pods') shows the first two.",
             )
         if not any(series.labels.get("request_host") for series in found):
             raise NoData(

@@ -6,20 +6,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import shlex
+import threading
+import time
+from collections.abc import Callable, Sequence
 
-from canary_tutorial.errors import BadInput, TookTooLong
-from canary_tutorial.kube.api import STRATEGIC
-from canary_tutorial.kube.wait import until
+from canary_tutorial.errors import BadInput, TookTooLong, TutorialError
+from canary_tutorial.kube.objects import Obj
+from canary_tutorial.kube.wait import wait_until
 from canary_tutorial.release.release import Release
 from canary_tutorial.release.state import CanaryState
-from canary_tutorial.release.timeline import RUNNING
+from canary_tutorial.release.timeline import ENDED, RUNNING
 
+GATES = "gates"  # the Service of manifests/gates.yaml
+ABORT = {"name": "abort", "type": "rollback", "url": f"http://{GATES}.{{namespace}}/rollback/check"}
 FAULTS = ("--random-error", "--random-delay", "--unhealthy", "--unready")  # podinfo's own switches, with their values
 
 
 class Canary(CanaryState):
-    """What `cluster.canary()` returns."""
+    """What `cluster.canary()` returns. `say` gets the command that each of an operator's verbs stands for."""
+
+    say: Callable[[str], None] = staticmethod(print)
 
     def wait(self, *phases: str, timeout: float | None = None) -> None:
         """Until the canary is in one of `phases`. Raises TookTooLong, saying what keeps it."""
@@ -30,9 +38,9 @@ class Canary(CanaryState):
             return phase in phases, f"it is {phase or 'new'}"
 
         try:
-            until(reached, f"the canary {self.name} to be {' or '.join(phases)}", timeout)
+            wait_until(reached, f"the canary {self.name} to be {' or '.join(phases)}", timeout)
         except TookTooLong as exc:
-            raise TookTooLong(exc.message, self.why()) from exc
+            raise TookTooLong(exc.message, self.explain()) from exc
 
     def release(
         self, image: str, *, flags: Sequence[str] | None = None, watch: bool = True, show: bool = True
@@ -66,8 +74,85 @@ class Canary(CanaryState):
         else:
             change = {"containers": [{"name": name, "image": image, "command": command}]}
             body = {"spec": {"template": {"spec": change}}}
-            self.cluster.patch("deployments", self.target, body, self.namespace, how=STRATEGIC)
+            self.cluster.patch("deployments", self.target, body, self.namespace)
         return release
+
+    # -- an operator's part; each prints the command that it stands for
+
+    def approve(self) -> None:
+        """Open the gate: confirm-rollout, confirm-promotion and confirm-traffic-increase hooks that ask /gate/check."""
+        self._gate("gate/open")
+
+    def hold(self) -> None:
+        """Close the gate: the next time that Flagger asks, the release waits."""
+        self._gate("gate/close")
+
+    def pause(self) -> None:
+        """Suspend the Canary: Flagger skips its ticks; the weights stay."""
+        self._patch({"spec": {"suspend": True}})
+
+    def resume(self) -> None:
+        """End the pause: Flagger goes on from where the release was."""
+        self._patch({"spec": {"suspend": False}})
+
+    def abort(self) -> None:
+        """Roll back at the next tick, by Flagger's rollback hook; the hook is added to the Canary if it has none."""
+        self._require_running()
+        hooks = self.spec.get("analysis", {}).get("webhooks") or []
+        if not any(hook.get("type") == "rollback" for hook in hooks):
+            hook = {**ABORT, "url": ABORT["url"].format(namespace=self.namespace)}
+            self._patch({"spec": {"analysis": {"webhooks": [*hooks, hook]}}})
+        self._gate("rollback/open")
+        self._afterwards(lambda: self._gate("rollback/close"))
+
+    def promote(self) -> None:
+        """Promote at the next tick without further checks (spec.skipAnalysis), and check again after that release."""
+        self._require_running()
+        self._patch({"spec": {"skipAnalysis": True}})
+        self._afterwards(lambda: self._patch({"spec": {"skipAnalysis": False}}))
+
+    def retry(self) -> Release:
+        """Try the rejected version once more: a new revision of the same image. Returns the Release, being watched."""
+        release = Release(self, self.image(), self.image(primary=True), []).start()
+        self.say(f"kubectl -n {self.namespace} rollout restart deployment/{self.target}")
+        stamp = {"kubectl.kubernetes.io/restartedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        body = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
+        self.cluster.patch("deployments", self.target, body, self.namespace)
+        return release
+
+    def _gate(self, path: str) -> None:
+        if self.cluster.find("services", GATES, self.namespace) is None:
+            raise BadInput("there are no gates in this namespace", 'Bring them: cluster.apply("gates.yaml").')
+        page = self.cluster.page(f"{GATES}:80", path, self.namespace)
+        body = {"name": self.name, "namespace": self.namespace}
+        self.say(f"echo {shlex.quote(json.dumps(body))} | kubectl create --raw {page} -f -")
+        self.cluster.api.request("POST", page, body, accept="*/*", parse=False)
+
+    def _require_running(self) -> None:
+        phase = self.phase
+        if phase not in RUNNING:
+            raise BadInput(
+                f"there is no release to end: the canary is {phase or 'new'}",
+                "Set an image first. Flagger detects it at its next tick; then this can be done.",
+            )
+
+    def _patch(self, body: Obj) -> None:
+        patch = shlex.quote(json.dumps(body))
+        self.say(f"kubectl -n {self.namespace} patch canary {self.name} --type merge -p {patch}")
+        self.cluster.patch("canaries", self.name, body, self.namespace)
+
+    def _afterwards(self, put_back: Callable[[], None]) -> None:
+        """Put a switch back once the release has ended: it was meant for this one only."""
+
+        def wait() -> None:
+            try:
+                while self.phase not in ENDED:
+                    time.sleep(0.5)
+                put_back()
+            except TutorialError:
+                return  # the cluster is gone, and its switches with it
+
+        threading.Thread(target=wait, daemon=True).start()
 
 
 def with_flags(command: Sequence[str], flags: Sequence[str]) -> list[str]:

@@ -25,7 +25,7 @@ def why_nothing_happens(
     if not flagger and seen:
         return "Flagger is not installed, so nobody looks at the canary: cluster.preflight() says how to get it."
     if flagger and not any(d.get("status", {}).get("availableReplicas") for d in flagger):
-        return "Flagger is installed, but none of its pods is available: cluster.table('pods', '*') shows why."
+        return "Flagger is installed, but none of its pods is available: cluster.get('pods', namespace='*') shows why."
     if status.get("phase") in ("Waiting", "WaitingPromotion"):
         return "A gate is closed: the canary waits for approval."
     if trouble := rollouts.trouble(list(pods)):

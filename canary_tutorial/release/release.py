@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol
 
 from canary_tutorial.errors import Missing, TookTooLong, TutorialError, Unreachable
 from canary_tutorial.kube.objects import Obj
-from canary_tutorial.metrics.prometheus import Users
+from canary_tutorial.metrics.prometheus import Impact
 from canary_tutorial.metrics.series import Series, rate, role
 from canary_tutorial.release import flagger_log, timeline
 from canary_tutorial.release.flagger_log import event_of_line, read_event
@@ -101,16 +101,16 @@ class Release:
         """The texts of Flagger's events, in order."""
         return [event.message for event in self.events]
 
-    def users(self) -> Users:
+    def impact(self) -> Impact:
         """What users saw from the change of the image to the end (or to now), counted from Prometheus."""
-        return self.canary.metrics.users(self.began, self.ended + 1 if self.ended else None, self.canary.target)
+        return self.canary.metrics.impact(self.began, self.ended + 1 if self.ended else None, self.canary.target)
 
     def series(self) -> list[Series]:
         """The webinar's plot of this release: its own two workloads, whatever else runs in the namespace."""
         metrics = self.canary.metrics
         return self._own(metrics.request_rate(self.began - LEAD, self.seen_until, self.window, self.step))
 
-    def levels(self, load: float = 20, settle: float = 0.5) -> Table:
+    def requests_by_step(self, load: float = 20, settle: float = 0.5) -> Table:
         """For each step and series: requests per second counted in its steady part (from `settle` seconds after its
         beginning to its end), and what the weights ask for of a `load` in requests per second."""
         end = self.ended or time.time()
@@ -171,6 +171,27 @@ class Release:
                 return
             yield news
 
+    def wait_for(
+        self, *, weight: int | None = None, mirroring: bool | None = None, phase: str = "", event: str = ""
+    ) -> Release:
+        """Print what happens until the canary's weight, mirroring or phase is as named, or an event says `event`; at
+        once if it is so already, and at the end of the release at the latest. Returns the release itself."""
+
+        def reached(news: Point | Event) -> bool:
+            if isinstance(news, Event):
+                return bool(event) and event in news.message
+            asked = [(weight, news.canary), (mirroring, news.mirror), (phase or None, news.phase)]
+            return not event and all(wanted in (None, now) for wanted, now in asked)
+
+        so_far: list[Point | Event] = [*self.points[-1:], *self.events]
+        if any(map(reached, so_far)):
+            return self
+        for news in self:
+            print(as_line(news, self.began), flush=True)
+            if reached(news):
+                break
+        return self
+
     def follow(self, show: bool = True) -> Release:
         """Tell what happens until it ends, with a plot; returns the release itself. Interrupt it when you like:
         the release goes on without you, and so does the watching."""
@@ -178,7 +199,7 @@ class Release:
         try:
             for news in self:
                 if show:
-                    print(told(news, self.began), flush=True)
+                    print(as_line(news, self.began), flush=True)
             if picture:
                 picture.wait(AFTERMATH)
         except KeyboardInterrupt:
@@ -195,7 +216,7 @@ class Release:
         if not self.ended and not self.running and self.seconds > limit and not self._stop.is_set():
             self.stop()
             raise TookTooLong(
-                f"{self.seconds:.0f} s after the change, Flagger has not begun a release", self.canary.why()
+                f"{self.seconds:.0f} s after the change, Flagger has not begun a release", self.canary.explain()
             )
 
     def _watch(self, kind: str, name: str) -> None:
@@ -285,7 +306,7 @@ def _version(event: Obj) -> tuple[str, int]:
     return event["metadata"]["uid"], event.get("count") or 1
 
 
-def told(news: Point | Event, began: float) -> str:
+def as_line(news: Point | Event, began: float) -> str:
     """One line of live text."""
     when = f"{news.time - began:6.1f} s  "
     if isinstance(news, Event):

@@ -20,7 +20,7 @@ MEDIA_TYPE = "application/vnd.canary-tutorial.result+json"
 
 def of_release(release: Release) -> dict[str, Any]:
     """A release as a dict of JSON: seconds are counted from the change of the image."""
-    users, spec = release.users(), release.spec
+    users, spec = release.impact(), release.spec
     interval = timeline.interval(spec)
     return {
         "canary": f"{release.canary.namespace}/{release.canary.name}",
@@ -64,7 +64,7 @@ def recorded(notebook: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {entry["name"]: entry["data"] for entry in found}
 
 
-def told(data: dict[str, Any]) -> str:
+def as_text(data: dict[str, Any]) -> str:
     """A release's result in a few lines."""
     weights = ", ".join(str(weight) for weight in data["weights"])
     if data["mirrored"]:

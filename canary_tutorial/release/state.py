@@ -23,7 +23,7 @@ from canary_tutorial.release.flagger_log import FlaggerLog, read_event
 from canary_tutorial.release.timeline import Event, Point
 from canary_tutorial.screen.tables import Table
 
-BACK = "Bring it back: ready(cluster), or the lesson's first cells."
+BACK = "Bring it back: prepare(cluster), or the lesson's first cells."
 
 
 class CanaryState:
@@ -79,7 +79,7 @@ class CanaryState:
         return timeline.interval(self.spec)
 
     @property
-    def shortest(self) -> float:
+    def shortest_release(self) -> float:
         """Seconds that a release needs at least, once it is noticed: the sum of its intervals."""
         spec = self.spec
         return timeline.ticks(spec) * timeline.interval(spec)
@@ -105,7 +105,7 @@ class CanaryState:
         name = self.target + "-primary" * primary
         found = self.cluster.find("deployments", name, self.namespace)
         if found is None:
-            step = "Flagger makes it: canary.why() says what it waits for." if primary else BACK
+            step = "Flagger makes it: canary.explain() says what it waits for." if primary else BACK
             raise Missing(f"there is no Deployment {name} in the namespace {self.namespace}", step, 404)
         return found
 
@@ -128,7 +128,7 @@ class CanaryState:
         """Questions to the cluster's Prometheus."""
         return self._find_metrics()
 
-    def why(self) -> str:
+    def explain(self) -> str:
         """Why nothing happens, or what this canary waits for: one sentence, with the next step."""
         target = self.cluster.find("deployments", self.target, self.namespace)
         if target is None:

@@ -14,7 +14,7 @@ def text(runs: Sequence[Run], peak_mb: float = 0.0) -> str:
     rows = [[run.notebook.stem, f"{run.seconds:.0f}", run.cells, run.error or "ok"] for run in runs]
     parts = [repr(Table(["lesson", "seconds", "cells", "result"], rows))]
     for run in runs:
-        parts += [result.told(data) for data in run.results.values() if "phases" in data]
+        parts += [result.as_text(data) for data in run.results.values() if "phases" in data]
     if peak_mb:
         parts.append(f"peak memory of the lab, all processes together: {peak_mb:.0f} MB (PSS)")
     parts.append("read them: " + ", ".join(str(run.files[-1]) for run in runs))

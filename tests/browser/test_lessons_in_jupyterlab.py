@@ -49,7 +49,7 @@ def test_a_version_is_picked_released_and_watched_to_its_success(notebook: Noteb
     expect(picker.get_by_role("status")).to_contain_text("Succeeded after")
     expect(picker.get_by_label("Version")).to_have_value("2.1.2  (users get this one)")
     expect(notebook.run("print(release.weights)")).to_contain_text("[20, 40, 60]")
-    expect(notebook.run("users = release.users()")).to_contain_text(", 0 of them failed; mirrored:")
+    expect(notebook.run("users = release.impact()")).to_contain_text(", 0 of them failed; mirrored:")
     assert notebook.complaints == []
 
 
@@ -67,7 +67,7 @@ def test_a_version_with_errors_is_rolled_back_and_no_user_sees_one(notebook: Not
     expect(card).to_contain_text("✘ fails")
     notebook.picture("rolled-back", told)
     notebook.picture("card-rolled-back", card)
-    users = notebook.run("users = errors.users()")
+    users = notebook.run("users = errors.impact()")
     expect(users).to_contain_text(
         re.compile(r"answered, 0 of them failed; mirrored: \d+ copies, [1-9]\d* of them failed")
     )

@@ -57,8 +57,8 @@ def install(cluster: Cluster) -> None:
             cluster.api.request("POST", path, obj, {"fieldManager": "helm"})
         if obj["kind"] == "CustomResourceDefinition":
             cluster.wait_established(obj["metadata"]["name"])
-    cluster.wait_for_rollout("deployment/istiod", "deployment/prometheus", namespace="istio-system")
-    cluster.wait_for_rollout("deployment/progressive-delivery", namespace="flagger-system")
+    cluster.rollout_status("deployment/istiod", "deployment/prometheus", namespace="istio-system")
+    cluster.rollout_status("deployment/progressive-delivery", namespace="flagger-system")
 
 
 def moved(obj: Obj) -> Obj:

@@ -23,11 +23,9 @@ import yaml
 
 from canary_tutorial.connection import Cluster
 from canary_tutorial.kube import manifests
-from canary_tutorial.kube.api import MERGE, of_kubeconfig
-from canary_tutorial.lessons.prepare import at_rest, quick
+from canary_tutorial.kube.api import of_kubeconfig
+from canary_tutorial.lessons.prepare import wait_until_idle, with_short_control_loop
 from canary_tutorial.release.release import Release
-from canary_tutorial.release.timeline import Point
-from canary_tutorial.widgets.panel import OperatorPanel
 
 NAME = "canaries"
 AT_ONCE = 6
@@ -75,10 +73,8 @@ def runs(kubeconfig: Path) -> Iterator[Callable[[str], Seen]]:
     common = Cluster(NAME, of_kubeconfig(str(kubeconfig), None), "")
     common.apply("mesh.yaml", "prometheus.yaml", "flagger-crd.yaml", "flagger-account.yaml")
     for obj in manifests.read(manifests.find("flagger-deployment.yaml")):
-        common.apply_object(quick(obj))
-    common.wait_for_rollout(
-        "deployment/istiod", "deployment/prometheus", "deployment/flagger", namespace="istio-system"
-    )
+        common.apply_object(with_short_control_loop(obj))
+    common.rollout_status("deployment/istiod", "deployment/prometheus", "deployment/flagger", namespace="istio-system")
     with ThreadPoolExecutor(AT_ONCE) as pool:
         futures: dict[str, Future[Seen]] = {
             name: pool.submit(play, Cluster(NAME, of_kubeconfig(str(kubeconfig), None), "", name), scenario)
@@ -102,7 +98,7 @@ def stage(cluster: Cluster, *, users: bool = True, headers: str = "", interval: 
     objects, _ = manifests.change(objects, {"min_ready_seconds": 0})
     for obj in objects:
         cluster.apply_object(moved(obj, cluster.namespace, headers))
-    cluster.wait_for_rollout("deployment/podinfo", timeout=60)
+    cluster.rollout_status("deployment/podinfo", timeout=60)
     (canary,) = manifests.read(manifests.find("canary-podinfo.yaml"))
     canary, _ = manifests.change([canary], {"interval": interval, "window": interval})
     canary = moved(canary[0], cluster.namespace, "")
@@ -111,7 +107,7 @@ def stage(cluster: Cluster, *, users: bool = True, headers: str = "", interval: 
     spec["analysis"] = {k: v for k, v in {**spec["analysis"], **analysis}.items() if v is not None}
     cluster.apply_object(canary)
     found = cluster.canary()
-    at_rest(found, 90)
+    wait_until_idle(found, 90)
     return found
 
 
@@ -128,16 +124,6 @@ def moved(obj: dict[str, Any], namespace: str, headers: str) -> dict[str, Any]:
             f"exec hey -z 24h -q 10 -c 2 http://podinfo.{namespace}:9898/",
         ]  # fmt: skip
     return obj
-
-
-def until(release: Release, wanted: Callable[[Any], bool]) -> None:
-    for news in release:
-        if wanted(news):
-            return
-
-
-def in_phase(phase: str) -> Callable[[Any], bool]:
-    return lambda news: isinstance(news, Point) and news.phase == phase
 
 
 # -- the scenarios
@@ -186,7 +172,7 @@ def ab(cluster: Cluster) -> Release:
         match=match,
     )
     release = canary.release("stefanprodan/podinfo:2.1.3")
-    until(release, lambda news: "iteration 1/2" in getattr(news, "message", ""))
+    release.wait_for(event="iteration 1/2")
     hey = f"hey -n 20 -c 2 -H Cookie:tester=true http://podinfo.{cluster.namespace}:9898/".split()
     cluster.exec("deployment/flagger-loadtester", *hey, show=False)
     return release.follow(show=False)
@@ -201,28 +187,27 @@ def gates(cluster: Cluster) -> Release:
     canary = stage(cluster, mirror=None)
     for obj in manifests.read(manifests.find("gates.yaml")):
         cluster.apply_object(moved(obj, cluster.namespace, ""))
-    cluster.wait_for_rollout("deployment/gates")
+    cluster.rollout_status("deployment/gates")
     url = f"http://gates.{cluster.namespace}/gate/check"
     hooks = [
         {"name": "start", "type": "confirm-rollout", "url": url},
         {"name": "end", "type": "confirm-promotion", "url": url},
     ]
-    cluster.patch("canaries", "podinfo", {"spec": {"analysis": {"webhooks": hooks}}}, how=MERGE)
-    panel = OperatorPanel(canary)
+    cluster.patch("canaries", "podinfo", {"spec": {"analysis": {"webhooks": hooks}}})
     release = canary.release("stefanprodan/podinfo:2.1.3")
-    until(release, in_phase("Waiting"))
-    panel.open_gate()
-    until(release, in_phase("Progressing"))
-    panel.close_gate()
-    until(release, in_phase("WaitingPromotion"))
-    panel.open_gate()
+    release.wait_for(phase="Waiting")
+    canary.approve()
+    release.wait_for(phase="Progressing")
+    canary.hold()
+    release.wait_for(phase="WaitingPromotion")
+    canary.approve()
     return release.follow(show=False)
 
 
 def revision(cluster: Cluster) -> Release:
     canary = stage(cluster, mirror=None)
     release = canary.release("stefanprodan/podinfo:2.1.2")
-    until(release, lambda news: isinstance(news, Point) and news.canary == 20)
+    release.wait_for(weight=20)
     return canary.release("stefanprodan/podinfo:2.1.3").follow(show=False)
 
 
@@ -269,7 +254,7 @@ def test_a_mirrored_canary_is_promoted_in_the_webinars_steps(runs: Runs):
         "Routing all traffic to primary",
         "Promotion completed! Scaling down podinfo.mirrored",
     ]
-    users = seen.release.users()
+    users = seen.release.impact()
     assert users.failed == 0
     assert users.answered > 300
     for kind in ("podinfo", "podinfo-primary"):
@@ -282,7 +267,7 @@ def test_without_mirror_the_first_step_is_a_real_share(runs: Runs):
     seen = runs("unmirrored")
     assert seen.routes == [(100, 0, False), (80, 20, False), (60, 40, False), (40, 60, False), (100, 0, False)]
     assert seen.release.phase == "Succeeded"
-    assert seen.release.users().failed == 0
+    assert seen.release.impact().failed == 0
 
 
 def test_errors_on_mirrored_requests_roll_back_and_users_see_none(runs: Runs):
@@ -295,7 +280,7 @@ def test_errors_on_mirrored_requests_roll_back_and_users_see_none(runs: Runs):
         "Canary failed! Scaling down podinfo.errors",
     ]
     assert sum("advancement success rate" in m for m in seen.release.messages) == 2
-    users = seen.release.users()
+    users = seen.release.impact()
     assert users.failed == 0
     assert users.mirrored_failed > 0
 
@@ -345,7 +330,7 @@ def test_blue_green_mirrors_checks_and_switches_everybody(runs: Runs):
     assert seen.release.phase == "Succeeded"
     assert seen.routes == [(100, 0, False), (100, 0, True), (0, 100, False), (100, 0, False)]
     assert "Stop traffic mirroring and route all traffic to canary" in seen.release.messages
-    assert seen.release.users().failed == 0
+    assert seen.release.impact().failed == 0
 
 
 def test_gates_hold_a_release_before_it_starts_and_before_it_is_promoted(runs: Runs):
@@ -364,7 +349,7 @@ def test_a_new_revision_in_mid_run_starts_the_analysis_again(runs: Runs):
     assert "New revision detected! Restarting analysis for podinfo.revision" in seen.release.messages
     assert seen.release.phase == "Succeeded"
     assert "Advance podinfo.revision canary weight 20" in seen.release.messages, "from the beginning"
-    assert seen.release.users().failed == 0
+    assert seen.release.impact().failed == 0
 
 
 def test_deletion_gives_the_target_its_pods_and_its_service_back(runs: Runs):

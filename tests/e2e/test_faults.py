@@ -8,15 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from canary_tutorial import connect, ready
+from canary_tutorial import connect, prepare
 from canary_tutorial.release.canary import Canary
-from canary_tutorial.release.release import Release
-from canary_tutorial.release.timeline import Point
 
 NAME = "faults"
 COMMAND = [sys.executable, "-m", "canary_tutorial.lab"]
@@ -28,7 +26,7 @@ def canary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Canary]:
     os.environ.update(CANARY_TUTORIAL_HOME=str(tmp_path_factory.mktemp("home")), CANARY_TUTORIAL_LAB=NAME)
     os.environ.pop("CANARY_TUTORIAL_CONTEXT", None)
     try:
-        found = ready(connect(), interval="3s", window="3s", min_ready_seconds=0)
+        found = prepare(connect(), interval="3s", window="3s", min_ready_seconds=0)
         assert found is not None
         yield found
     finally:
@@ -58,17 +56,11 @@ def comes_back(name: str, gone: int, seconds: float = 15) -> bool:
     return False
 
 
-def until(release: Release, wanted: Callable[[Point], bool]) -> None:
-    for news in release:
-        if isinstance(news, Point) and wanted(news):
-            return
-
-
 def test_a_release_outlives_hey_flagger_and_the_canarys_own_process(canary: Canary):
     release = canary.release("stefanprodan/podinfo:2.1.3", flags=[])
-    until(release, lambda point: point.mirror)
+    release.wait_for(mirroring=True)
     assert comes_back("hey", kill("hey"))
-    until(release, lambda point: point.canary == 20)
+    release.wait_for(weight=20)
     assert comes_back("canary_tutorial.flagger", kill("canary_tutorial.flagger"))
     assert comes_back("canary_tutorial.lab.podinfo", kill("canary_tutorial.lab.podinfo"))
     release.follow(show=False)
@@ -78,7 +70,7 @@ def test_a_release_outlives_hey_flagger_and_the_canarys_own_process(canary: Cana
 
 def test_envoy_killed_in_a_release_costs_moments_and_leaves_nothing_stuck(canary: Canary):
     release = canary.release("stefanprodan/podinfo:2.1.2", flags=[])
-    until(release, lambda point: point.canary == 20)
+    release.wait_for(weight=20)
     assert comes_back("envoy", kill("envoy"))
     release.follow(show=False)
     assert release.phase in ("Succeeded", "Failed")
@@ -91,12 +83,12 @@ def test_prometheus_killed_comes_back_and_gone_for_longer_is_a_failed_check(cana
     cluster = canary.cluster
     tag = "2.1.1" if not canary.image(primary=True).endswith(":2.1.1") else "2.1.0"
     release = canary.release(f"stefanprodan/podinfo:{tag}", flags=[])
-    until(release, lambda point: point.mirror)
+    release.wait_for(mirroring=True)
     assert comes_back("prometheus", kill("prometheus"))
     cluster.scale("deployment/prometheus", 0, "istio-system")
     release.follow(show=False)
     cluster.scale("deployment/prometheus", 1, "istio-system")
-    cluster.wait_for_rollout("deployment/prometheus", namespace="istio-system")
+    cluster.rollout_status("deployment/prometheus", namespace="istio-system")
     assert release.phase == "Failed"
     assert any("Prometheus query failed" in m or "no values found" in m for m in release.messages)
     assert release.messages[-1] == "Canary failed! Scaling down podinfo.test"

@@ -22,7 +22,7 @@ from canary_tutorial.connection import Cluster
 from canary_tutorial.kube import manifests
 from canary_tutorial.kube.api import of_kubeconfig
 from canary_tutorial.lab.machine.network import OUTBOUND_PORT, app_address
-from canary_tutorial.lessons.prepare import quick
+from canary_tutorial.lessons.prepare import with_short_control_loop
 
 WORLD = (Path(__file__).parent / "world.yaml").read_text()
 SECRET = "only-the-vault-knows-this"
@@ -101,7 +101,7 @@ def lab(home: Path) -> Iterator[Lab]:
         cluster = Cluster("lab", of_kubeconfig(str(directory / "kubeconfig"), None), "", "victim")
         cluster.apply("mesh.yaml", "prometheus.yaml", "flagger-crd.yaml", "flagger-account.yaml")
         for obj in manifests.read(manifests.find("flagger-deployment.yaml")):
-            cluster.apply_object(quick(obj))
+            cluster.apply_object(with_short_control_loop(obj))
         admin = yaml.safe_load((directory / "kubeconfig").read_text())["users"][0]["user"]["token"]
         running = Lab(directory, json.loads((directory / "lab.json").read_text()), cluster, {ADMIN: admin})
         running.settle()
@@ -109,8 +109,8 @@ def lab(home: Path) -> Iterator[Lab]:
         for account, namespace, name in ((LIMITED, "gate", "limited"), (NOBODY, "default", "default")):
             where = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
             running.tokens[account] = cluster.api.request("POST", where, {"spec": {}})["status"]["token"]
-        cluster.wait_for_rollout(*PARTS, namespace="istio-system")
-        cluster.wait_for_rollout("deployment/plain", namespace="victim")
+        cluster.rollout_status(*PARTS, namespace="istio-system")
+        cluster.rollout_status("deployment/plain", namespace="victim")
         until(lambda: running.phase("podinfo") == "Initialized", 180, "the victim's Canary is not initialized")
         yield running
     finally:

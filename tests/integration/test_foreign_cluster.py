@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from served_api import Served
 
-from canary_tutorial import ready
+from canary_tutorial import prepare
 from canary_tutorial.cli.tutorial import main
 from canary_tutorial.connection import Cluster
 from canary_tutorial.errors import NotOurs, NotReady, TutorialError
@@ -122,7 +122,7 @@ def test_preflight_finds_what_others_installed_and_lists_what_would_be_created(a
         "Canary shop/podinfo",
     ]
     with pytest.raises(NotReady, match="its pods get no sidecar"):
-        ready(cluster)
+        prepare(cluster)
     assert cluster.metrics.where == "monitoring/prometheus-server:80"
 
 

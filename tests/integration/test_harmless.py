@@ -15,7 +15,7 @@ import nbformat
 import pytest
 from served_api import Served
 
-from canary_tutorial import ready
+from canary_tutorial import prepare
 from canary_tutorial.connection import Cluster
 from canary_tutorial.errors import TutorialError
 from canary_tutorial.release import ticks
@@ -87,7 +87,7 @@ def test_what_ready_brings_is_in_its_own_namespace_and_never_a_second_of_anythin
 ):
     cluster = as_user(namespace="shop")
     with suppress(TutorialError):
-        ready(cluster)
+        prepare(cluster)
     new = [obj for uid, obj in foreign.picture(cluster.api).items() if uid not in before]
     assert {obj["metadata"].get("namespace", obj["metadata"]["name"]) for obj in new} <= {"shop"}
 
@@ -114,7 +114,7 @@ def test_an_account_of_one_namespace_learns_why_nothing_happens(server: Served, 
     canary = foreign.read("canary-podinfo.yaml")[0]
     canary["metadata"]["namespace"] = "mine"
     foreign.fill(server, [target, canary])
-    assert "Flagger has said nothing about it yet" in as_user("mine/dev", namespace="mine").canary().why()
+    assert "Flagger has said nothing about it yet" in as_user("mine/dev", namespace="mine").canary().explain()
 
 
 def test_the_log_of_a_flagger_that_helm_installed_is_found(server: Served, as_user: As):

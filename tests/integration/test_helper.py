@@ -44,7 +44,7 @@ def cluster(home: Path) -> Cluster:
     """A lab with podinfo in it, without mesh."""
     found = connect()
     found.apply("test-podinfo.yaml", min_ready_seconds=0)
-    found.wait_for_rollout("deployment/podinfo")
+    found.rollout_status("deployment/podinfo")
     return found
 
 
@@ -76,9 +76,11 @@ def test_applying_twice_changes_nothing(cluster: Cluster):
 
 
 def test_tables_are_kubectls_and_any_name_of_a_kind_will_do(cluster: Cluster):
-    assert list(cluster.table("deploy").columns)[:2] == ["Name", "Ready"]
-    assert [row["Name"] for row in cluster.table("Deployment")] == ["podinfo"]
-    assert [(row["Namespace"], row["Name"]) for row in cluster.table("deployments", "*")] == [("test", "podinfo")]
+    assert list(cluster.get("deploy").columns)[:2] == ["Name", "Ready"]
+    assert [row["Name"] for row in cluster.get("Deployment")] == ["podinfo"]
+    assert [(row["Namespace"], row["Name"]) for row in cluster.get("deployments", namespace="*")] == [
+        ("test", "podinfo")
+    ]
     assert cluster.get("svc", "podinfo")["spec"]["ports"][0]["port"] == 9898
     with pytest.raises(Missing, match="knows no kind called canary"):
         cluster.list("canary")
@@ -103,9 +105,9 @@ def test_a_wrong_tag_ends_in_a_sentence_that_names_it(cluster: Cluster):
         cluster.set_image("deployment/podinfo", wrong="x:1")
     cluster.set_image("deployment/podinfo", podinfod="stefanprodan/podinfo:9.9.9")
     with pytest.raises(TookTooLong, match=r"(ErrImagePull|ImagePullBackOff).*9\.9\.9"):
-        cluster.wait_for_rollout("deployment/podinfo", timeout=3)
+        cluster.rollout_status("deployment/podinfo", timeout=3)
     cluster.set_image("deployment/podinfo", podinfod="stefanprodan/podinfo:2.0.0")
-    cluster.wait_for_rollout("deployment/podinfo")
+    cluster.rollout_status("deployment/podinfo")
 
 
 def test_scale_and_watch(cluster: Cluster):
@@ -113,7 +115,7 @@ def test_scale_and_watch(cluster: Cluster):
     assert next(watch)[0] == "ADDED"
     cluster.scale("deployment/podinfo", 2)
     assert next(obj for kind, obj in watch if obj["spec"]["replicas"] == 2)
-    cluster.wait_for_rollout("deployment/podinfo")
+    cluster.rollout_status("deployment/podinfo")
     assert len(cluster.list("pods", labels="app=podinfo")) == 2
     cluster.scale("deployment/podinfo", 1)
 

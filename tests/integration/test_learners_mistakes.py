@@ -18,13 +18,12 @@ import pytest
 import yaml
 from nbclient import NotebookClient
 
-from canary_tutorial import connect, ready
+from canary_tutorial import connect, prepare
 from canary_tutorial.connection import Cluster
 from canary_tutorial.errors import BadInput, Missing, Refused, TutorialError, Unreachable
-from canary_tutorial.kube.wait import until
+from canary_tutorial.kube.wait import wait_until
 from canary_tutorial.release import release
 from canary_tutorial.release.canary import Canary
-from canary_tutorial.widgets import OperatorPanel
 
 PODINFO = "stefanprodan/podinfo"
 QUICK = {"interval": "3s", "window": "3s"}  # a window needs two scrapes: three leave room for one that comes late
@@ -57,7 +56,7 @@ def cluster(home: Path) -> Cluster:
 
 @pytest.fixture(scope="module")
 def canary(cluster: Cluster) -> Canary:
-    found = ready(cluster, **QUICK)
+    found = prepare(cluster, **QUICK)
     assert found is not None
     return found
 
@@ -125,7 +124,7 @@ def test_without_rights_each_refusal_says_which_and_whom_to_ask(
 
     guest = connect("mine")
 
-    for mistake in (lambda: guest.apply("mesh.yaml"), lambda: guest.list("deployments"), lambda: ready(guest)):
+    for mistake in (lambda: guest.apply("mesh.yaml"), lambda: guest.list("deployments"), lambda: prepare(guest)):
         with pytest.raises(Refused, match=r"cannot .*\n→ Your account may not do this .*Ask its owner") as caught:
             mistake()
         assert caught.value.status == 403
@@ -138,9 +137,9 @@ def test_a_release_before_there_is_anything_says_where_it_comes_from(cluster: Cl
     with pytest.raises(Missing, match=r"there is no Canary podinfo.*\n→ Apply it first"):
         cluster.canary("podinfo").release(f"{PODINFO}:2.1.0")
     with pytest.raises(Unreachable, match=r"no Prometheus answers.*\n→ Apply"):
-        cluster.metrics.users(time.time() - 10)
+        cluster.metrics.impact(time.time() - 10)
     with pytest.raises(BadInput, match="there are no gates"):
-        OperatorPanel(cluster.canary("podinfo")).open_gate()
+        cluster.canary("podinfo").approve()
 
 
 def test_in_a_notebook_errors_are_sentences_without_a_traceback(home: Path):
@@ -162,8 +161,8 @@ def test_a_wrong_tag_is_named_and_set_right_while_it_runs_and_a_new_kernel_waits
     cluster: Cluster, canary: Canary, capfd: pytest.CaptureFixture[str]
 ):
     wrong = canary.release(f"{PODINFO}:9.9.9")
-    until(lambda: ("does not start" in canary.why(), canary.why()), "the wrong tag to be noticed", 30)
-    assert "9.9.9" in canary.why()
+    wait_until(lambda: ("does not start" in canary.explain(), canary.explain()), "the wrong tag to be noticed", 30)
+    assert "9.9.9" in canary.explain()
     with pytest.raises(BadInput, match=r"already set to .*9\.9\.9.*\n→ Choose another tag"):
         canary.release(f"{PODINFO}:9.9.9")
     capfd.readouterr()
@@ -173,7 +172,7 @@ def test_a_wrong_tag_is_named_and_set_right_while_it_runs_and_a_new_kernel_waits
     assert "A release is under way. Flagger gives it up" in capfd.readouterr().out
     with pytest.raises(TutorialError, match=r"9\.9\.9 has no end of its own.*\n→ Follow the release"):
         wrong.follow(show=False)
-    again = ready(connect(show=False), **QUICK)  # as a new kernel would
+    again = prepare(connect(show=False), **QUICK)  # as a new kernel would
     assert again is not None
     said = capfd.readouterr()
     assert "a release is under way (Progressing)" in said.err
@@ -188,21 +187,23 @@ def test_a_wrong_tag_is_named_and_set_right_while_it_runs_and_a_new_kernel_waits
 def test_without_prometheus_or_users_it_is_said_and_ready_brings_them_back(cluster: Cluster, canary: Canary):
     cluster.scale("deployment/prometheus", 0, "istio-system")
     cluster.scale("deployment/flagger-loadtester", 0)
-    until(lambda: (not cluster.list("pods", "istio-system", "app=prometheus"), "there"), "Prometheus to be gone")
+    wait_until(lambda: (not cluster.list("pods", "istio-system", "app=prometheus"), "there"), "Prometheus to be gone")
     with pytest.raises(Unreachable, match=r"no Prometheus answers.*\n→ Apply"):
-        cluster.metrics.users(time.time() - 10)
+        cluster.metrics.impact(time.time() - 10)
 
-    ready(cluster, **QUICK)
+    prepare(cluster, **QUICK)
 
-    until(lambda: (bool(cluster.metrics.requests(time.time() - 3)), "nothing yet"), "requests to be counted again", 30)
+    wait_until(
+        lambda: (bool(cluster.metrics.requests(time.time() - 3)), "nothing yet"), "requests to be counted again", 30
+    )
 
 
 def test_a_canary_and_its_deployment_deleted_in_mid_release_are_told_and_brought_back(cluster: Cluster, canary: Canary):
     running = canary.release(f"{PODINFO}:2.1.1")
-    until(lambda: (running.running, repr(running)), "the release to begin", 30)
+    wait_until(lambda: (running.running, repr(running)), "the release to begin", 30)
     cluster.delete("deployments", "podinfo")
-    until(lambda: (cluster.find("deployments", "podinfo") is None, "there"), "the Deployment to be gone")
-    assert "there is no Deployment podinfo" in canary.why()
+    wait_until(lambda: (cluster.find("deployments", "podinfo") is None, "there"), "the Deployment to be gone")
+    assert "there is no Deployment podinfo" in canary.explain()
     with pytest.raises(Missing, match=r"no Deployment podinfo in .*\n→ Bring it back: ready\(cluster\)"):
         canary.release(f"{PODINFO}:2.1.2")
     cluster.delete("canaries", "podinfo")
@@ -210,7 +211,7 @@ def test_a_canary_and_its_deployment_deleted_in_mid_release_are_told_and_brought
         running.follow(show=False)
     assert repr(canary) == "<Canary podinfo: not there>"
 
-    assert "Initialized" in repr(ready(cluster, **QUICK))
+    assert "Initialized" in repr(prepare(cluster, **QUICK))
 
 
 def test_a_lab_killed_in_mid_release_is_told_by_the_release_itself(
@@ -218,7 +219,7 @@ def test_a_lab_killed_in_mid_release_is_told_by_the_release_itself(
 ):
     monkeypatch.setattr(release, "PATIENCE", 2.0)
     running = canary.release(f"{PODINFO}:2.1.3")
-    until(lambda: (running.running, repr(running)), "the release to begin", 30)
+    wait_until(lambda: (running.running, repr(running)), "the release to begin", 30)
     (main,) = [p["pid"] for p in json.loads(lab("status", "--json"))["processes"] if p["name"].startswith("main")]
     os.kill(main, signal.SIGKILL)
     with pytest.raises(Unreachable, match=r"does not answer.*\n→ Is it still running\? .*connect\(\) starts a new one"):

@@ -154,7 +154,7 @@ def robots(server: Served, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     [
         lambda cluster: cluster.apply("test-podinfo.yaml"),
         lambda cluster: cluster.canary().release("stefanprodan/podinfo:2.1.3"),
-        lambda cluster: cluster.table("pods"),
+        lambda cluster: cluster.get("pods"),
     ],
     ids=["apply", "release", "table"],
 )

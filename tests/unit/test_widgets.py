@@ -9,13 +9,14 @@ from canary_tutorial.charts.chart import ROLES
 from canary_tutorial.errors import Unreachable
 from canary_tutorial.metrics.prometheus import Measured
 from canary_tutorial.metrics.series import Series
+from canary_tutorial.release.canary import Canary
 from canary_tutorial.release.timeline import Event, Point
 from canary_tutorial.widgets import board, explain_card, graph, panel, picker, showing, stream
 
 
 def pressed(name: str, patch: object, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(panel, "live", lambda: True)
-    canary = SimpleNamespace(name="podinfo", namespace="test", cluster=SimpleNamespace(patch=patch))
+    canary = Canary(SimpleNamespace(patch=patch), "podinfo", "test")
     shown = panel.OperatorPanel(canary)
     shown._ipython_display_()
     next(each for each in shown._box.children[0].children if each.description == name).click()
@@ -27,7 +28,7 @@ def test_a_button_says_its_command_and_what_it_means(monkeypatch: pytest.MonkeyP
     said = pressed("Pause", lambda *arguments, **options: sent.append(arguments), monkeypatch)
     assert sent == [("canaries", "podinfo", {"spec": {"suspend": True}}, "test")]
     assert "kubectl -n test patch canary podinfo --type merge" in said
-    assert "Flagger looks away" in said
+    assert "Flagger skips its ticks" in said
 
 
 def test_a_button_that_fails_says_why(monkeypatch: pytest.MonkeyPatch):
@@ -36,7 +37,7 @@ def test_a_button_that_fails_says_why(monkeypatch: pytest.MonkeyPatch):
 
     said = pressed("Pause", patch, monkeypatch)
     assert "✘ the cluster does not answer" in said
-    assert "Flagger looks away" not in said
+    assert "Flagger skips its ticks" not in said
 
 
 def test_the_picker_marks_anew_what_users_get_whoever_released_it():
@@ -59,9 +60,9 @@ def test_the_picker_marks_anew_what_users_get_whoever_released_it():
 def test_where_nothing_runs_there_is_nothing_to_end(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(panel, "live", lambda: True)
     sent: list[object] = []
-    cluster = SimpleNamespace(patch=lambda *arguments, **_: sent.append(arguments))
-    canary = SimpleNamespace(name="podinfo", namespace="test", cluster=cluster, phase="Succeeded")
-    shown = panel.OperatorPanel(canary)
+    found = {"spec": {}, "status": {"phase": "Succeeded"}}
+    cluster = SimpleNamespace(patch=lambda *arguments, **_: sent.append(arguments), find=lambda *_: found)
+    shown = panel.OperatorPanel(Canary(cluster, "podinfo", "test"))
     shown._ipython_display_()
     next(each for each in shown._box.children[0].children if each.description == name).click()
     assert "no release to end: the canary is Succeeded" in shown._said.value
@@ -73,9 +74,9 @@ def test_a_method_called_in_a_cell_is_told_in_that_cell(
 ):
     monkeypatch.setattr(panel, "live", lambda: True)
     cluster = SimpleNamespace(patch=lambda *_arguments, **_options: None)
-    shown = panel.OperatorPanel(SimpleNamespace(name="podinfo", namespace="test", cluster=cluster))
-    shown._ipython_display_()
-    shown.pause()
+    canary = Canary(cluster, "podinfo", "test")
+    panel.OperatorPanel(canary)._ipython_display_()
+    canary.pause()
     assert "kubectl -n test patch canary podinfo --type merge" in capsys.readouterr().out
 
 
