@@ -28,10 +28,10 @@ from canary_tutorial.release.timeline import RUNNING
 hostile = {HOSTILE!r}
 users = Is(answered=1, failed=0, mirrored=1, mirrored_failed=0)
 release = Is(
-    users=lambda: users, points=[Is(time=1, phase="Progressing")], began=0, phase=hostile, before=hostile, image=hostile,
+    impact=lambda: users, points=[Is(time=1, phase="Progressing")], began=0, phase=hostile, before=hostile, image=hostile,
     seconds=1, weights=[hostile], messages=["Halt " + hostile],
 )
-faults, canary = hostile, Is(shortest=1)
+faults, canary = hostile, Is(shortest_release=1)
 """
 
 
