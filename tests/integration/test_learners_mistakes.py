@@ -204,7 +204,7 @@ def test_a_canary_and_its_deployment_deleted_in_mid_release_are_told_and_brought
     cluster.delete("deployments", "podinfo")
     wait_until(lambda: (cluster.find("deployments", "podinfo") is None, "there"), "the Deployment to be gone")
     assert "there is no Deployment podinfo" in canary.explain()
-    with pytest.raises(Missing, match=r"no Deployment podinfo in .*\n→ Bring it back: ready\(cluster\)"):
+    with pytest.raises(Missing, match=r"no Deployment podinfo in .*\n→ Bring it back: prepare\(cluster\)"):
         canary.release(f"{PODINFO}:2.1.2")
     cluster.delete("canaries", "podinfo")
     with pytest.raises(Missing, match=r"deleted during its release\n→ Bring it back"):
