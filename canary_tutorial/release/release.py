@@ -20,6 +20,7 @@ from canary_tutorial.metrics.prometheus import Impact
 from canary_tutorial.metrics.series import Series, rate, role
 from canary_tutorial.release import flagger_log, timeline
 from canary_tutorial.release.flagger_log import event_of_line, read_event
+from canary_tutorial.release.plan import interval
 from canary_tutorial.release.state import BACK, CanaryState
 from canary_tutorial.release.timeline import ENDED, RUNNING, Event, Point
 from canary_tutorial.screen.tables import Table
@@ -212,7 +213,7 @@ class Release:
     def _check(self) -> None:
         if self.problem:
             raise self.problem
-        limit = 2 * timeline.interval(self.spec) + PATIENCE
+        limit = 2 * interval(self.spec) + PATIENCE
         if not self.ended and not self.running and self.seconds > limit and not self._stop.is_set():
             self.stop()
             raise TookTooLong(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from canary_tutorial.errors import need
 from canary_tutorial.release import timeline
+from canary_tutorial.release.plan import plan
 
 if TYPE_CHECKING:
     from canary_tutorial.release.release import Release
@@ -21,7 +22,7 @@ MEDIA_TYPE = "application/vnd.canary-tutorial.result+json"
 def of_release(release: Release) -> dict[str, Any]:
     """A release as a dict of JSON: seconds are counted from the change of the image."""
     users, spec = release.impact(), release.spec
-    interval = timeline.interval(spec)
+    planned = plan(spec)
     return {
         "canary": f"{release.canary.namespace}/{release.canary.name}",
         "from": release.before,
@@ -32,8 +33,8 @@ def of_release(release: Release) -> dict[str, Any]:
         "weights": release.weights,
         "mirrored": any(point.mirror for point in release.points),
         "seconds": round(release.seconds, 1),
-        "intervals_seconds": timeline.ticks(spec) * interval,
-        "interval_seconds": interval,
+        "intervals_seconds": planned.seconds,
+        "interval_seconds": planned.interval,
         "requests": round(users.answered),
         "failed": round(users.failed),
         "counted_by": users.reporter,

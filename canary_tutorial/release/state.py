@@ -20,6 +20,7 @@ from canary_tutorial.metrics.prometheus import Metrics
 from canary_tutorial.release import timeline
 from canary_tutorial.release.explain import why_nothing_happens
 from canary_tutorial.release.flagger_log import FlaggerLog, read_event
+from canary_tutorial.release.plan import interval, plan
 from canary_tutorial.release.timeline import Event, Point
 from canary_tutorial.screen.tables import Table
 
@@ -76,13 +77,12 @@ class CanaryState:
     @property
     def interval(self) -> float:
         """Seconds between two of Flagger's looks at this canary."""
-        return timeline.interval(self.spec)
+        return interval(self.spec)
 
     @property
     def shortest_release(self) -> float:
         """Seconds that a release needs at least, once it is noticed: the sum of its intervals."""
-        spec = self.spec
-        return timeline.ticks(spec) * timeline.interval(spec)
+        return plan(self.spec).seconds
 
     @property
     def window(self) -> str:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 
-from canary_tutorial.kube.manifests import seconds
 from canary_tutorial.kube.objects import Obj
 
 RUNNING = ("Waiting", "Progressing", "WaitingPromotion", "Promoting", "Finalising")
@@ -117,44 +115,3 @@ def phases(points: Sequence[Point]) -> list[tuple[str, float]]:
         if not found or found[-1][0] != point.phase:
             found.append((point.phase, point.time))
     return found
-
-
-def strategy(spec: Obj) -> str:
-    """What Flagger calls it: canary, blue-green or ab-testing; "skipped" without analysis."""
-    analysis = spec.get("analysis", {})
-    if spec.get("skipAnalysis"):
-        return "skipped"
-    if analysis.get("iterations", 0) > 0:
-        return "ab-testing" if analysis.get("match") else "blue-green"
-    return "canary"
-
-
-def interval(spec: Obj) -> float:
-    """Seconds between two ticks: 60 if the Canary does not say."""
-    return seconds(spec.get("analysis", {}).get("interval") or "60s")
-
-
-def ticks(spec: Obj) -> int:
-    """The fewest ticks from the one that notices a new version to Succeeded."""
-    analysis, kind = spec.get("analysis", {}), strategy(spec)
-    if kind == "skipped":
-        return 1
-    if kind != "canary":
-        return int(analysis["iterations"]) + (3 if kind == "ab-testing" else 4)
-    reached = weights_to_come(spec)
-    back = (
-        ceil(reached[-1] / analysis["stepWeightPromotion"]) - 1
-        if analysis.get("stepWeightPromotion") and reached
-        else 0
-    )
-    return len(reached) + 3 + bool(analysis.get("mirror")) + back
-
-
-def weights_to_come(spec: Obj) -> list[int]:
-    """The canary's weights if all goes well. The last one may pass maxWeight: 20, 40, 60 for a maximum of 50."""
-    analysis = spec.get("analysis", {})
-    step, listed = analysis.get("stepWeight") or 0, analysis.get("stepWeights") or []
-    if not step:
-        return [min(100, weight) for weight in listed]
-    top = analysis.get("maxWeight") or 100
-    return [min(100, step * n) for n in range(1, ceil(top / step) + 1)]

@@ -18,6 +18,7 @@ from canary_tutorial.errors import TutorialError
 from canary_tutorial.kube.manifests import seconds
 from canary_tutorial.metrics.prometheus import DURATION, REQUESTS, SUCCESS_RATE, UNITS
 from canary_tutorial.release import timeline
+from canary_tutorial.release.plan import plan
 from canary_tutorial.release.release import AFTERMATH, Release
 from canary_tutorial.release.timeline import RUNNING
 from canary_tutorial.screen.tables import Table
@@ -123,7 +124,7 @@ class ReleaseBoard:
     def _headline(self, point: timeline.Point) -> str:
         spec = self.release.spec
         threshold = max(1, int(spec.get("analysis", {}).get("threshold") or 0))
-        took = f"{self.release.seconds:.0f} s, shortest {timeline.ticks(spec) * timeline.interval(spec):.0f} s"
+        took = f"{self.release.seconds:.0f} s, shortest {plan(spec).seconds:.0f} s"
         failed = max((p.failed_checks for p in self.release.points), default=point.failed_checks)
         return f"{self.release.canary.name}: {point} · {failed} of {threshold} checks failed · {took}"
 

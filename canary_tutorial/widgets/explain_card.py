@@ -15,7 +15,8 @@ from canary_tutorial.errors import TutorialError
 from canary_tutorial.kube import manifests
 from canary_tutorial.kube.objects import Obj
 from canary_tutorial.metrics.prometheus import DURATION, SUCCESS_RATE, UNITS, Measured
-from canary_tutorial.release import explain, timeline
+from canary_tutorial.release import explain
+from canary_tutorial.release.plan import interval, plan
 from canary_tutorial.release.timeline import ENDED, RUNNING, Event, Point
 from canary_tutorial.screen.tables import CELL
 from canary_tutorial.widgets.showing import Showing, card
@@ -70,10 +71,7 @@ def passes(metric: Obj, value: float | None) -> bool | None:
 def what_next(canary: Obj, point: Point) -> str:
     """What Flagger does on its next look, if all goes well and if not. One or two sentences."""
     spec, status = canary["spec"], canary.get("status") or {}
-    analysis = spec.get("analysis", {})
-    threshold = max(1, int(analysis.get("threshold") or 0))
     failed = int(status.get("failedChecks") or 0)
-    kind = timeline.strategy(spec)
     if spec.get("suspend"):
         return "Nothing: the canary is suspended."
     if point.phase in ENDED or point.phase == "Initialized":
@@ -86,22 +84,21 @@ def what_next(canary: Obj, point: Point) -> str:
         return "Once the primary runs the new version, all requests go back to it."
     if point.phase == "Finalising":
         return "The canary is scaled to zero: the release has succeeded."
-    if failed >= threshold:
+    threshold = plan(spec, passing=False).failed_checks
+    if threshold and failed >= threshold:
         return f"It rolls back: {failed} of {threshold} allowed checks have failed."
     bad = f"If a check fails, that is {failed + 1} of {threshold}" + (
         ", and the look after it rolls back." if failed + 1 >= threshold else "."
     )
-    if kind in ("ab-testing", "blue-green"):
-        done, wanted = int(status.get("iterations") or 0), int(analysis["iterations"])
-        good = f"iteration {done + 1} of {wanted}" if done < wanted else "the new version is promoted"
-        return f"If all checks pass: {good}. {bad}"
-    if point.canary == 0 and analysis.get("mirror") and not point.mirror:
+    following = plan(spec).after(point)
+    if following and following.iterations > point.iterations:
+        wanted = int(spec["analysis"]["iterations"])
+        return f"If all checks pass: iteration {following.iterations} of {wanted}. {bad}"
+    if following and following.mirror and not point.mirror:
         return "Once its pods are ready, the new version gets a copy of every request; users notice nothing."
-    ahead = [weight for weight in timeline.weights_to_come(spec) if weight > point.canary]
-    top = analysis.get("maxWeight") or 100
-    if point.canary >= top or not ahead:
-        return f"If all checks pass: the primary gets the new version. {bad}"
-    return f"If all checks pass: {ahead[0]} % of the requests go to the new version. {bad}"
+    if following and following.phase == point.phase and following.canary > point.canary:
+        return f"If all checks pass: {following.canary} % of the requests go to the new version. {bad}"
+    return f"If all checks pass: the primary gets the new version. {bad}"
 
 
 def when_next(canary: Obj, now: float) -> float | None:
@@ -112,8 +109,8 @@ def when_next(canary: Obj, now: float) -> float | None:
     if canary["spec"].get("suspend") or status.get("phase") not in RUNNING or not status.get("lastTransitionTime"):
         return None
     last = datetime.fromisoformat(status["lastTransitionTime"].replace("Z", "+00:00")).timestamp()
-    interval = timeline.interval(canary["spec"])
-    return interval - (now - last) % interval
+    length = interval(canary["spec"])
+    return length - (now - last) % length
 
 
 def last_look(events: Sequence[Event]) -> float:

@@ -19,6 +19,7 @@ from canary_tutorial.kube.api import of_kubeconfig
 from canary_tutorial.release import timeline
 from canary_tutorial.release.explain import why_nothing_happens
 from canary_tutorial.release.flagger_log import read_event
+from canary_tutorial.release.plan import plan
 
 Answer = tuple[int, dict[str, str], Any]
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -147,6 +148,6 @@ def test_null_and_absent_are_the_same_wherever_an_object_is_read(tmp_path: Path,
     assert rollouts.progress(deployment)[0]
     assert rollouts.trouble([pod]) == ""
     assert timeline.observe(canary, routes, 0).phase == ""
-    assert timeline.ticks(canary["spec"]) > 3
+    assert plan(canary["spec"]).ticks > 3
     assert "Flagger is not installed" in why_nothing_happens(canary, deployment, [], [pod], [])
     assert read_event(event).time > 0

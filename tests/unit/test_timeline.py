@@ -58,27 +58,6 @@ def test_a_point_says_what_is_true_now():
     assert str(timeline.observe(canary(), service(rule(100, 0, **MIRROR)), 7.0)) == "Progressing 100/0 + mirror"
 
 
-@pytest.mark.parametrize(
-    ("spec", "ticks"),
-    [
-        pytest.param({"analysis": WEBINAR}, 7, id="the webinar's"),
-        pytest.param({"analysis": {**WEBINAR, "mirror": False}}, 6, id="without mirroring"),
-        pytest.param({"analysis": {"stepWeight": 10, "maxWeight": 50}}, 8, id="five steps"),
-        pytest.param({"analysis": {"stepWeights": [1, 10, 80]}}, 6, id="listed weights"),
-        pytest.param({"analysis": {"stepWeight": 50, "stepWeightPromotion": 25}}, 8, id="promoted in steps of 25"),
-        pytest.param({"analysis": {"iterations": 5, "match": [{}]}}, 8, id="A/B"),
-        pytest.param({"analysis": {"iterations": 5}}, 9, id="Blue/Green"),
-        pytest.param({"skipAnalysis": True, "analysis": WEBINAR}, 1, id="analysis skipped"),
-    ],
-)
-def test_the_fewest_ticks_follow_from_the_spec(spec: dict[str, Any], ticks: int):
-    assert timeline.ticks(spec) == ticks
-
-
-def test_the_last_weight_may_pass_the_maximum():
-    assert timeline.weights_to_come({"analysis": WEBINAR}) == [20, 40, 60]
-
-
 def webinar() -> list[Point]:
     points = [
         (0, "Initialized", 100, 0, False), (3, "Progressing", 100, 0, False), (8, "Progressing", 100, 0, True),
@@ -106,8 +85,3 @@ def test_steps_join_points_that_differ_only_in_failed_checks():
     (first, second) = timeline.steps(points, 12)
     assert (first.start, first.end, first.canary) == (0, 9, 20)
     assert (second.start, second.end, second.phase) == (9, 12, "Failed")
-
-
-def test_an_interval_left_out_is_a_minute():
-    assert timeline.interval({"analysis": {}}) == 60
-    assert timeline.interval({"analysis": {"interval": "1m30s"}}) == 90

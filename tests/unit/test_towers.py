@@ -22,7 +22,7 @@ LAYERS = {
     """,
     "kube": "objects wait | api manifests rollouts | exec | cluster",
     "install": "installed ownership | clean_up parts | applying preflight",
-    "release": "timeline | explain flagger_log | state | release | canary result | ticks",
+    "release": "timeline | explain flagger_log plan | state | release | canary result | ticks",
     "flagger": """
         effects origins patience shapes | readiness spec status | routes texts | owned queries
         autoscalers config_sources services trace | configs primaries | targets | reconcile | status_writes
