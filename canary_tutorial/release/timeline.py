@@ -70,7 +70,8 @@ def routes(canary: Obj, virtual_service: Obj | None) -> tuple[int, int, bool]:
     """
     _, primary, secondary = names(canary)
     found = (100, 0, False)
-    for rule in ((virtual_service or {}).get("spec") or {}).get("http") or []:
+    spec = (virtual_service or {}).get("spec") or {}
+    for rule in (*(spec.get("http") or []), *(spec.get("tcp") or [])):
         weights = {r["destination"]["host"]: r.get("weight", 0) for r in rule.get("route", [])}
         if secondary in weights:
             found = (weights.get(primary, 0), weights[secondary], bool(rule.get("mirror", {}).get("host")))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canary_tutorial.release import timeline
 from canary_tutorial.release.plan import interval, plan
 
 METRICS = [
@@ -98,9 +99,7 @@ def test_a_release_whose_checks_pass_is_promoted(analysis: dict[str, Any], strat
     assert rising == sorted(rising)
 
 
-@pytest.mark.parametrize(
-    "name", ["success", "steps", "weight100", "tcp", "legacy", "affinity", "ab", "bluegreen", "bluegreen2"]
-)
+@pytest.mark.parametrize("name", ["success", "steps", "weight100", "tcp", "affinity", "ab", "bluegreen", "bluegreen2"])
 def test_the_real_flagger_went_as_planned(name: str):
     recording = json.loads((RECORDED / f"{name}.json").read_text())["recording"]
     (canary,) = (obj for key, obj in recording["objects"].items() if key.startswith("Canary/"))
@@ -108,7 +107,7 @@ def test_the_real_flagger_went_as_planned(name: str):
     said = [(status.get("phase"), status.get("canaryWeight"), status.get("iterations")) for status in statuses]
     began = next(i for i, (phase, _, _) in enumerate(said) if phase == "Progressing")
     ended = next(i for i, (phase, _, _) in enumerate(said) if phase == "Succeeded")
-    run = said[began : ended + 1]
+    run = [status for status in said[began : ended + 1] if status[0] != "WaitingPromotion"]  # a plan's gates are open
     found = plan(canary["spec"])
     assert [phase for phase, _ in groupby(run, itemgetter(0))] == [phase for phase, _ in timeline.phases(found.points)]
     judged = [status for status in run if status[0] == "Progressing"]
