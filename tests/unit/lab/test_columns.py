@@ -9,7 +9,7 @@ import pytest
 
 from canary_tutorial.lab import kinds
 from canary_tutorial.lab.api.kinds import columns
-from canary_tutorial.lab.api.wire import tables
+from canary_tutorial.lab.api.verbs import tables
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 Obj = dict[str, Any]
