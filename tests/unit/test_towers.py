@@ -33,7 +33,7 @@ LAYERS = {
         kinds machine podinfo quantity quota schema | errors objects | contracts selectors store
         events tokens mesh | api controllers kubelet | main | commands | __main__
     """,
-    "lab.api": "wire access | kinds | checks options pages paths | asks | server | verbs | connect meta | routing | __init__",
+    "lab.api": "wire access | kinds | checks options pages paths | call | verbs | connect meta | routing | door | __init__",
     "lab.api.verbs": "managed_fields patches tables | reading | watch writing | apply deleting | subresources",
     "lab.controllers": """
         effects surge | autoscalers deployment_status endpoints garbage namespaces replicasets services

@@ -2,37 +2,29 @@
 
 Belongs here: what goes over the wire (paths, bodies, patches, tables, watches, streams) and what is checked before an
 object is stored (schemas, defaults, rules). Does not belong here: what happens because an object is there; that is
-for the controllers and the kubelet, which this package knows only as `lab.node.Node`.
+for the controllers and the kubelet, which this package knows only as `lab.contracts.Node`.
 
-A request passes `server` (token, `authorization`, errors), then one room: `discovery`, `openapi`, `reviews`, or
-`resources`, which reads (`reading`, `tables`, `watch`), writes (`writing`, `patches`, `apply`, `validation`,
-`admission`) or connects (`logs`, `streams`, `portforward`, `proxy`).
+A request enters at `door` (token, impersonation, authorization, errors), is read into one `Call`, and goes by `routing` to
+a function of `meta` (discovery, OpenAPI, reviews), `verbs` (reads and writes, with `kinds` and `checks`) or `connect`
+(logs, exec, port-forward, proxy). `wire` turns bytes into objects and back, `access` has RBAC.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
-from canary_tutorial.lab.api import routing
+from canary_tutorial.lab.api import door
+from canary_tutorial.lab.api.call import Api
 from canary_tutorial.lab.api.kinds import definitions
-from canary_tutorial.lab.api.meta import discovery, openapi
-from canary_tutorial.lab.api.server import Api
 from canary_tutorial.lab.api.wire import bodies
 from canary_tutorial.lab.contracts import Node, User
 from canary_tutorial.lab.store import Store
-
-ROOMS = {
-    "/version": discovery.version,
-    "/openapi": openapi.serve,
-    "/api": routing.serve,
-    "/apis": routing.serve,
-    "": discovery.index,
-}
 
 
 def own_faults(record: logging.LogRecord) -> bool:
@@ -55,8 +47,8 @@ def make_app(
     """
     definitions.Definitions(store)
     logging.getLogger("aiohttp.server").addFilter(own_faults)
-    api = Api(store, node, authenticate, version, issue_token, ROOMS)
+    api = Api(store, node, authenticate, version, issue_token)
     app = web.Application(client_max_size=bodies.LIMIT)
     app.on_cleanup.append(api.close)
-    app.router.add_route("*", "/{path:.*}", api.handle)
+    app.router.add_route("*", "/{path:.*}", partial(door.handle, api))
     return app

@@ -1,12 +1,19 @@
-"""What a list or a watch may ask for: combinations of options that have no meaning are refused, not guessed at. Pure."""
+"""The options of a request, from its query: typed, and refused in Kubernetes' words where they make no sense. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
 
-from canary_tutorial.lab.errors import Cause, Invalid
+from multidict import MultiMapping
+
+from canary_tutorial.lab.errors import BadRequest, Cause, Invalid
+from canary_tutorial.lab.objects import Obj
 
 MATCH, EXACT, NOT_OLDER = "resourceVersionMatch", "Exact", "NotOlderThan"
+STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
+POLICIES = ("Orphan", "Background", "Foreground")
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
@@ -14,48 +21,145 @@ def flag(query: Mapping[str, str], name: str) -> bool:
     return query.get(name, "0").lower() not in ("false", "0")
 
 
-def is_watch(method: str, query: Mapping[str, str]) -> bool:
-    """Whether a request is a watch. HEAD never is: its answer would not end."""
-    return method == "GET" and "watch" in query and flag(query, "watch")
+def number(query: Mapping[str, str], name: str) -> int:
+    """An unsigned integer of a query; 0 if it is not there."""
+    text = query.get(name)
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise BadRequest(f'invalid {name}: strconv.ParseUint: parsing "{text}": invalid syntax')
+    return int(text)
 
 
-def check_list(query: Mapping[str, str]) -> None:
-    """Refuse a list's resourceVersionMatch and sendInitialEvents where they make no sense; raises Invalid."""
+@dataclass(frozen=True)
+class ListOptions:
+    """What a list, a watch or the deletion of a collection may say."""
+
+    label_selector: str
+    field_selector: str
+    resource_version: int
+    match: str
+    limit: int
+    token: str
+    seconds: int
+    bookmarks: bool
+    initial_events: bool
+
+    @classmethod
+    def read(cls, query: Mapping[str, str], *, watch: bool) -> ListOptions:
+        """Raises `Invalid` for options that contradict each other, `BadRequest` for what cannot be read."""
+        causes = _faults_of_watch(query) if watch else _faults_of_list(query)
+        if causes:
+            raise Invalid.asked("ListOptions.meta.k8s.io", *causes)
+        return cls(
+            query.get("labelSelector", ""),
+            query.get("fieldSelector", ""),
+            number(query, "resourceVersion"),
+            query.get(MATCH, ""),
+            number(query, "limit"),
+            query.get("continue", ""),
+            number(query, "timeoutSeconds") if watch else 0,
+            flag(query, "allowWatchBookmarks"),
+            flag(query, "sendInitialEvents"),
+        )
+
+
+def _faults_of_list(query: Mapping[str, str]) -> list[Cause]:
     match, version, causes = query.get(MATCH), query.get("resourceVersion"), []
     if match:
         if not version:
             causes.append(Cause.forbidden(MATCH, f"{MATCH} is forbidden unless resourceVersion is provided"))
-        causes += _with_continue(query)
+        causes += _faults_of_match_and_continue(query)
         if match not in (EXACT, NOT_OLDER):
             causes.append(Cause.unsupported(MATCH, match, [EXACT, NOT_OLDER, ""]))
         if match == EXACT and version == "0":
             causes.append(Cause.forbidden(MATCH, f'{MATCH} "exact" is forbidden for resourceVersion "0"'))
     if query.get("sendInitialEvents"):
         causes.append(Cause.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
-    _refuse(causes)
+    return causes
 
 
-def check_watch(query: Mapping[str, str]) -> None:
-    """Refuse a watch's resourceVersionMatch and sendInitialEvents unless they come together; raises Invalid."""
+def _faults_of_watch(query: Mapping[str, str]) -> list[Cause]:
+    """resourceVersionMatch and sendInitialEvents must come together."""
     match, initial, causes = query.get(MATCH), query.get("sendInitialEvents"), []
     if initial and match != NOT_OLDER:
         causes.append(Cause.forbidden(MATCH, f"sendInitialEvents requires setting {MATCH} to {NOT_OLDER}"))
     if match:
         if not initial:
-            causes.append(
-                Cause.forbidden(MATCH, f"{MATCH} is forbidden for watch unless sendInitialEvents is provided")
-            )
+            why = f"{MATCH} is forbidden for watch unless sendInitialEvents is provided"
+            causes.append(Cause.forbidden(MATCH, why))
         if match != NOT_OLDER:
             causes.append(Cause.unsupported(MATCH, match, [NOT_OLDER]))
-        causes += _with_continue(query)
-    _refuse(causes)
+        causes += _faults_of_match_and_continue(query)
+    return causes
 
 
-def _with_continue(query: Mapping[str, str]) -> list[Cause]:
+def _faults_of_match_and_continue(query: Mapping[str, str]) -> list[Cause]:
     given = query.get("continue")
     return [Cause.forbidden(MATCH, f"{MATCH} is forbidden when continue is provided")] if given else []
 
 
-def _refuse(causes: list[Cause]) -> None:
-    if causes:
-        raise Invalid.asked("ListOptions.meta.k8s.io", *causes)
+@dataclass(frozen=True)
+class WriteOptions:
+    """What a create, update, patch or apply may say."""
+
+    dry_run: bool
+    field_manager: str
+    field_validation: str
+    force: bool
+
+    @classmethod
+    def read(cls, query: MultiMapping[str]) -> WriteOptions:
+        mode = query.get("fieldValidation") or WARN
+        if mode not in (STRICT, WARN, IGNORE):
+            cause = Cause.unsupported("fieldValidation", mode, ["", IGNORE, STRICT, WARN])
+            raise Invalid.asked("CreateOptions.meta.k8s.io", cause)
+        return cls(dry_run(query), query.get("fieldManager", ""), mode, flag(query, "force"))
+
+
+def dry_run(query: MultiMapping[str]) -> bool:
+    values = query.getall("dryRun", [])
+    if any(value not in ("All", "") for value in values):
+        raise Invalid('CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: supported values: "All"')
+    return "All" in values
+
+
+class DeleteOptions(TypedDict):
+    """What the store's `delete` takes."""
+
+    propagation: str
+    grace: int | None
+    uid: str | None
+    resource_version: str | None
+    dry_run: bool
+
+
+def delete_options(body: Obj, query: MultiMapping[str]) -> DeleteOptions:
+    """DeleteOptions from a body, and from the query."""
+    policy = body.get("propagationPolicy", query.get("propagationPolicy"))
+    if policy is None:
+        orphan = body.get("orphanDependents") is True or flag(query, "orphanDependents")
+        policy = "Orphan" if orphan else "Background"
+    if policy not in POLICIES:
+        cause = Cause.unsupported("propagationPolicy", policy, [*POLICIES, "nil"])
+        raise Invalid.asked("DeleteOptions.meta.k8s.io", cause)
+    preconditions = body.get("preconditions") or {}
+    if not isinstance(preconditions, dict):
+        raise BadRequest("preconditions of DeleteOptions must be an object")
+    return {
+        "propagation": policy,
+        "grace": _grace_period(body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))),
+        "uid": preconditions.get("uid"),
+        "resource_version": preconditions.get("resourceVersion"),
+        "dry_run": bool(body.get("dryRun")) or dry_run(query),
+    }
+
+
+def _grace_period(given: Any) -> int | None:
+    if given in (None, ""):
+        return None
+    try:
+        seconds = int(given)
+    except (TypeError, ValueError, OverflowError):
+        raise BadRequest(f"gracePeriodSeconds must be a number of seconds, not {str(given)[:40]!r}") from None
+    return min(max(seconds, 0), 2**31)

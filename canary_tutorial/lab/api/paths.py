@@ -1,4 +1,7 @@
-"""Which object a URL means: `/apis/apps/v1/namespaces/test/deployments/podinfo/scale` as a `Target`. Pure."""
+"""What a URL names: `/apis/apps/v1/namespaces/test/deployments/podinfo/scale` as a `Target`. Pure.
+
+A path is split here and nowhere else, so that a request is authorized for exactly what it is answered with.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,36 @@ from urllib.parse import unquote
 
 from canary_tutorial.lab.api.kinds.conversion import EVENTS_GROUP
 from canary_tutorial.lab.errors import NotFound
-from canary_tutorial.lab.kinds import EVENTS, NAMESPACES, Kind
+from canary_tutorial.lab.kinds import EVENTS, Kind
 
 Kinds = Mapping[tuple[str, str], Kind]
 
 
 @dataclass(frozen=True)
 class Target:
-    """`name` is None for a collection; `group` and `version` are the URL's, which may be another form of the kind."""
+    """A collection (`name` is empty), an object or a sub-resource; or, where there is a `path`, a page of the server.
 
-    kind: Kind
-    group: str
-    version: str
-    namespace: str | None = None
-    name: str | None = None
-    subresource: str | None = None
+    `steps` are those of a page's path. `group` and `version` are the URL's, which may be another form of the kind;
+    `rest` is what follows the sub-resource, as it stands in the URL.
+    """
+
+    path: str = ""
+    steps: tuple[str, ...] = ()
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    rest: str = ""
+    served: Kind | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the objects there; `NotFound` if none is served."""
+        if self.served is None:
+            raise NotFound.path()
+        return self.served
 
     @property
     def api_version(self) -> str:
@@ -33,31 +51,28 @@ class Target:
         return self.version == self.kind.version and self.group == self.kind.group
 
 
-def parse(raw_path: str, kinds: Kinds) -> Target:
-    """The target of a path below /api or /apis; `NotFound` if no such kind is served there."""
-    steps = raw_path.split("?", 1)[0].split("/")[1:]
-    if steps[0] == "api":
-        group, version, rest = "", steps[1], steps[2:]
-    elif len(steps) > 2:
-        group, version, rest = steps[1], steps[2], steps[3:]
-    else:
-        raise NotFound.path()
-    namespace = None
-    if rest[:1] == ["namespaces"] and len(rest) > 2 and rest[2] and rest[2] not in ("status", "finalize"):
-        namespace, rest = unquote(rest[1]), rest[2:]
-        if not namespace:
-            raise NotFound.path()
-    if not rest:
-        raise NotFound.path()
-    if "" in rest[:-1][:3] or (len(rest) > 3 and rest[2] != "proxy" and rest[3:] != [""]):
-        raise NotFound.path()  # a step that is empty, or one too many: not the object before it
-    kind = EVENTS if (group, rest[0]) == (EVENTS_GROUP, EVENTS.plural) else kinds.get((group, rest[0]))
-    if kind is None or version not in kind.served or (namespace is not None and not kind.namespaced):
-        raise NotFound.path()
-    if kind is NAMESPACES and len(rest) > 1:
-        namespace = None
-    name = unquote(rest[1]) if len(rest) > 1 and rest[1] else None
-    if name and kind.namespaced and namespace is None:
-        raise NotFound.path()
-    subresource = rest[2] if len(rest) > 2 and rest[2] else None
-    return Target(kind, group, version, namespace, name, subresource)
+def parse(path: str, kinds: Kinds) -> Target:
+    """The target of a URL's path, which is still encoded."""
+    steps = tuple(unquote(step) for step in path.split("/")[1:])
+    core = steps[:1] == ("api",)
+    first = 2 if core else 3  # the step that a collection's path has after its group and version
+    if steps[:1] not in (("api",), ("apis",)) or not any(steps[first:]):
+        return Target(unquote(path) or "/", tuple(unquote(step) for step in path.rstrip("/").split("/")[1:]))
+    group, version = ("", steps[1]) if core else steps[1:3]
+    namespace = ""
+    if steps[first] == "namespaces" and (steps + ("",) * 3)[first + 2] not in ("", "status", "finalize"):
+        namespace = steps[first + 1]
+        first += 2
+    resource, name, subresource = (*steps[first:], "", "")[:3]
+    rest = path.split("/", first + 4)[first + 4 :]
+    kind = EVENTS if (group, resource) == (EVENTS_GROUP, EVENTS.plural) else kinds.get((group, resource))
+    if (
+        kind is None
+        or version not in kind.served
+        or (namespace and not kind.namespaced)
+        or (name and kind.namespaced and not namespace)
+        or "" in steps[:-1][: first + 3]
+        or (rest not in ([], [""]) and subresource != "proxy")  # a step too many: not the object before it
+    ):
+        kind = None
+    return Target("", (), group, version, resource, namespace, name, subresource, "".join(f"/{r}" for r in rest), kind)

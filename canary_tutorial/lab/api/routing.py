@@ -1,4 +1,4 @@
-"""Below /api and /apis: each request to the function for its verb and sub-resource."""
+"""Each call to the function that answers it: by the page, or by verb, kind and sub-resource."""
 
 from __future__ import annotations
 
@@ -6,84 +6,69 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from canary_tutorial.lab.api import options, paths
+from canary_tutorial.lab.api.call import Api, Call
 from canary_tutorial.lab.api.connect import logs, portforward, proxy, streams
-from canary_tutorial.lab.api.meta import discovery, reviews
-from canary_tutorial.lab.api.paths import Target
-from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.api.meta import discovery, openapi, reviews
 from canary_tutorial.lab.api.verbs import apply, deleting, reading, subresources, watch, writing
-from canary_tutorial.lab.api.wire import bodies
 from canary_tutorial.lab.errors import MethodNotAllowed, NotFound
 from canary_tutorial.lab.kinds import NAMESPACES, PODS, SERVICEACCOUNTS, SERVICES
 
-Verb = Callable[[Api, web.Request, Target], Awaitable[web.StreamResponse]]
+Verb = Callable[[Api, Call], Awaitable[web.StreamResponse]]
 
 
-async def serve(api: Api, request: web.Request) -> web.StreamResponse:
-    steps = request.path.strip("/").split("/")
-    if len(steps) <= (2 if steps[0] == "api" else 3):
-        if request.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed
-        return discovery.serve(api, request, steps)
-    review = reviews.find(request.raw_path)
-    if review:
-        return await reviews.serve(api, request, review)
-    target = paths.parse(request.raw_path, api.store.kinds)
-    return await verb(request, target)(api, request, target)
+async def serve(api: Api, call: Call) -> web.StreamResponse:
+    return await find(call)(api, call)
 
 
-def verb(request: web.Request, target: Target) -> Verb:
+def find(call: Call) -> Verb:
     """What to do; `MethodNotAllowed` or `NotFound` if nothing."""
-    if target.subresource:
-        return _subresource(request.method, target)
-    method = "GET" if request.method == "HEAD" else request.method
-    if options.is_watch(request.method, request.query):
-        return watch.serve
-    found = (OBJECT if target.name else COLLECTION).get(method)
-    if found is None:
-        raise MethodNotAllowed
-    return found
-
-
-def _subresource(method: str, target: Target) -> Verb:
-    name, kind = target.subresource or "", target.kind
-    methods: dict[str, Verb] = CONNECTING.get((kind.key, name), {})
-    if name == "status" and kind.status:
-        methods = {"GET": get, "PUT": writing.update, "PATCH": patch}
-    elif name == "scale" and kind.scale:
-        scale = subresources.change_scale
-        methods = {"GET": subresources.get_scale, "PUT": scale, "PATCH": scale}
-    if not methods or not target.name:
+    target = call.target
+    if target.path:
+        return PAGES.get(target.steps[0] if target.steps else "", discovery.index)
+    if reviews.serves(target):
+        return reviews.serve
+    kind, sub = target.kind, target.subresource
+    if not sub:
+        verbs = OBJECT if target.name else COLLECTION
+    elif sub == "status" and kind.status:
+        verbs = STATUS
+    elif sub == "scale" and kind.scale:
+        verbs = SCALE
+    else:
+        verbs = SUBRESOURCES.get((kind.key, sub), {})
+    if not verbs:
         raise NotFound.path()
-    found = methods.get(method) or methods.get("*")
-    if found is None:
+    found = verbs.get(call.verb) or verbs.get("*")
+    if found is None or (sub and call.request.method == "HEAD" and "*" not in verbs):
         raise MethodNotAllowed
     return found
 
 
-async def get(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
-    return reading.one(api, request, target)
+async def patch(api: Api, call: Call) -> web.StreamResponse:
+    return await (apply.serve if call.media_type in apply.MEDIA_TYPES else writing.patch)(api, call)
 
 
-async def list_(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
-    return reading.many(api, request, target)
-
-
-async def patch(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
-    server_side = bodies.media_type(request) in ("application/apply-patch+yaml", "application/apply-patch+json")
-    return await (apply.serve if server_side else writing.patch)(api, request, target)
-
-
-COLLECTION: dict[str, Verb] = {"GET": list_, "POST": writing.create, "DELETE": deleting.collection}
-OBJECT: dict[str, Verb] = {"GET": get, "PUT": writing.update, "PATCH": patch, "DELETE": deleting.one}
-CONNECTING: dict[tuple[tuple[str, str], str], dict[str, Verb]] = {
-    (PODS.key, "log"): {"GET": logs.serve},
-    (PODS.key, "exec"): {"GET": streams.serve, "POST": streams.serve},
-    (PODS.key, "attach"): {"GET": streams.serve, "POST": streams.serve},
-    (PODS.key, "portforward"): {"GET": portforward.serve, "POST": portforward.serve},
+PAGES: dict[str, Verb] = {
+    "version": discovery.version, "openapi": openapi.serve, "api": discovery.serve, "apis": discovery.serve,
+}  # fmt: skip
+COLLECTION: dict[str, Verb] = {
+    "list": reading.list_, "watch": watch.serve, "create": writing.create, "deletecollection": deleting.collection,
+}  # fmt: skip
+OBJECT: dict[str, Verb] = {
+    "get": reading.get, "watch": watch.serve, "update": writing.update, "patch": patch, "delete": deleting.delete,
+}  # fmt: skip
+STATUS: dict[str, Verb] = {"get": reading.get, "update": writing.update, "patch": patch}
+SCALE: dict[str, Verb] = {
+    "get": subresources.get_scale, "update": subresources.change_scale, "patch": subresources.change_scale,
+}  # fmt: skip
+SUBRESOURCES: dict[tuple[tuple[str, str], str], dict[str, Verb]] = {
+    (PODS.key, "log"): {"get": logs.serve},
+    (PODS.key, "exec"): {"get": streams.serve, "create": streams.serve},
+    (PODS.key, "attach"): {"get": streams.serve, "create": streams.serve},
+    (PODS.key, "portforward"): {"get": portforward.serve, "create": portforward.serve},
     (PODS.key, "proxy"): {"*": proxy.serve},
-    (PODS.key, "eviction"): {"POST": subresources.evict},
+    (PODS.key, "eviction"): {"create": subresources.evict},
     (SERVICES.key, "proxy"): {"*": proxy.serve},
-    (SERVICEACCOUNTS.key, "token"): {"POST": subresources.token},
-    (NAMESPACES.key, "finalize"): {"PUT": subresources.finalize},
+    (SERVICEACCOUNTS.key, "token"): {"create": subresources.token},
+    (NAMESPACES.key, "finalize"): {"update": subresources.finalize},
 }

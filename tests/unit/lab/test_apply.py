@@ -23,7 +23,7 @@ def deployment(image: str = "podinfo:1", **spec: Any) -> Obj:
 
 
 def apply(live: Obj | None, config: Obj, manager: str = "me", force: bool = False) -> Obj:
-    return applied(live, config, SHAPE, manager, "apps/v1", None, TIME, force)
+    return applied(live, config, SHAPE, manager, "apps/v1", "", TIME, force)
 
 
 def owned(obj: Obj, manager: str) -> set[str]:
@@ -86,7 +86,7 @@ def test_an_update_takes_what_it_changes() -> None:
     live = apply(None, deployment(replicas=2), "first")
     new = clone(live)
     new["spec"]["template"]["spec"]["containers"][0]["image"] = "podinfo:2"
-    managed_fields.record(live, new, SHAPE, "kubectl-set", "apps/v1", None, TIME)
+    managed_fields.record(live, new, SHAPE, "kubectl-set", "apps/v1", "", TIME)
     assert owned(new, "kubectl-set") == {'.spec.template.spec.containers[name="podinfod"].image'}
     assert ".spec.replicas" in owned(new, "first")
     with pytest.raises(Conflict, match='conflict with "kubectl-set" using apps/v1'):

@@ -1,4 +1,4 @@
-"""Who may do what: one table of roles and asks, and the words of a refusal."""
+"""Who may do what: one table of roles and requests, and the words of a refusal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from canary_tutorial.lab.api.access import default_roles
-from canary_tutorial.lab.api.access.authorization import Ask, Authorizer, check_giving, user_of
+from canary_tutorial.lab.api.access.authorization import Attributes, Authorizer, check_escalation, user_of
 from canary_tutorial.lab.errors import Forbidden, NotFound
 from canary_tutorial.lab.kinds import (
     CLUSTERROLEBINDINGS,
@@ -45,40 +45,40 @@ def bind(store: Store, rules: list[Obj], subject: Obj, namespace: str = "") -> N
     store.create(kind, {"metadata": meta, "roleRef": reference, "subjects": [subject]})
 
 
-def may(authorizer: Authorizer, ask: Ask, user: Any = JANE) -> bool:
-    return authorizer.why(user, ask) is not None
+def may(authorizer: Authorizer, wanted: Attributes, user: Any = JANE) -> bool:
+    return authorizer.why(user, wanted) is not None
 
 
 @pytest.mark.parametrize(
-    ("given", "ask", "allowed"),
+    ("given", "wanted", "allowed"),
     [
-        (rule("get", "pods"), Ask("get", "", "pods", "test", "p"), True),
-        (rule("get", "pods"), Ask("list", "", "pods", "test"), False),
-        (rule("get", "pods"), Ask("get", "apps", "pods", "test", "p"), False),
-        (rule("get", "pods"), Ask("get", "", "pods/log", "test", "p"), False),
-        (rule("get", "pods/log"), Ask("get", "", "pods/log", "test", "p"), True),
-        (rule("*", "*/scale", "apps"), Ask("patch", "apps", "deployments/scale", "test", "d"), True),
-        (rule("*", "*/scale", "apps"), Ask("patch", "apps", "deployments", "test", "d"), False),
-        (rule("*", "*", "*"), Ask("delete", "x.y", "z/w", "", "n"), True),
-        (rule("get", "pods", resourceNames=["p"]), Ask("get", "", "pods", "test", "p"), True),
-        (rule("get", "pods", resourceNames=["p"]), Ask("get", "", "pods", "test", "q"), False),
-        (rule("list", "pods", resourceNames=["p"]), Ask("list", "", "pods", "test"), False),
-        (rule("get", nonResourceURLs=["/metrics"]), Ask("get", path="/metrics"), True),
-        (rule("get", nonResourceURLs=["/logs/*"]), Ask("get", path="/logs/a/b"), True),
-        (rule("get", nonResourceURLs=["/logs/*"]), Ask("get", path="/logs"), False),
-        (rule("*", "*", "*"), Ask("get", path="/metrics"), False),
+        (rule("get", "pods"), Attributes("get", "", "pods", "test", "p"), True),
+        (rule("get", "pods"), Attributes("list", "", "pods", "test"), False),
+        (rule("get", "pods"), Attributes("get", "apps", "pods", "test", "p"), False),
+        (rule("get", "pods"), Attributes("get", "", "pods/log", "test", "p"), False),
+        (rule("get", "pods/log"), Attributes("get", "", "pods/log", "test", "p"), True),
+        (rule("*", "*/scale", "apps"), Attributes("patch", "apps", "deployments/scale", "test", "d"), True),
+        (rule("*", "*/scale", "apps"), Attributes("patch", "apps", "deployments", "test", "d"), False),
+        (rule("*", "*", "*"), Attributes("delete", "x.y", "z/w", "", "n"), True),
+        (rule("get", "pods", resourceNames=["p"]), Attributes("get", "", "pods", "test", "p"), True),
+        (rule("get", "pods", resourceNames=["p"]), Attributes("get", "", "pods", "test", "q"), False),
+        (rule("list", "pods", resourceNames=["p"]), Attributes("list", "", "pods", "test"), False),
+        (rule("get", nonResourceURLs=["/metrics"]), Attributes("get", path="/metrics"), True),
+        (rule("get", nonResourceURLs=["/logs/*"]), Attributes("get", path="/logs/a/b"), True),
+        (rule("get", nonResourceURLs=["/logs/*"]), Attributes("get", path="/logs"), False),
+        (rule("*", "*", "*"), Attributes("get", path="/metrics"), False),
     ],
 )
-def test_a_rule_allows_what_it_names_and_no_more(given: Obj, ask: Ask, allowed: bool) -> None:
-    assert may(world(given), ask) is allowed
+def test_a_rule_allows_what_it_names_and_no_more(given: Obj, wanted: Attributes, allowed: bool) -> None:
+    assert may(world(given), wanted) is allowed
 
 
 def test_a_role_counts_in_its_namespace_alone() -> None:
     authorizer = world(rule("*", "pods", nonResourceURLs=["*"]), namespace="test")
-    assert may(authorizer, Ask("list", "", "pods", "test"))
-    assert not may(authorizer, Ask("list", "", "pods", "other"))
-    assert not may(authorizer, Ask("list", "", "pods")), "not all namespaces"
-    assert not may(authorizer, Ask("get", path="/metrics"))
+    assert may(authorizer, Attributes("list", "", "pods", "test"))
+    assert not may(authorizer, Attributes("list", "", "pods", "other"))
+    assert not may(authorizer, Attributes("list", "", "pods")), "not all namespaces"
+    assert not may(authorizer, Attributes("get", path="/metrics"))
 
 
 @pytest.mark.parametrize(
@@ -94,50 +94,51 @@ def test_a_role_counts_in_its_namespace_alone() -> None:
 )
 def test_an_account_has_what_it_and_its_groups_are_given(subject: Obj) -> None:
     authorizer = world(rule("get", "pods"), subject=subject)
-    assert may(authorizer, Ask("get", "", "pods", "other", "p"), ROBOT)
-    assert may(authorizer, Ask("get", "", "pods", "other", "p")) is (subject["name"] == "system:authenticated")
+    assert may(authorizer, Attributes("get", "", "pods", "other", "p"), ROBOT)
+    assert may(authorizer, Attributes("get", "", "pods", "other", "p")) is (subject["name"] == "system:authenticated")
 
 
 def test_masters_may_everything_and_everybody_may_discover() -> None:
     authorizer = world()
-    authorizer.check(user_of("admin", ["system:masters"]), Ask("delete", "", "nodes", "", "lab"))
+    authorizer.check(user_of("admin", ["system:masters"]), Attributes("delete", "", "nodes", "", "lab"))
     for path in ("/version", "/api", "/apis/apps/v1", "/openapi/v3"):
-        authorizer.check(JANE, Ask("get", path=path))
-    authorizer.check(JANE, Ask("create", "authorization.k8s.io", "selfsubjectaccessreviews"))
+        authorizer.check(JANE, Attributes("get", path=path))
+    authorizer.check(JANE, Attributes("create", "authorization.k8s.io", "selfsubjectaccessreviews"))
 
 
 @pytest.mark.parametrize(
-    ("ask", "message"),
+    ("wanted", "message"),
     [
-        (Ask("list", "", "pods", "test"),
+        (Attributes("list", "", "pods", "test"),
          'pods is forbidden: User "system:serviceaccount:test:robot" cannot list resource "pods" in API group "" '
          'in the namespace "test"'),
-        (Ask("get", "apps", "deployments/scale", "test", "web"),
+        (Attributes("get", "apps", "deployments/scale", "test", "web"),
          'deployments.apps "web" is forbidden: User "system:serviceaccount:test:robot" cannot get resource '
          '"deployments/scale" in API group "apps" in the namespace "test"'),
-        (Ask("delete", "", "nodes", "", "lab"),
+        (Attributes("delete", "", "nodes", "", "lab"),
          'nodes "lab" is forbidden: User "system:serviceaccount:test:robot" cannot delete resource "nodes" in API '
          'group "" at the cluster scope'),
-        (Ask("get", path="/metrics"),
+        (Attributes("get", path="/metrics"),
          'forbidden: User "system:serviceaccount:test:robot" cannot get path "/metrics"'),
     ],
 )  # fmt: skip
-def test_a_refusal_has_kubernetes_words(ask: Ask, message: str) -> None:
+def test_a_refusal_has_kubernetes_words(wanted: Attributes, message: str) -> None:
     with pytest.raises(Forbidden) as refused:
-        world().check(ROBOT, ask)
+        world().check(ROBOT, wanted)
     assert refused.value.message == message
 
 
 def test_what_was_given_or_taken_counts_at_once() -> None:
     store = Store()
-    authorizer, ask = Authorizer(store), Ask("get", "", "pods", "test", "p")
-    assert not may(authorizer, ask)
+    authorizer, wanted = Authorizer(store), Attributes("get", "", "pods", "test", "p")
+    assert not may(authorizer, wanted)
     bind(store, [rule("get", "pods")], {"kind": "User", "name": "jane"})
     assert (
-        authorizer.why(JANE, ask) == 'RBAC: allowed by ClusterRoleBinding "given" of ClusterRole "given" to User "jane"'
+        authorizer.why(JANE, wanted)
+        == 'RBAC: allowed by ClusterRoleBinding "given" of ClusterRole "given" to User "jane"'
     )
     store.change(CLUSTERROLES, "given", None, lambda role: role.update(rules=[]))
-    assert not may(authorizer, ask)
+    assert not may(authorizer, wanted)
 
 
 def test_a_role_has_the_rules_of_those_it_aggregates() -> None:
@@ -148,9 +149,9 @@ def test_a_role_has_the_rules_of_those_it_aggregates() -> None:
     reference, jane = {"kind": "ClusterRole", "name": "edit"}, {"kind": "User", "name": "jane"}
     store.create(CLUSTERROLEBINDINGS, {"metadata": {"name": "b"}, "roleRef": reference, "subjects": [jane]})
     authorizer = Authorizer(store)
-    assert may(authorizer, Ask("get", "flagger.app", "canaries", "test", "podinfo"))
-    assert may(authorizer, Ask("create", "", "pods/exec", "test", "p"))
-    assert not may(authorizer, Ask("get", "", "nodes", "", "lab"))
+    assert may(authorizer, Attributes("get", "flagger.app", "canaries", "test", "podinfo"))
+    assert may(authorizer, Attributes("create", "", "pods/exec", "test", "p"))
+    assert not may(authorizer, Attributes("get", "", "nodes", "", "lab"))
 
 
 def test_nobody_gives_away_what_they_have_not() -> None:
@@ -158,9 +159,9 @@ def test_nobody_gives_away_what_they_have_not() -> None:
         rule("*", "pods"), rule("create update", "roles rolebindings", "rbac.authorization.k8s.io"), namespace="test"
     )
     meta = {"name": "r", "namespace": "test"}
-    check_giving(authorizer, JANE, ROLES, {"metadata": meta, "rules": [rule("get list", "pods")]})
+    check_escalation(authorizer, JANE, ROLES, {"metadata": meta, "rules": [rule("get list", "pods")]})
     with pytest.raises(Forbidden) as refused:
-        check_giving(
+        check_escalation(
             authorizer, JANE, ROLES, {"metadata": meta, "rules": [rule("get", "pods"), rule("get", "secrets")]}
         )
     assert refused.value.message == (
@@ -169,10 +170,10 @@ def test_nobody_gives_away_what_they_have_not() -> None:
     )
     admin = {"metadata": meta, "roleRef": {"kind": "ClusterRole", "name": "cluster-admin"}}
     with pytest.raises(Forbidden):
-        check_giving(authorizer, JANE, ROLEBINDINGS, admin)
+        check_escalation(authorizer, JANE, ROLEBINDINGS, admin)
     everything = {"clusterRoleSelectors": [{"matchLabels": default_roles.LABELS}]}
     with pytest.raises(Forbidden):
-        check_giving(authorizer, JANE, CLUSTERROLES, {"metadata": {"name": "r"}, "aggregationRule": everything})
+        check_escalation(authorizer, JANE, CLUSTERROLES, {"metadata": {"name": "r"}, "aggregationRule": everything})
     nowhere = {"metadata": meta, "roleRef": {"kind": "Role", "name": "nowhere"}}
     with pytest.raises(NotFound):
-        check_giving(authorizer, JANE, ROLEBINDINGS, nowhere)
+        check_escalation(authorizer, JANE, ROLEBINDINGS, nowhere)

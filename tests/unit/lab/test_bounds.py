@@ -178,7 +178,7 @@ def test_what_a_manager_no_longer_applies_goes_soon() -> None:
 
 def applied(live: Any, config: Any, shape: Any, time_: str) -> Any:
     shape = {"x-kubernetes-preserve-unknown-fields": True, **shape}
-    return apply.applied(live, config, shape, "m", "v1", None, time_)
+    return apply.applied(live, config, shape, "m", "v1", "", time_)
 
 
 @pytest.mark.parametrize("step", ["k:[1]", "k:", "v:{", "x", "k:" + "[" * 100_000])

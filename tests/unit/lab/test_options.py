@@ -1,34 +1,37 @@
 """Options of lists and watches that contradict each other are refused in Kubernetes' words."""
 
+from functools import partial
+
 import pytest
 
-from canary_tutorial.lab.api import options
+from canary_tutorial.lab.api.options import ListOptions, flag
 from canary_tutorial.lab.errors import Invalid
 
+LIST, WATCH = partial(ListOptions.read, watch=False), partial(ListOptions.read, watch=True)
 FINE = {
-    "a plain list": (options.check_list, {}),
-    "a list as of a version": (options.check_list, {"resourceVersion": "7", "resourceVersionMatch": "Exact"}),
-    "a list from the cache": (options.check_list, {"resourceVersion": "0", "resourceVersionMatch": "NotOlderThan"}),
-    "a plain watch": (options.check_watch, {"resourceVersion": "7"}),
-    "a watch that lists": (options.check_watch, {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}),
+    "a plain list": (LIST, {}),
+    "a list as of a version": (LIST, {"resourceVersion": "7", "resourceVersionMatch": "Exact"}),
+    "a list from the cache": (LIST, {"resourceVersion": "0", "resourceVersionMatch": "NotOlderThan"}),
+    "a plain watch": (WATCH, {"resourceVersion": "7"}),
+    "a watch that lists": (WATCH, {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}),
 }
 REFUSED = {
-    "a match without a version": (options.check_list, {"resourceVersionMatch": "Exact"},
+    "a match without a version": (LIST, {"resourceVersionMatch": "Exact"},
                                   "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"),
-    "a match and a next page": (options.check_list,
+    "a match and a next page": (LIST,
                                 {"resourceVersion": "7", "resourceVersionMatch": "Exact", "continue": "x"},
                                 "Forbidden: resourceVersionMatch is forbidden when continue is provided"),
-    "an unknown match": (options.check_list, {"resourceVersion": "7", "resourceVersionMatch": "Newer"},
+    "an unknown match": (LIST, {"resourceVersion": "7", "resourceVersionMatch": "Newer"},
                          'Unsupported value: "Newer": supported values: "Exact", "NotOlderThan", ""'),
-    "exactly anything": (options.check_list, {"resourceVersion": "0", "resourceVersionMatch": "Exact"},
+    "exactly anything": (LIST, {"resourceVersion": "0", "resourceVersionMatch": "Exact"},
                          'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'),
-    "a list with initial events": (options.check_list, {"sendInitialEvents": "true"},
+    "a list with initial events": (LIST, {"sendInitialEvents": "true"},
                                    "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"),
-    "initial events without a match": (options.check_watch, {"sendInitialEvents": "true"},
+    "initial events without a match": (WATCH, {"sendInitialEvents": "true"},
                                        "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"),
-    "a watch with a match": (options.check_watch, {"resourceVersionMatch": "NotOlderThan"},
+    "a watch with a match": (WATCH, {"resourceVersionMatch": "NotOlderThan"},
                              "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"),
-    "two faults": (options.check_watch, {"resourceVersionMatch": "Exact", "sendInitialEvents": "true"},
+    "two faults": (WATCH, {"resourceVersionMatch": "Exact", "sendInitialEvents": "true"},
                    'is invalid: [resourceVersionMatch: Forbidden: sendInitialEvents requires'),
 }  # fmt: skip
 
@@ -46,3 +49,11 @@ def test_options_that_do_not_go_together_are_refused(case: str) -> None:
         check(query)
     assert text in refused.value.message
     assert refused.value.message.startswith('ListOptions.meta.k8s.io "" is invalid: ')
+
+
+@pytest.mark.parametrize(
+    ("text", "is_true"), [("", True), ("1", True), ("True", True), ("x", True), ("0", False), ("False", False)]
+)
+def test_a_boolean_is_read_as_go_reads_it(text: str, is_true: bool) -> None:
+    assert flag({"watch": text}, "watch") is is_true
+    assert not flag({}, "watch")

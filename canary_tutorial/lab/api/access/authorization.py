@@ -1,8 +1,8 @@
 """Who may do what: roles and bindings (RBAC), asked once per request. Pure but for reading the store.
 
-A request is an `Ask`. What a user was given is a list of `Grant`s, found in the bindings once and kept until a role or
-binding changes; an ask is allowed if one grant has it. The group `system:masters` may do everything, as in every
-cluster.
+What a request wants is its `Attributes`. What a user may do is a list of `PolicyRule`s, found in the bindings once and
+kept until a role or binding changes; a request is allowed if one of them allows it. The group `system:masters` may do
+everything, as in every cluster.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ KINDS = (ROLES, CLUSTERROLES, ROLEBINDINGS, CLUSTERROLEBINDINGS)
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One request: a verb on a resource (`pods`, `pods/log`), or on a `path` that is no resource.
+class Attributes:
+    """One request: a verb on a resource (`pods`, `pods/log`), or on another `path`.
 
     An empty namespace means all of them, or none for what has none; an empty name means no one object in particular.
     """
@@ -47,7 +47,7 @@ class Ask:
         return f'cannot {self.verb} resource "{self.resource}" in API group "{self.group}" {where}'
 
 
-class Grant:
+class PolicyRule:
     """One rule that a user has, where (an empty namespace: everywhere), and by which binding."""
 
     __slots__ = ("by", "groups", "names", "namespace", "resources", "rule", "urls", "verbs")
@@ -58,16 +58,16 @@ class Grant:
         self.resources, self.names = frozenset(rule.get("resources") or ()), frozenset(rule.get("resourceNames") or ())
         self.urls = tuple(rule.get("nonResourceURLs") or ())
 
-    def allows(self, ask: Ask) -> bool:
-        if not ("*" in self.verbs or ask.verb in self.verbs):
+    def allows(self, attributes: Attributes) -> bool:
+        if not ("*" in self.verbs or attributes.verb in self.verbs):
             return False
-        if ask.path:
-            return not self.namespace and any(_on_path(url, ask.path) for url in self.urls)
+        if attributes.path:
+            return not self.namespace and any(_on_path(url, attributes.path) for url in self.urls)
         return (
-            self.namespace in ("", ask.namespace)
-            and ("*" in self.groups or ask.group in self.groups)
-            and self._has_resource(ask.resource)
-            and (not self.names or ask.name in self.names)
+            self.namespace in ("", attributes.namespace)
+            and ("*" in self.groups or attributes.group in self.groups)
+            and self._has_resource(attributes.resource)
+            and (not self.names or attributes.name in self.names)
         )
 
     def _has_resource(self, wanted: str) -> bool:
@@ -82,20 +82,20 @@ class Authorizer:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._grants: dict[User, list[Grant]] = {}
+        self._rules: dict[User, list[PolicyRule]] = {}
         for kind in KINDS:
             store.subscribe(self._forget, kind)
 
-    def check(self, user: User, ask: Ask) -> None:
+    def check(self, user: User, attributes: Attributes) -> None:
         """Raise `Forbidden`, in Kubernetes' words, unless the user may."""
-        if MASTERS not in user.groups and self.why(user, ask) is None:
-            raise forbidden(user, ask, self.why_not(user))
+        if MASTERS not in user.groups and self.why(user, attributes) is None:
+            raise forbidden(user, attributes, self.why_not(user))
 
-    def why(self, user: User, ask: Ask) -> str | None:
+    def why(self, user: User, attributes: Attributes) -> str | None:
         """Which binding allows it, in a few words (none for masters); None if nothing does."""
         if MASTERS in user.groups:
             return ""
-        return next((grant.by for grant in self.grants(user) if grant.allows(ask)), None)
+        return next((rule.by for rule in self.rules_for(user) if rule.allows(attributes)), None)
 
     def why_not(self, user: User) -> str:
         """What to mend, where a binding of the user names a role that is not there; mostly nothing."""
@@ -105,19 +105,19 @@ class Authorizer:
                 missing.append(f'{reference["kind"].lower()}.{RBAC} "{reference["name"]}" not found')
         return f"RBAC: {missing[0] if len(missing) == 1 else '[' + ', '.join(missing) + ']'}" if missing else ""
 
-    def grants(self, user: User) -> list[Grant]:
-        found = self._grants.get(user)
+    def rules_for(self, user: User) -> list[PolicyRule]:
+        found = self._rules.get(user)
         if found is None:
-            if len(self._grants) >= USERS:
-                self._grants.clear()
-            found = self._grants[user] = list(grants_of(self.store, user))
+            if len(self._rules) >= USERS:
+                self._rules.clear()
+            found = self._rules[user] = list(policy_rules_of(self.store, user))
         return found
 
     def _forget(self, event: Event) -> None:
-        self._grants.clear()
+        self._rules.clear()
 
 
-def grants_of(store: Store, user: User) -> Iterator[Grant]:
+def policy_rules_of(store: Store, user: User) -> Iterator[PolicyRule]:
     """Every rule that a user has through the bindings of all namespaces."""
     for binding, reference, namespace, subject in bindings_of(store, user):
         name = binding["metadata"]["name"]
@@ -125,7 +125,7 @@ def grants_of(store: Store, user: User) -> Iterator[Grant]:
         who = subject["name"] + (f"/{subject['namespace']}" if subject.get("namespace") else "")
         by = f'RBAC: allowed by {which} of {reference["kind"]} "{reference["name"]}" to {subject["kind"]} "{who}"'
         for rule in rules_of(store, reference, namespace):
-            yield Grant(rule, namespace, by)
+            yield PolicyRule(rule, namespace, by)
 
 
 def bindings_of(store: Store, user: User) -> Iterator[tuple[Obj, Obj, str, Obj]]:
@@ -171,14 +171,15 @@ def all_rules(store: Store, role: Obj) -> list[Obj]:
     return rules
 
 
-def forbidden(user: User, ask: Ask, reason: str = "") -> Forbidden:
-    why = f'User "{user.name}" {ask}' + (f": {reason}" if reason else "")
-    if ask.path:
+def forbidden(user: User, attributes: Attributes, reason: str = "") -> Forbidden:
+    why = f'User "{user.name}" {attributes}' + (f": {reason}" if reason else "")
+    if attributes.path:
         return Forbidden(f"forbidden: {why}", {})
-    plural = ask.resource.partition("/")[0]
-    resource = f"{plural}.{ask.group}" if ask.group else plural
-    name = f' "{ask.name}"' if ask.name else ""
-    details = {key: each for key, each in (("name", ask.name), ("group", ask.group), ("kind", plural)) if each}
+    plural = attributes.resource.partition("/")[0]
+    resource = f"{plural}.{attributes.group}" if attributes.group else plural
+    name = f' "{attributes.name}"' if attributes.name else ""
+    named = (("name", attributes.name), ("group", attributes.group), ("kind", plural))
+    details = {key: each for key, each in named if each}
     return Forbidden(f"{resource}{name} is forbidden: {why}", details)
 
 
@@ -190,10 +191,10 @@ def user_of(name: str, groups: Iterable[str], uid: str = "") -> User:
     return User(name, uid, tuple(dict.fromkeys([*found, "system:authenticated"])))
 
 
-def check_giving(
+def check_escalation(
     authorizer: Authorizer, user: User, kind: Kind, obj: Obj, old: Obj | None = None, name: str | None = None
 ) -> None:
-    """Nobody gives away what they have not: raise `Forbidden` where a role or binding would do that.
+    """Raise `Forbidden` where a role or binding would give more than the user who writes it may do.
 
     Unless the user may `escalate` roles, or `bind` this one; `name` is that of the URL, which has none for what is to be
     created. Any change of a role or binding counts, a label as well: by a label a role is aggregated into another.
@@ -204,7 +205,7 @@ def check_giving(
     namespace = meta.get("namespace") or ""
     if kind in (ROLES, CLUSTERROLES):
         named = meta["name"] if name is None else name
-        if authorizer.why(user, Ask("escalate", RBAC, kind.plural, namespace, named)) is not None:
+        if authorizer.why(user, Attributes("escalate", RBAC, kind.plural, namespace, named)) is not None:
             return
         gathers = obj.get("aggregationRule") or (old or {}).get("aggregationRule")  # any rule, now or later
         if gathers and _lacking(authorizer, user, EVERYTHING, ""):
@@ -213,7 +214,7 @@ def check_giving(
     else:
         reference = obj["roleRef"]
         of = CLUSTERROLES if reference["kind"] == "ClusterRole" else ROLES
-        if authorizer.why(user, Ask("bind", RBAC, of.plural, namespace, reference["name"])) is not None:
+        if authorizer.why(user, Attributes("bind", RBAC, of.plural, namespace, reference["name"])) is not None:
             return
         if role_of(authorizer.store, reference, namespace) is None:
             raise NotFound.of(of, reference["name"])  # nobody knows yet what would be given
@@ -250,7 +251,7 @@ def _lacking(authorizer: Authorizer, user: User, rules: list[Obj], namespace: st
     left, found = MOST, []
     for rule in rules:
         left -= _rights(rule)
-        if left < 0 or any(authorizer.why(user, ask) is None for ask in asks_of(rule, namespace)):
+        if left < 0 or any(authorizer.why(user, attributes) is None for attributes in breakdown(rule, namespace)):
             found.append(rule)
     return found
 
@@ -262,15 +263,15 @@ def _rights(rule: Obj) -> int:
     return counts["verbs"] * (resources + counts["nonResourceURLs"])
 
 
-def asks_of(rule: Obj, namespace: str) -> Iterator[Ask]:
+def breakdown(rule: Obj, namespace: str) -> Iterator[Attributes]:
     """Everything that a rule allows, one by one; a `*` stands for itself, so that only a `*` allows it."""
     for verb in rule.get("verbs") or ():
         for url in rule.get("nonResourceURLs") or ():
-            yield Ask(verb, path=url)
+            yield Attributes(verb, path=url)
         for group in rule.get("apiGroups") or ():
             for resource in rule.get("resources") or ():
                 for name in rule.get("resourceNames") or ("",):
-                    yield Ask(verb, group, resource, namespace, name)
+                    yield Attributes(verb, group, resource, namespace, name)
 
 
 def _shown(rule: Obj) -> str:

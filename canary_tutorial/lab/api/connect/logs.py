@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 
 from aiohttp import web
 
-from canary_tutorial.lab.api.paths import Target
-from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.api.call import Api, Call
+from canary_tutorial.lab.api.options import flag
 from canary_tutorial.lab.errors import BadRequest, Cause, Invalid
 from canary_tutorial.lab.kinds import PODS
 from canary_tutorial.lab.objects import Obj
@@ -24,11 +24,10 @@ POLL_SECONDS = 0.1  # how often a follower looks whether the file has grown
 BLOCK = 64 * 1024
 
 
-async def serve(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
-    pod = api.store.get(PODS, target.name or "", target.namespace)
-    query = request.query
+async def serve(api: Api, call: Call) -> web.StreamResponse:
+    pod, request, query = api.get(call.target), call.request, call.request.query
     container = choose(pod, query.get("container", ""))
-    previous, follow = _flag(query.get("previous")), _flag(query.get("follow"))
+    previous, follow = flag(query, "previous"), flag(query, "follow")
     shown = _shown(query)
     tail, limit = _count(query, "tailLines"), _count(query, "limitBytes")
     file = api.node.log_path(pod, container, previous)
@@ -97,7 +96,7 @@ async def _copy(
 
 def _shown(query: Any) -> Callable[[bytes], bytes]:
     """From a line of the file to what the client sees of it (nothing, if it is older than asked for)."""
-    since, timestamps = _since(query), _flag(query.get("timestamps"))
+    since, timestamps = _since(query), flag(query, "timestamps")
 
     def show(line: bytes) -> bytes:
         time, _, rest = line.partition(b" ")
@@ -169,7 +168,3 @@ def _count(query: Any, name: str, most: int = 2**62) -> int | None:
     if value < 0:
         raise Invalid.asked("PodLogOptions", Cause.invalid(name, value, "must be greater than or equal to 0"))
     return min(value, most)
-
-
-def _flag(text: str | None) -> bool:
-    return text in ("true", "1", "True")

@@ -10,35 +10,34 @@ import asyncio
 import struct
 
 from aiohttp import WSMsgType, web
+from multidict import MultiMapping
 
+from canary_tutorial.lab.api.call import Api, Call
 from canary_tutorial.lab.api.connect import spdy
 from canary_tutorial.lab.api.connect.streams import upgrade
-from canary_tutorial.lab.api.paths import Target
-from canary_tutorial.lab.api.server import Api
 from canary_tutorial.lab.errors import BadRequest
-from canary_tutorial.lab.kinds import PODS
 
 CHANNELS = ("v4.channel.k8s.io", "portforward.k8s.io")
 BLOCK = 64 * 1024
 MAX_PORTS = 128  # a channel is one byte, and each port has two
 
 
-async def serve(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
-    pod = api.store.get(PODS, target.name or "", target.namespace)
+async def serve(api: Api, call: Call) -> web.StreamResponse:
+    pod = api.get(call.target)
     phase = pod.get("status", {}).get("phase")
     if phase != "Running":
         raise BadRequest(f"unable to forward port because pod is not running. Current status={phase}")
     address = api.node.address(pod)
     # What can be refused is refused before the connection is a WebSocket, which knows no status.
-    tunnel = spdy.PROTOCOL in request.headers.get("Sec-WebSocket-Protocol", "")
-    ports = [] if tunnel else _ports(request)
-    socket = await upgrade(request, (spdy.PROTOCOL,) if tunnel else CHANNELS)
+    tunnel = spdy.PROTOCOL in call.request.headers.get("Sec-WebSocket-Protocol", "")
+    ports = [] if tunnel else _ports(call.request.query)
+    socket = await upgrade(call.request, (spdy.PROTOCOL,) if tunnel else CHANNELS)
     await (spdy.Tunnel(socket, address) if tunnel else Channels(socket, address, ports)).run()
     return socket
 
 
-def _ports(request: web.Request) -> list[int]:
-    texts = [text for each in request.query.getall("ports", []) for text in each.split(",")]
+def _ports(query: MultiMapping[str]) -> list[int]:
+    texts = [text for each in query.getall("ports", []) for text in each.split(",")]
     ports = [int(text) for text in texts if text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536]
     if not ports or len(ports) != len(texts):
         raise BadRequest('query parameter "ports" must name at least one port, each between 1 and 65535')

@@ -13,8 +13,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from canary_tutorial.lab.api.paths import Target
-from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.api.call import Api, Call
 from canary_tutorial.lab.errors import BadRequest, NotFound, ServiceUnavailable
 from canary_tutorial.lab.kinds import ENDPOINTS, PODS, SERVICES
 
@@ -24,17 +23,17 @@ HOP_BY_HOP = {
 }  # fmt: skip
 
 
-async def serve(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
-    scheme, name, port = split_name(target.name or "")
-    if target.kind is SERVICES:
-        host, number = service_address(api, target.namespace or "", name, port)
-    else:
-        host, number = pod_address(api, target.namespace or "", name, port)
-    prefix, raw = _split(request.raw_path)
-    if not raw.startswith("/"):
+async def serve(api: Api, call: Call) -> web.StreamResponse:
+    target, given = call.target, call.request.rel_url
+    scheme, name, port = split_name(target.name)
+    find = service_address if target.kind is SERVICES else pod_address
+    host, number = find(api, target.namespace, name, port)
+    prefix = given.raw_path.removesuffix(target.rest)
+    if not target.rest:
         return web.Response(status=301, headers={"Location": prefix + "/"})
-    url = URL(f"{scheme}://{host}:{number}{raw}", encoded=True)
-    return await forward(api, request, url, prefix)
+    query = f"?{given.raw_query_string}" if given.raw_query_string else ""
+    url = URL(f"{scheme}://{host}:{number}{target.rest}{query}", encoded=True)
+    return await forward(api, call.request, url, prefix)
 
 
 async def forward(api: Api, request: web.Request, url: URL, prefix: str) -> web.StreamResponse:
@@ -125,9 +124,3 @@ def pod_address(api: Api, namespace: str, name: str, port: str) -> tuple[str, in
     if not pod.get("status", {}).get("podIP"):
         raise ServiceUnavailable(f'error trying to reach service: pod "{name}" has no address yet')
     return api.node.address(pod), int(number)
-
-
-def _split(raw_path: str) -> tuple[str, str]:
-    """`/api/v1/namespaces/NS/services/NAME/proxy`, and what follows it; a name may begin with "proxy", too."""
-    prefix = "/".join(raw_path.partition("?")[0].split("/")[:8])
-    return prefix, raw_path[len(prefix) :]

@@ -13,13 +13,12 @@ import logging
 
 from aiohttp import WSMsgType, web
 
+from canary_tutorial.lab.api.call import Api, Call
 from canary_tutorial.lab.api.connect.logs import choose
-from canary_tutorial.lab.api.paths import Target
-from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.api.options import flag
 from canary_tutorial.lab.api.wire.bodies import encode
 from canary_tutorial.lab.contracts import Session
 from canary_tutorial.lab.errors import ApiError, BadRequest, InternalError
-from canary_tutorial.lab.kinds import PODS
 from canary_tutorial.lab.objects import Obj
 
 log = logging.getLogger(__name__)
@@ -29,23 +28,23 @@ MAX_MESSAGE = 1 << 24  # bytes; kubectl sends 32 KiB at a time
 STDIN, STDOUT, STDERR, END, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 
 
-async def serve(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
-    query = request.query
-    pod = api.store.get(PODS, target.name or "", target.namespace)
+async def serve(api: Api, call: Call) -> web.StreamResponse:
+    query, subresource = call.request.query, call.target.subresource
+    pod = api.get(call.target)
     phase = pod.get("status", {}).get("phase")
     if phase in ("Succeeded", "Failed"):
         raise BadRequest(f"cannot exec into a container in a completed pod; current phase is {phase}")
     container = choose(pod, query.get("container", ""))
     command = query.getall("command", [])
-    if target.subresource == "exec" and not command:
+    if subresource == "exec" and not command:
         raise BadRequest("you must specify at least 1 command")
     if any("\0" in each for each in command):
         raise BadRequest("invalid command: a NUL character cannot be passed to a program")
-    stdin, tty = _flag(query.get("stdin")), _flag(query.get("tty"))
-    socket = await upgrade(request, PROTOCOLS)
+    stdin, tty = flag(query, "stdin"), flag(query, "tty")
+    socket = await upgrade(call.request, PROTOCOLS)
     await socket.send_bytes(bytes([STDOUT]))  # says that the connection stands
     try:
-        if target.subresource == "exec":
+        if subresource == "exec":
             session = await api.node.exec(pod, container, command, stdin, tty)
         else:
             session = await api.node.attach(pod, container, stdin, tty)
@@ -141,7 +140,3 @@ def exit_status(code: int) -> Obj:
 async def _end(socket: web.WebSocketResponse, status: Obj) -> None:
     await socket.send_bytes(bytes([END]) + encode(status))
     await socket.close()
-
-
-def _flag(text: str | None) -> bool:
-    return text in ("true", "1", "True")

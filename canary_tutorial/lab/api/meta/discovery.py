@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from canary_tutorial.lab.api.call import Api, Call
 from canary_tutorial.lab.api.kinds.conversion import EVENTS_GROUP
-from canary_tutorial.lab.api.server import Api
-from canary_tutorial.lab.api.wire.bodies import answer, encode
-from canary_tutorial.lab.errors import NotFound
+from canary_tutorial.lab.errors import MethodNotAllowed, NotFound
 from canary_tutorial.lab.kinds import EVENTS, NAMESPACES, PODS, SERVICEACCOUNTS, SERVICES, Kind
 from canary_tutorial.lab.objects import Obj
 
@@ -48,45 +47,47 @@ ELSEWHERE = {
 }
 
 
-async def version(api: Api, request: web.Request) -> web.StreamResponse:
+async def version(api: Api, call: Call) -> web.StreamResponse:
     major, minor = api.version.lstrip("v").split(".")[:2]
     info = {"major": major, "minor": minor, "gitVersion": api.version, "gitTreeState": "clean", "platform": "lab"}
-    return answer(request, encode(info))
+    return call.answer(info)
 
 
-async def index(api: Api, request: web.Request) -> web.StreamResponse:
-    if request.path != "/":
+async def index(api: Api, call: Call) -> web.StreamResponse:
+    if call.target.steps:
         raise NotFound.path()
     paths = ["/api", "/api/v1", "/apis"]
     for group, versions in groups(api):
         paths += [f"/apis/{group}", *(f"/apis/{group}/{version}" for version in versions)] if group else []
-    return answer(request, encode({"paths": [*paths, "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}))
+    return call.answer({"paths": [*paths, "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
 
 
-def serve(api: Api, request: web.Request, steps: list[str]) -> web.Response:
+async def serve(api: Api, call: Call) -> web.StreamResponse:
     """/api, /apis, /apis/GROUP, /api/v1 and /apis/GROUP/VERSION."""
-    known = dict(groups(api))
+    if call.verb != "get":
+        raise MethodNotAllowed
+    known, steps = dict(groups(api)), call.target.steps
     if len(steps) == 1:
         core = steps[0] == "api"
         for each in ("v2", "v2beta1"):
-            if f"v={each};as=APIGroupDiscoveryList" in request.headers.get("Accept", "").replace(" ", ""):
-                return _aggregated(api, request, each, core)
+            if f"v={each};as=APIGroupDiscoveryList" in call.request.headers.get("Accept", "").replace(" ", ""):
+                return _aggregated(api, call, each, core)
         if core:
-            return answer(request, encode({"kind": "APIVersions", "versions": known[""]}))
+            return call.answer({"kind": "APIVersions", "versions": known[""]})
         listed = [_group(group, versions) for group, versions in known.items() if group]
-        return answer(request, encode({"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}))
+        return call.answer({"kind": "APIGroupList", "apiVersion": "v1", "groups": listed})
     group = "" if steps[0] == "api" else steps[1]
     versions = known.get(group, [])
     if steps[0] == "apis" and len(steps) == 2:
         if not versions:
             raise NotFound.path()
-        return answer(request, encode({"kind": "APIGroup", "apiVersion": "v1"} | _group(group, versions)))
+        return call.answer({"kind": "APIGroup", "apiVersion": "v1"} | _group(group, versions))
     if steps[-1] not in versions:
         raise NotFound.path()
     group_version = f"{group}/{steps[-1]}" if group else steps[-1]
     resources = _resources(api, group, steps[-1])
     listing = {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}
-    return answer(request, encode(listing))
+    return call.answer(listing)
 
 
 def groups(api: Api) -> list[tuple[str, list[str]]]:
@@ -149,7 +150,7 @@ def _resource(kind: Kind, version: str) -> list[Obj]:
     return found
 
 
-def _aggregated(api: Api, request: web.Request, form: str, core: bool) -> web.Response:
+def _aggregated(api: Api, call: Call, form: str, core: bool) -> web.Response:
     found = []
     for group, versions in groups(api):
         if (group == "") != core:
@@ -163,7 +164,7 @@ def _aggregated(api: Api, request: web.Request, form: str, core: bool) -> web.Re
         "metadata": {},
         "items": found,
     }
-    response = answer(request, encode(body))
+    response = call.answer(body)
     response.headers["Content-Type"] = AGGREGATED.format(version=form)
     return response
 

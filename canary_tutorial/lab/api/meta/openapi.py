@@ -11,10 +11,10 @@ import hashlib
 from aiohttp import web
 
 from canary_tutorial.lab import schema
+from canary_tutorial.lab.api.call import Api, Call
 from canary_tutorial.lab.api.kinds import definitions
 from canary_tutorial.lab.api.meta import discovery
-from canary_tutorial.lab.api.server import Api
-from canary_tutorial.lab.api.wire.bodies import answer, encode
+from canary_tutorial.lab.api.wire.bodies import encode
 from canary_tutorial.lab.errors import NotFound
 from canary_tutorial.lab.kinds import Kind
 from canary_tutorial.lab.objects import Obj
@@ -23,21 +23,20 @@ from canary_tutorial.lab.objects import Obj
 # title and a version) makes it leave the checking to the server.
 VERSION_2 = b"\x0a\x032.0\x12\x0c\x0a\x03lab\x12\x05v1.32"
 VERSION_2_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-METHODS = {"get": "get", "put": "put", "post": "post", "patch": "patch", "delete": "delete"}
 
 
-async def serve(api: Api, request: web.Request) -> web.StreamResponse:
-    steps = request.path.strip("/").split("/")
-    if steps == ["openapi", "v2"]:
+async def serve(api: Api, call: Call) -> web.StreamResponse:
+    steps = call.target.steps
+    if steps == ("openapi", "v2"):
         return web.Response(body=VERSION_2, content_type=VERSION_2_TYPE)
-    if steps == ["openapi", "v3"]:
-        return answer(request, encode({"paths": _index(api)}))
-    if steps[:2] == ["openapi", "v3"]:
+    if steps == ("openapi", "v3"):
+        return call.answer({"paths": _index(api)})
+    if steps[:2] == ("openapi", "v3"):
         group_version = "/".join(steps[3:])
         for group, versions in discovery.groups(api):
             for version in versions:
                 if group_version == (f"{group}/{version}" if group else version):
-                    return answer(request, encode(document(api, group, version)))
+                    return call.answer(document(api, group, version))
     raise NotFound.path()
 
 

@@ -4,42 +4,35 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from canary_tutorial.lab.api.access.authorization import MASTERS, Ask
+from canary_tutorial.lab.api.access.authorization import MASTERS, Attributes
+from canary_tutorial.lab.api.call import Api, Call
 from canary_tutorial.lab.api.meta.discovery import VIRTUAL
-from canary_tutorial.lab.api.server import USER, Api
-from canary_tutorial.lab.api.wire import bodies
-from canary_tutorial.lab.api.wire.bodies import answer, encode
+from canary_tutorial.lab.api.paths import Target
+from canary_tutorial.lab.api.wire.bodies import go_type
 from canary_tutorial.lab.contracts import User
 from canary_tutorial.lab.errors import BadRequest, MethodNotAllowed
 from canary_tutorial.lab.objects import Obj
 
-LOCAL = "localsubjectaccessreviews"
+NAMESPACED = {(group, version, name): namespaced for group, version, name, _, namespaced in VIRTUAL}
 EVERYTHING = [
     {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
     {"verbs": ["*"], "nonResourceURLs": ["*"]},
 ]
 
 
-def find(raw_path: str) -> str | None:
-    """The review that a path means, if any: only the local one has a namespace."""
-    steps = raw_path.partition("?")[0].split("/")[1:]
-    if len(steps) == 6 and steps[3] == "namespaces" and steps[5] == LOCAL:
-        steps = [*steps[:3], LOCAL]
-    elif len(steps) != 4 or steps[3] == LOCAL:
-        return None
-    known = steps[0] == "apis" and any(
-        (group, version, name) == tuple(steps[1:]) for group, version, name, *_ in VIRTUAL
-    )
-    return steps[3] if known else None
+def serves(target: Target) -> bool:
+    """Whether a URL means a review: only the local one has a namespace."""
+    namespaced = NAMESPACED.get((target.group, target.version, target.resource))
+    return namespaced is not None and namespaced == bool(target.namespace) and not target.name
 
 
-async def serve(api: Api, request: web.Request, name: str) -> web.StreamResponse:
-    if request.method != "POST":
+async def serve(api: Api, call: Call) -> web.StreamResponse:
+    if call.verb != "create":
         raise MethodNotAllowed
-    review = await bodies.read_object(request)
+    review = await call.body()
     review.setdefault("metadata", {})
     spec = review["spec"] if isinstance(review.get("spec"), dict) else {}
-    user: User = request[USER]
+    user, name = call.user, call.target.resource
     if name == "tokenreviews":
         review["status"] = _token(api.authenticate(str(spec.get("token", ""))))
     elif name == "selfsubjectreviews":
@@ -50,34 +43,32 @@ async def serve(api: Api, request: web.Request, name: str) -> web.StreamResponse
         review["status"] = _access(api, user, spec)
     else:
         review["status"] = _access(api, _subject(spec), spec)
-    return answer(request, encode(review), 201)
+    return call.answer(review, 201)
 
 
 def _access(api: Api, user: User, spec: Obj) -> Obj:
-    why = api.authorizer.why(user, _ask(spec))
+    why = api.authorizer.why(user, _attributes(spec))
     reason = api.authorizer.why_not(user) if why is None else why
     return {"allowed": why is not None} | ({"reason": reason} if reason else {})
 
 
-def _ask(spec: Obj) -> Ask:
+def _attributes(spec: Obj) -> Attributes:
     resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if isinstance(other, dict) and not resource:
-        return Ask(str(other.get("verb", "")), path=str(other.get("path", "")))
+        return Attributes(str(other.get("verb", "")), path=str(other.get("path", "")))
     if not isinstance(resource, dict) or other:
         raise BadRequest("exactly one of nonResourceAttributes or resourceAttributes must be specified")
     text = {
         key: str(resource.get(key) or "") for key in ("verb", "group", "resource", "subresource", "namespace", "name")
     }
     whole = text["resource"] + (f"/{text['subresource']}" if text["subresource"] else "")
-    return Ask(text["verb"], text["group"], whole, text["namespace"], text["name"])
+    return Attributes(text["verb"], text["group"], whole, text["namespace"], text["name"])
 
 
 def _subject(spec: Obj) -> User:
     groups = spec.get("groups") or []
     if not isinstance(groups, list):
-        raise BadRequest(
-            f"json: cannot unmarshal {bodies.go_type(groups)} into Go struct field spec.groups of type []string"
-        )
+        raise BadRequest(f"json: cannot unmarshal {go_type(groups)} into Go struct field spec.groups of type []string")
     groups = [str(each) for each in groups]
     if not spec.get("user") and not groups:
         raise BadRequest("at least one of user or group must be specified")
@@ -88,8 +79,8 @@ def _rules(api: Api, user: User, namespace: str) -> Obj:
     """What a user may do in a namespace: `kubectl auth can-i --list`."""
     if not namespace:
         raise BadRequest("no namespace on request")
-    grants = [grant for grant in api.authorizer.grants(user) if grant.namespace in ("", namespace)]
-    rules = EVERYTHING if MASTERS in user.groups else [grant.rule for grant in grants]
+    here = [each.rule for each in api.authorizer.rules_for(user) if each.namespace in ("", namespace)]
+    rules = EVERYTHING if MASTERS in user.groups else here
     urls = [each for each in rules if each.get("nonResourceURLs")]
     return {
         "incomplete": False,

@@ -13,39 +13,36 @@ from typing import Any
 from aiohttp import web
 
 from canary_tutorial.lab import schema
-from canary_tutorial.lab.api import options
-from canary_tutorial.lab.api.access.authorization import Ask
+from canary_tutorial.lab.api.access.authorization import Attributes
+from canary_tutorial.lab.api.call import Api, Call
 from canary_tutorial.lab.api.checks import validation
 from canary_tutorial.lab.api.kinds import definitions
-from canary_tutorial.lab.api.paths import Target
-from canary_tutorial.lab.api.server import USER, Api
 from canary_tutorial.lab.api.verbs import managed_fields, writing
 from canary_tutorial.lab.api.verbs.managed_fields import Path
-from canary_tutorial.lab.api.wire import bodies, bounds
+from canary_tutorial.lab.api.wire import bounds
 from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Invalid, NotFound
 from canary_tutorial.lab.objects import Obj, clone, timestamp
 from canary_tutorial.lab.schema import Schema
 
+MEDIA_TYPES = ("application/apply-patch+yaml", "application/apply-patch+json")
 
-async def serve(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+
+async def serve(api: Api, call: Call) -> web.StreamResponse:
     """PATCH with an apply patch: creates the object if it is not there."""
-    config = bodies.parse_object(await bodies.read(request), "application/apply-patch+yaml")
-    manager = request.query.get("fieldManager", "")
+    target, manager, config = call.target, call.write_options.field_manager, await call.body()
     if not manager:
         cause = Cause.required("fieldManager", "is required for apply patch")
         raise Invalid.asked("PatchOptions.meta.k8s.io", cause)
     meta = config.get("metadata")
     if isinstance(meta, dict) and meta.get("managedFields"):
         raise BadRequest("metadata.managedFields must be nil")
-    warnings: list[str] = []
-    config = writing.typed(api, request, target, config, warnings, partial=True)
+    config, warnings = writing.decoded(api, call, config, partial=True)
     config["metadata"].setdefault("name", target.name)
-    live = api.store.find(target.kind, target.name or "", target.namespace)
+    live = api.find(target)
     if live is None:
-        _check_creation(api, request, target)
+        _check_creation(api, call)
     shape = definitions.stored_schema(api.store, target.kind, target.version)
-    force = options.flag(request.query, "force")
-    now = timestamp(api.store.now())
+    now, force = timestamp(api.store.now()), call.write_options.force
     new = applied(live, config, shape, manager, target.api_version, target.subresource, now, force)
     bounds.check(new, 2)  # many managers' small configurations can make an object of any size
     causes = [] if target.kind.custom or target.subresource else validation.lacking(new, shape, target.kind)
@@ -54,22 +51,22 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
     if live is None:
         if config["metadata"]["name"] != target.name:
             raise BadRequest(f"the name of the object does not match the name on the URL ({target.name})")
-        return writing.respond(api, request, target, writing.store_new(api, request, target, new), warnings, 201)
+        return writing.respond(api, call, writing.store_new(api, call, new), warnings, 201)
     writing.keep_identity(target, live, new)
-    stored = writing.store_changed(api, request, target, live, new, noted=True)
-    return writing.respond(api, request, target, stored, warnings)
+    return writing.respond(api, call, writing.store_changed(api, call, live, new, noted=True), warnings)
 
 
-def _check_creation(api: Api, request: web.Request, target: Target) -> None:
+def _check_creation(api: Api, call: Call) -> None:
     """To make what is not there takes the right to create it, too; a sub-resource makes nothing."""
+    target = call.target
     if target.subresource:
-        raise NotFound.of(target.kind, target.name or "")
-    ask = Ask("create", target.group, target.kind.plural, target.namespace or "", target.name or "")
-    api.authorizer.check(request[USER], ask)
+        raise NotFound.of(target.kind, target.name)
+    needed = Attributes("create", target.group, target.resource, target.namespace, target.name)
+    api.authorizer.check(call.user, needed)
 
 
 def applied(
-    live: Obj | None, config: Obj, shape: Schema, manager: str, api_version: str, subresource: str | None, time: str,
+    live: Obj | None, config: Obj, shape: Schema, manager: str, api_version: str, subresource: str, time: str,
     force: bool = False,
 ) -> Obj:  # fmt: skip
     """The live object with a manager's configuration applied and noted; raises `Conflict`."""
@@ -80,7 +77,7 @@ def applied(
     for entry in entries:
         own = managed_fields.paths_of(entry.get("fieldsV1"))
         mine = entry.get("manager") == manager and entry.get("operation") == "Apply"
-        if mine and entry.get("subresource") == subresource:
+        if mine and (entry.get("subresource") or "") == subresource:
             before = own
         else:
             others.append((entry, own))

@@ -122,7 +122,7 @@ def shown(path: Path) -> str:
 
 
 def record(
-    old: Obj | None, new: Obj, shape: Schema, manager: str, api_version: str, subresource: str | None, time: str
+    old: Obj | None, new: Obj, shape: Schema, manager: str, api_version: str, subresource: str, time: str
 ) -> None:
     """Note in `new` (which is changed) that `manager` made of `old` what is new in it."""
     before, after = leaves(old, shape), leaves(new, shape)
@@ -134,7 +134,7 @@ def record(
     kept = []
     for each in entries:
         same = each["manager"] == manager and each.get("operation") == "Update"
-        if same and each.get("apiVersion") == api_version and each.get("subresource") == subresource:
+        if same and each.get("apiVersion") == api_version and (each.get("subresource") or "") == subresource:
             mine = each
             continue
         left = paths_of(each.get("fieldsV1")) - changed - gone
@@ -149,7 +149,7 @@ def record(
         new["metadata"]["managedFields"] = kept
 
 
-def entry(manager: str, operation: str, api_version: str, own: set[Path], subresource: str | None, time: str) -> Obj:
+def entry(manager: str, operation: str, api_version: str, own: set[Path], subresource: str, time: str) -> Obj:
     made = {"manager": manager, "operation": operation, "apiVersion": api_version, "time": time,
              "fieldsType": "FieldsV1", "fieldsV1": fields_v1(own)}  # fmt: skip
     return made | ({"subresource": subresource} if subresource else {})

@@ -6,13 +6,15 @@ import yaml
 from aiohttp import web
 
 from canary_tutorial.lab import selectors
-from canary_tutorial.lab.api import options, pages
+from canary_tutorial.lab.api import options
+from canary_tutorial.lab.api.call import Api, Call
 from canary_tutorial.lab.api.kinds import conversion
+from canary_tutorial.lab.api.options import number
+from canary_tutorial.lab.api.pages import Rest
 from canary_tutorial.lab.api.paths import Target
-from canary_tutorial.lab.api.server import USER, Api
 from canary_tutorial.lab.api.verbs import tables
 from canary_tutorial.lab.api.wire import negotiation, zeros
-from canary_tutorial.lab.api.wire.bodies import answer, encode
+from canary_tutorial.lab.api.wire.bodies import encode
 from canary_tutorial.lab.errors import BadRequest, Gone, Timeout
 from canary_tutorial.lab.kinds import EVENTS, NODES, PODS, SECRETS
 from canary_tutorial.lab.objects import Obj
@@ -31,32 +33,30 @@ FIELDS = {
 }  # fmt: skip
 
 
-def one(api: Api, request: web.Request, target: Target) -> web.Response:
-    obj = api.store.get(target.kind, target.name or "", target.namespace)
-    check_version(api, request.query.get("resourceVersion", ""))
-    return show(api, request, target, obj)
+async def get(api: Api, call: Call) -> web.StreamResponse:
+    obj = api.get(call.target)
+    check_version(api, number(call.request.query, "resourceVersion"))
+    return show(api, call, obj)
 
 
-def show(api: Api, request: web.Request, target: Target, obj: Obj, status: int = 200) -> web.Response:
+def show(api: Api, call: Call, obj: Obj, status: int = 200) -> web.Response:
     """An object as the answer to any verb."""
-    view = negotiation.wanted(request.headers.get("Accept", ""))
+    view = call.view
     if view.form == "plain" and not view.yaml:
-        return answer(request, plain(api, target, obj), status)
+        return call.answer(plain(api, call.target, obj), status)
     if view.form == "table":
-        table = tables.table(api.store, target, [obj], request.query.get("includeObject", "Metadata"))
-        return answer(request, encode(table), status)
-    return written(
-        request, negotiation.metadata_only(obj) if view.form == "metadata" else zeros.shown(obj), view, status
-    )
+        return call.answer(tables.table(api.store, call.target, [obj], view.include), status)
+    return _written(call, negotiation.metadata_only(obj) if view.form == "metadata" else zeros.shown(obj), status)
 
 
-def written(request: web.Request, value: Obj, view: negotiation.View, status: int = 200) -> web.Response:
+def _written(call: Call, value: Obj, status: int = 200) -> web.Response:
+    """A value as JSON or YAML."""
     encoded = encode(value)
-    if not view.yaml:
-        return answer(request, encoded, status)
+    if not call.view.yaml:
+        return call.answer(encoded, status)
     if len(encoded) < PRETTY:  # JSON is YAML, too, and made in a hundredth of the time
         encoded = yaml.dump(value, sort_keys=False, Dumper=yaml.CSafeDumper).encode()
-    return answer(request, encoded, status, "application/yaml")
+    return call.answer(encoded, status, "application/yaml")
 
 
 def plain(api: Api, target: Target, obj: Obj) -> bytes:
@@ -66,64 +66,56 @@ def plain(api: Api, target: Target, obj: Obj) -> bytes:
     return encode(zeros.shown(conversion.from_stored(target.api_version, target.kind.kind, obj)))
 
 
-def many(api: Api, request: web.Request, target: Target) -> web.Response:
-    view = negotiation.wanted(request.headers.get("Accept", ""))
-    objects, meta = page(api, request, target)
+async def list_(api: Api, call: Call) -> web.StreamResponse:
+    view, target = call.view, call.target
+    objects, meta = page(api, call)
     if view.form == "table":
-        table = tables.table(api.store, target, objects, request.query.get("includeObject", "Metadata"))
-        return answer(request, encode(table | {"metadata": meta}))
+        return call.answer(tables.table(api.store, target, objects, view.include) | {"metadata": meta})
     if view.form == "metadata":
         listed = [negotiation.metadata_only(obj) for obj in objects]
         whole = {"kind": "PartialObjectMetadataList", "apiVersion": negotiation.META, "metadata": meta, "items": listed}
-        return written(request, whole, view)
-    head = {
-        "kind": target.kind.list_kind or f"{target.kind.kind}List",
-        "apiVersion": target.api_version,
-        "metadata": meta,
-    }
+        return _written(call, whole)
+    kind = target.kind.list_kind or f"{target.kind.kind}List"
+    head = {"kind": kind, "apiVersion": target.api_version, "metadata": meta}
     if view.yaml:
-        return written(request, {**head, "items": [zeros.shown(obj) for obj in objects]}, view)
+        return _written(call, {**head, "items": [zeros.shown(obj) for obj in objects]})
     items = b",".join([plain(api, target, obj) for obj in objects])
-    return answer(request, encode(head)[:-1] + b',"items":[' + items + b"]}")
+    return call.answer(encode(head)[:-1] + b',"items":[' + items + b"]}")
 
 
-def page(api: Api, request: web.Request, target: Target) -> tuple[list[Obj], Obj]:
+def page(api: Api, call: Call) -> tuple[list[Obj], Obj]:
     """The objects of this page and the list's metadata.
 
-    With `limit`, the rest is kept as it is now under a token, so that all pages show one moment. Objects are never
-    changed in place, which makes such a snapshot a mere list.
+    With `limit`, the rest is kept as it is now under a `continue` token, so that all pages show one moment. Objects are
+    never changed in place, which makes such a snapshot a mere list.
     """
-    query = request.query
-    options.check_list(query)
-    limit = number(query.get("limit", ""), "limit")
-    token = query.get("continue", "")
-    key = (request[USER], target.kind, target.api_version, target.namespace,
-           query.get("labelSelector", ""), query.get("fieldSelector", ""))  # fmt: skip
-    if token:
-        found = api.pages.find(token, key)
+    target, given = call.target, call.list_options
+    key = (call.user, target.kind, target.api_version, target.namespace, given.label_selector, given.field_selector)
+    if given.token:
+        found = api.pages.find(given.token, key)
         version, start, objects = found.version, found.start, found.objects
     else:
-        check_version(api, query.get("resourceVersion", ""), query.get("resourceVersionMatch", ""))
-        version, start, objects = str(api.store.version), 0, chosen(api, request, target)
+        check_version(api, given.resource_version, given.match)
+        version, start, objects = str(api.store.version), 0, chosen(api, call)
     meta: Obj = {"resourceVersion": version}
-    rest = len(objects) - start - limit
-    if limit <= 0 or rest <= 0:
+    rest = len(objects) - start - given.limit
+    if given.limit <= 0 or rest <= 0:
         return objects[start:], meta
-    meta["continue"] = api.pages.keep(pages.Rest(key, version, objects, start + limit))
-    if not query.get("labelSelector") and not query.get("fieldSelector"):
+    meta["continue"] = api.pages.keep(Rest(key, version, objects, start + given.limit))
+    if not given.label_selector and not given.field_selector:
         meta["remainingItemCount"] = rest
-    return objects[start : start + limit], meta
+    return objects[start : start + given.limit], meta
 
 
-def chosen(api: Api, request: web.Request, target: Target) -> list[Obj]:
-    test = selection(request, target)
-    objects = api.store.list(target.kind, target.namespace)
+def chosen(api: Api, call: Call) -> list[Obj]:
+    test = selection(call)
+    objects = api.store.list(call.target.kind, call.target.namespace)
     return objects if test is selectors.everything else [obj for obj in objects if test(obj)]
 
 
-def selection(request: web.Request, target: Target) -> selectors.Test:
+def selection(call: Call) -> selectors.Test:
     """The label and field selectors of a list or watch as one test."""
-    by_label, by_field = request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
+    target, by_label, by_field = call.target, call.list_options.label_selector, call.list_options.field_selector
     labels = selectors.labels(by_label)
     try:
         fields = selectors.fields(by_field, lambda path: _stored_path(target, path))
@@ -146,9 +138,8 @@ def _stored_path(target: Target, path: str) -> str | None:
     return stored if known else None
 
 
-def check_version(api: Api, version: str, match: str = "") -> None:
-    """Refuse a resourceVersion that is no number, or that this server has not reached."""
-    wanted = number(version, "resourceVersion")
+def check_version(api: Api, wanted: int, match: str = "") -> None:
+    """Refuse a resourceVersion that this server has not reached, or that is wanted exactly and gone."""
     if wanted > api.store.version:
         raise TooNew(f"Too large resource version: {wanted}, current: {api.store.version}",
                      {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
@@ -159,11 +150,3 @@ def check_version(api: Api, version: str, match: str = "") -> None:
 
 class TooNew(Timeout):
     """A version from the future, e.g. of a lab that was restarted."""
-
-
-def number(text: str, what: str) -> int:
-    if not text:
-        return 0
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise BadRequest(f'invalid {what}: strconv.ParseUint: parsing "{text}": invalid syntax')
-    return int(text)

@@ -8,50 +8,47 @@ from typing import Any
 from aiohttp import web
 
 from canary_tutorial.lab import selectors
+from canary_tutorial.lab.api.call import Api, Call
+from canary_tutorial.lab.api.options import delete_options
 from canary_tutorial.lab.api.paths import Target
-from canary_tutorial.lab.api.server import Api
-from canary_tutorial.lab.api.verbs import deleting, patches, writing
-from canary_tutorial.lab.api.wire import bodies
-from canary_tutorial.lab.api.wire.bodies import answer, encode
+from canary_tutorial.lab.api.verbs import patches, writing
+from canary_tutorial.lab.api.wire.bodies import go_type
 from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Invalid, NotFound
-from canary_tutorial.lab.kinds import PODS, SERVICEACCOUNTS
+from canary_tutorial.lab.kinds import PODS
 from canary_tutorial.lab.objects import Obj, clone, timestamp
 
 HOUR = 3600
 SHORTEST, LONGEST = 600, 2**32  # seconds that a token may be asked for
 
 
-async def get_scale(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
-    obj = api.store.get(target.kind, target.name or "", target.namespace)
-    return answer(request, encode(scale_of(target, obj)))
+async def get_scale(api: Api, call: Call) -> web.StreamResponse:
+    return call.answer(scale_of(call.target, api.get(call.target)))
 
 
-async def change_scale(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+async def change_scale(api: Api, call: Call) -> web.StreamResponse:
     """PUT or PATCH a Scale: its spec.replicas goes into the object."""
-    media = bodies.media_type(request)
-    change = bodies.parse(await bodies.read(request), media)
-    obj = api.store.get(target.kind, target.name or "", target.namespace)
+    target, change = call.target, await call.change()
+    obj = api.get(target)
     before = scale_of(target, obj)
-    if request.method == "PUT":
+    if call.verb == "update":
         after = change
-    elif media == "application/json-patch+json":
+    elif call.media_type == "application/json-patch+json":
         after = patches.json_patch(before, change)
     else:
         after = patches.merge(before, change)
     replicas = _replicas(target, after)
     version = (after.get("metadata") or {}).get("resourceVersion")
     if version and version != obj["metadata"]["resourceVersion"]:
-        raise Conflict.modified(target.kind, target.name or "")
+        raise Conflict.modified(target.kind, target.name)
     new = clone(obj)
     assert target.kind.scale
     _put(new, target.kind.scale.spec, replicas)
-    stored = writing.store_changed(api, request, target, obj, new)
-    return answer(request, encode(scale_of(target, stored)))
+    return call.answer(scale_of(target, writing.store_changed(api, call, obj, new)))
 
 
 def _replicas(target: Target, scale: Any) -> int:
     if not isinstance(scale, dict) or not isinstance(scale.get("metadata"), dict | None):
-        raise BadRequest(f"cannot restore struct from: {bodies.go_type(scale)}")
+        raise BadRequest(f"cannot restore struct from: {go_type(scale)}")
     spec = scale.get("spec")
     replicas = (spec or {}).get("replicas", 0) if isinstance(spec, dict | None) else None
     if isinstance(replicas, bool) or not isinstance(replicas, int) or abs(replicas) >= 2**31:
@@ -59,7 +56,7 @@ def _replicas(target: Target, scale: Any) -> int:
         raise BadRequest(f'Scale in version "v1" cannot be handled as a Scale: {unreadable}')
     if replicas < 0:
         cause = Cause.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
-        raise Invalid.of(target.kind, target.name or "", [cause])
+        raise Invalid.of(target.kind, target.name, [cause])
     return replicas
 
 
@@ -102,38 +99,36 @@ def _put(obj: Obj, path: str, value: Any) -> None:
     obj[last] = value
 
 
-async def finalize(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+async def finalize(api: Api, call: Call) -> web.StreamResponse:
     """PUT a namespace with fewer spec.finalizers: what its controller does when it is empty."""
-    return await writing.update(api, request, target)
+    return await writing.update(api, call)
 
 
-async def evict(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+async def evict(api: Api, call: Call) -> web.StreamResponse:
     """Delete a pod in the way of `kubectl drain`; the lab has no disruption budgets that could forbid it."""
-    eviction = await bodies.read_object(request)
-    given = eviction.get("deleteOptions") or {}
+    given = (await call.body()).get("deleteOptions") or {}
     if not isinstance(given, dict):
         raise BadRequest("deleteOptions of an Eviction must be an object")
-    api.store.delete(PODS, target.name or "", target.namespace, **deleting.understood(given, request))
-    return answer(
-        request, encode({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}), 201
-    )
+    how = delete_options(given, call.request.query)
+    api.store.delete(PODS, call.target.name, call.target.namespace, **how)
+    return call.answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 
 
-async def token(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
+async def token(api: Api, call: Call) -> web.StreamResponse:
     """`kubectl create token`: the lab's tokens live as long as the lab."""
-    asked = await bodies.read_object(request)
-    account = api.store.get(SERVICEACCOUNTS, target.name or "", target.namespace)
+    asked, target = await call.body(), call.target
+    account = api.get(target)
     if api.issue_token is None:
         raise NotFound.path()
     spec: Obj = asked["spec"] if isinstance(asked.get("spec"), dict) else {}
     seconds = spec.get("expirationSeconds") or HOUR
     if not isinstance(seconds, int):
-        raise BadRequest(f"spec.expirationSeconds is {bodies.go_type(seconds)}, not a number of seconds")
+        raise BadRequest(f"spec.expirationSeconds is {go_type(seconds)}, not a number of seconds")
     if not SHORTEST <= seconds <= LONGEST:
         hint = "less than 10 minutes" if seconds < SHORTEST else "larger than 2^32 seconds"
         cause = Cause.invalid("spec.expirationSeconds", seconds, f"may not specify a duration {hint}")
         raise Invalid.asked("TokenRequest.authentication.k8s.io", cause)
-    issued = api.issue_token(target.namespace or "", account["metadata"]["name"])
+    issued = api.issue_token(target.namespace, account["metadata"]["name"])
     now = api.store.now()
     status = {"token": issued, "expirationTimestamp": timestamp(now + timedelta(seconds=seconds))}
     meta = {"name": target.name, "namespace": target.namespace, "creationTimestamp": timestamp(now)}
@@ -144,4 +139,4 @@ async def token(api: Api, request: web.Request, target: Target) -> web.StreamRes
         "spec": spec,
         "status": status,
     }
-    return answer(request, encode(whole), 201)
+    return call.answer(whole, 201)

@@ -1,4 +1,4 @@
-"""Tables: what `kubectl get` prints, made by the server. Columns of built-in kinds are in `columns`, those of custom
+"""Tables: what `kubectl get` prints, made by the server. Columns of built-in kinds are in `kinds.columns`, those of custom
 kinds come from `additionalPrinterColumns`. Pure but for reading definitions and the clock from the store.
 """
 

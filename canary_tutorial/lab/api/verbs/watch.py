@@ -15,9 +15,7 @@ from collections import deque
 from aiohttp import web
 
 from canary_tutorial.lab import selectors
-from canary_tutorial.lab.api import options
-from canary_tutorial.lab.api.paths import Target
-from canary_tutorial.lab.api.server import Api
+from canary_tutorial.lab.api.call import Api, Call
 from canary_tutorial.lab.api.verbs import reading, tables
 from canary_tutorial.lab.api.wire import negotiation
 from canary_tutorial.lab.api.wire.bodies import encode
@@ -33,11 +31,10 @@ BACKLOG = 20_000  # events that a client may lag behind before it is sent away t
 class Watch:
     """One client's watch: chooses the events that concern it and turns them into lines."""
 
-    def __init__(self, api: Api, request: web.Request, target: Target) -> None:
-        self.api, self.target = api, target
-        self.view = negotiation.wanted(request.headers.get("Accept", ""))
-        self.include = request.query.get("includeObject", "Metadata")
-        self.test = reading.selection(request, target)
+    def __init__(self, api: Api, call: Call) -> None:
+        self.api, self.call, self.target = api, call, call.target
+        self.options, self.view = call.list_options, call.view
+        self.test = reading.selection(call)
         self.lines: deque[bytes] = deque()
         self.wake = asyncio.Event()
         self.headed = False  # the first table carries the column definitions, later ones do not
@@ -65,7 +62,7 @@ class Watch:
 
     def _line(self, type_: str, obj: Obj) -> bytes:
         if self.view.form == "table" and type_ != "ERROR":
-            table = tables.table(self.api.store, self.target, [] if type_ == "BOOKMARK" else [obj], self.include)
+            table = tables.table(self.api.store, self.target, [] if type_ == "BOOKMARK" else [obj], self.view.include)
             table["metadata"] = {"resourceVersion": obj["metadata"]["resourceVersion"]}
             if self.headed:
                 table["columnDefinitions"] = None
@@ -85,38 +82,33 @@ class Watch:
             meta["annotations"] = annotations
         self.put("BOOKMARK", {"kind": self.target.kind.kind, "apiVersion": self.target.api_version, "metadata": meta})
 
-    def begin(self, request: web.Request) -> None:
+    def begin(self) -> None:
         """Put what the client is to see first."""
-        query = request.query
-        version = query.get("resourceVersion", "")
-        send_all = options.flag(query, "sendInitialEvents")
-        if version in ("", "0") or send_all:
-            for obj in reading.chosen(self.api, request, self.target):
+        version, send_all = self.options.resource_version, self.options.initial_events
+        if not version or send_all:
+            for obj in reading.chosen(self.api, self.call):
                 self.put("ADDED", obj)
-            if send_all and options.flag(query, "allowWatchBookmarks"):
+            if send_all and self.options.bookmarks:
                 self.bookmark({"k8s.io/initial-events-end": "true"})
             return
         reading.check_version(self.api, version)
-        for event in self.api.store.since(self.target.kind, int(version)):
+        for event in self.api.store.since(self.target.kind, version):
             self.take(event)
 
 
-async def serve(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
-    options.check_watch(request.query)
-    watch = Watch(api, request, target)
-    given = reading.number(request.query.get("timeoutSeconds", ""), "timeoutSeconds")
-    seconds = given or random.randint(1800, 3600)  # all clients at once would come back at once
+async def serve(api: Api, call: Call) -> web.StreamResponse:
+    watch = Watch(api, call)
     over = False
     try:
-        watch.begin(request)
+        watch.begin()
     except Gone as error:  # a real server answers 200 and says it in the stream
         watch.put("ERROR", error.status_object())
         over = True
-    unsubscribe = api.store.subscribe(watch.take, target.kind)
+    unsubscribe = api.store.subscribe(watch.take, call.target.kind)
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     try:
-        await response.prepare(request)
-        await _stream(watch, response, request, seconds, over)
+        await response.prepare(call.request)
+        await _stream(watch, response, over)
     except (ConnectionError, asyncio.CancelledError):
         pass
     finally:
@@ -124,10 +116,10 @@ async def serve(api: Api, request: web.Request, target: Target) -> web.StreamRes
     return response
 
 
-async def _stream(watch: Watch, response: web.StreamResponse, request: web.Request, seconds: int, over: bool) -> None:
-    loop = asyncio.get_running_loop()
+async def _stream(watch: Watch, response: web.StreamResponse, over: bool) -> None:
+    loop, request = asyncio.get_running_loop(), watch.call.request
+    seconds = watch.options.seconds or random.randint(1800, 3600)  # all clients at once would come back at once
     end, told = loop.time() + seconds, loop.time()
-    bookmarks = options.flag(request.query, "allowWatchBookmarks")
     while True:
         while watch.lines:
             batch = b"".join(watch.lines)
@@ -145,7 +137,7 @@ async def _stream(watch: Watch, response: web.StreamResponse, request: web.Reque
         except TimeoutError:
             if request.transport is None or request.transport.is_closing():
                 return
-            if bookmarks and left > BOOKMARK_SECONDS <= loop.time() - told:
+            if watch.options.bookmarks and left > BOOKMARK_SECONDS <= loop.time() - told:
                 watch.bookmark()
     with contextlib.suppress(ConnectionError):
         await response.write_eof()

@@ -12,11 +12,12 @@ from typing import Any
 from aiohttp import web
 
 from canary_tutorial.lab import schema
+from canary_tutorial.lab.api import options
 from canary_tutorial.lab.api.access import authorization
+from canary_tutorial.lab.api.call import Api, Call
 from canary_tutorial.lab.api.checks import admission, structural, validation
 from canary_tutorial.lab.api.kinds import conversion, definitions, rules
 from canary_tutorial.lab.api.paths import Target
-from canary_tutorial.lab.api.server import USER, Api
 from canary_tutorial.lab.api.verbs import managed_fields, patches, reading
 from canary_tutorial.lab.api.wire import bodies, bounds
 from canary_tutorial.lab.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
@@ -27,21 +28,17 @@ SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, so that no names are words
 PATCHES = {"application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"}
 
 
-async def create(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
-    obj = await bodies.read_object(request)
-    warnings: list[str] = []
-    obj = typed(api, request, target, obj, warnings)
+async def create(api: Api, call: Call) -> web.StreamResponse:
+    obj, warnings = decoded(api, call, await call.body())
     meta = obj["metadata"]
     if not meta.get("name") and meta.get("generateName"):
         meta["name"] = meta["generateName"][:58] + "".join(random.choices(SUFFIX, k=5))
-    created = store_new(api, request, target, obj)
-    return respond(api, request, target, created, warnings, 201)
+    return respond(api, call, store_new(api, call, obj), warnings, 201)
 
 
-def store_new(api: Api, request: web.Request, target: Target, obj: Obj) -> Obj:
+def store_new(api: Api, call: Call, obj: Obj) -> Obj:
     """Complete, check and store a decoded object."""
-    kind = target.kind
-    meta = obj["metadata"]
+    target, kind, meta = call.target, call.target.kind, obj["metadata"]
     if kind.namespaced:
         if not target.namespace:
             raise BadRequest("an empty namespace may not be set during creation")
@@ -59,18 +56,16 @@ def store_new(api: Api, request: web.Request, target: Target, obj: Obj) -> Obj:
         raise Invalid.of(kind, meta.get("name") or meta.get("generateName", ""), causes)
     obj = admission.admit(api.store, kind, obj)
     if kind in authorization.KINDS:
-        authorization.check_giving(api.authorizer, request[USER], kind, obj, name=target.name or "")
+        authorization.check_escalation(api.authorizer, call.user, kind, obj, name=target.name)
     if "managedFields" not in meta:
-        note(api, request, target, None, obj)
-    return api.store.create(kind, obj, dry_run=is_dry(request))
+        note(api, call, None, obj)
+    return api.store.create(kind, obj, dry_run=call.write_options.dry_run)
 
 
-async def update(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
-    obj = await bodies.read_object(request)
-    warnings: list[str] = []
-    obj = typed(api, request, target, obj, warnings)
-    meta = obj["metadata"]
-    old = api.store.get(target.kind, target.name or "", target.namespace)
+async def update(api: Api, call: Call) -> web.StreamResponse:
+    obj, warnings = decoded(api, call, await call.body())
+    target, meta = call.target, obj["metadata"]
+    old = api.get(target)
     if meta.get("name") and meta["name"] != target.name:
         raise BadRequest(f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})")
     _same_namespace(target, meta)
@@ -78,12 +73,12 @@ async def update(api: Api, request: web.Request, target: Target) -> web.StreamRe
     if target.kind.custom and not meta.get("resourceVersion"):
         cause = Cause.invalid("metadata.resourceVersion", 0, "must be specified for an update")
         raise Invalid.of(target.kind, meta["name"], [cause])
-    return respond(api, request, target, store_changed(api, request, target, old, obj), warnings)
+    return respond(api, call, store_changed(api, call, old, obj), warnings)
 
 
-def store_changed(api: Api, request: web.Request, target: Target, old: Obj, obj: Obj, *, noted: bool = False) -> Obj:
+def store_changed(api: Api, call: Call, old: Obj, obj: Obj, *, noted: bool = False) -> Obj:
     """Check and store a decoded object in place of another, or its status only."""
-    kind, name = target.kind, old["metadata"]["name"]
+    target, kind = call.target, call.target.kind
     status = target.subresource == "status"
     obj["metadata"].setdefault("managedFields", clone(old["metadata"].get("managedFields", [])))
     if status:
@@ -95,24 +90,24 @@ def store_changed(api: Api, request: web.Request, target: Target, old: Obj, obj:
     causes = [] if status else rules.check(kind, obj) + rules.check_change(kind, old, obj)
     causes += structural_causes(api, target, obj)
     if causes:
-        raise Invalid.of(kind, name, causes)
+        raise Invalid.of(kind, old["metadata"]["name"], causes)
     if kind in authorization.KINDS:
-        authorization.check_giving(api.authorizer, request[USER], kind, obj, old)
+        authorization.check_escalation(api.authorizer, call.user, kind, obj, old)
     if not noted:
-        note(api, request, target, old, obj)
-    return api.store.update(kind, obj, "status" if status else None, dry_run=is_dry(request))
+        note(api, call, old, obj)
+    return api.store.update(kind, obj, "status" if status else None, dry_run=call.write_options.dry_run)
 
 
-async def patch(api: Api, request: web.Request, target: Target) -> web.StreamResponse:
-    media = bodies.media_type(request)
+async def patch(api: Api, call: Call) -> web.StreamResponse:
+    target, media = call.target, call.media_type
     accepted = PATCHES - ({"application/strategic-merge-patch+json"} if target.kind.custom else set())
     if media not in accepted:
         known = ", ".join([*sorted(accepted), "application/apply-patch+yaml"])
         raise UnsupportedMediaType(
             f"the body of the request was in an unknown format - accepted media types include: {known}"
         )
-    change = bodies.parse(await bodies.read(request), media)
-    old = api.store.get(target.kind, target.name or "", target.namespace)
+    change = await call.change()
+    old = api.get(target)
     shown = conversion.from_stored(target.api_version, target.kind.kind, old)
     if media == "application/json-patch+json":
         new = patches.json_patch(shown, change)
@@ -125,41 +120,34 @@ async def patch(api: Api, request: web.Request, target: Target) -> web.StreamRes
     else:
         new = patches.strategic(shown, change, schema.builtin(target.api_version, target.kind.kind) or schema.FREE)
     bounds.check(new, 2)  # a patch of no great size can make an object of any
-    warnings: list[str] = []
-    new = typed(api, request, target, clone(new), warnings, patched=True)
+    new, warnings = decoded(api, call, clone(new), patched=True)
     keep_identity(target, old, new)
-    return respond(api, request, target, store_changed(api, request, target, old, new), warnings)
+    return respond(api, call, store_changed(api, call, old, new), warnings)
 
 
-def typed(
-    api: Api, request: web.Request, target: Target, obj: Any, warnings: list[str], *, patched: bool = False,
-    partial: bool = False,
-) -> Obj:  # fmt: skip
-    """The body as an object of the target's kind: right apiVersion and kind, known fields, right types; if not
-    `partial`, with all that is required."""
-    kind = target.kind
-    if not isinstance(obj, dict):
-        raise BadRequest(f"cannot restore struct from: {bodies.go_type(obj)}")
-    _same_kind(target, obj)
+def decoded(api: Api, call: Call, given: Any, *, patched: bool = False, partial: bool = False) -> tuple[Obj, list[str]]:
+    """A value as an object of the target's kind, and the warnings about fields that the kind does not have.
+
+    The object has the right apiVersion, kind and types, and if it is not `partial` all that is required.
+    """
+    target, kind, mode = call.target, call.target.kind, call.write_options.field_validation
+    if not isinstance(given, dict):
+        raise BadRequest(f"cannot restore struct from: {bodies.go_type(given)}")
+    obj = _of_kind(target, given)
     shape = definitions.schema_of(api.store, kind, target.version, target.group)
     known, unknown = validation.decode(obj, shape, kind)
-    mode = request.query.get("fieldValidation") or "Warn"
-    if mode not in ("Strict", "Warn", "Ignore"):
-        modes = ["", "Ignore", "Strict", "Warn"]
-        raise Invalid.asked("CreateOptions.meta.k8s.io", Cause.unsupported("fieldValidation", mode, modes))
     faults = [f'unknown field "{path}"' for path in unknown]
-    if faults and mode == "Strict":
+    if faults and mode == options.STRICT:
         strict = f"strict decoding error: {', '.join(faults)}"
         if kind.custom or patched:
             raise BadRequest(strict)
         raise BadRequest(f'{kind.kind} in version "{target.version}" cannot be handled as a {kind.kind}: {strict}')
-    if mode == "Warn":
-        warnings += faults
     if kind.custom:
         structural.check_metadata(known)
     else:
         validation.check_types(known, target.api_version, kind, partial=partial)
-    return {"metadata": {}} | conversion.to_stored(target.api_version, kind.kind, known)
+    stored = conversion.to_stored(target.api_version, kind.kind, known)
+    return {"metadata": {}} | stored, faults if mode == options.WARN else []
 
 
 def structural_causes(api: Api, target: Target, obj: Obj) -> list[Cause]:
@@ -168,12 +156,12 @@ def structural_causes(api: Api, target: Target, obj: Obj) -> list[Cause]:
     return structural.check(obj, definitions.schema_of(api.store, target.kind, target.version))
 
 
-def _same_kind(target: Target, obj: Obj) -> None:
+def _of_kind(target: Target, given: Obj) -> Obj:
+    """The object with its apiVersion and kind, which may be left out; `BadRequest` if they are not the target's."""
     kind = target.kind
-    if kind.custom and not obj.get("kind"):
+    if kind.custom and not given.get("kind"):
         raise BadRequest("Object 'Kind' is missing in the body")
-    obj.setdefault("apiVersion", target.api_version)
-    obj.setdefault("kind", kind.kind)
+    obj = {"apiVersion": target.api_version, "kind": kind.kind} | given
     api_version, name = obj["apiVersion"], obj["kind"]
     if api_version != target.api_version:
         raise BadRequest(f"the API version in the data ({api_version}) does not match the expected API version "
@@ -181,6 +169,7 @@ def _same_kind(target: Target, obj: Obj) -> None:
     if name != kind.kind:
         version = target.version
         raise BadRequest(f'{name} in version "{version}" cannot be handled as a {kind.kind}: it is of another kind')
+    return obj
 
 
 def _same_namespace(target: Target, meta: Obj) -> None:
@@ -196,29 +185,15 @@ def keep_identity(target: Target, old: Obj, new: Obj) -> None:
             raise Invalid.of(target.kind, old["metadata"]["name"], [cause])
 
 
-def note(api: Api, request: web.Request, target: Target, old: Obj | None, obj: Obj) -> None:
-    """Enter the writer of this change in the object's managedFields."""
+def note(api: Api, call: Call, old: Obj | None, obj: Obj) -> None:
+    """Enter the field manager of this change in the object's managedFields."""
+    target, now = call.target, timestamp(api.store.now())
     shape = definitions.stored_schema(api.store, target.kind, target.version)
-    now = timestamp(api.store.now())
-    managed_fields.record(old, obj, shape, _manager(request), target.api_version, target.subresource, now)
+    managed_fields.record(old, obj, shape, call.manager, target.api_version, target.subresource, now)
 
 
-def _manager(request: web.Request) -> str:
-    """Who writes: the name given, or the first word of the User-Agent, as a real server has it."""
-    return request.query.get("fieldManager") or request.headers.get("User-Agent", "unknown").split("/")[0][:128]
-
-
-def is_dry(request: web.Request) -> bool:
-    values = request.query.getall("dryRun", [])
-    if any(value not in ("All", "") for value in values):
-        raise Invalid('CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: supported values: "All"')
-    return "All" in values
-
-
-def respond(
-    api: Api, request: web.Request, target: Target, obj: Obj, warnings: list[str], status: int = 200
-) -> web.Response:
-    response = reading.show(api, request, target, obj, status)
+def respond(api: Api, call: Call, obj: Obj, warnings: list[str], status: int = 200) -> web.Response:
+    response = reading.show(api, call, obj, status)
     for warning in _shortened(warnings):
         printable = "".join(each if each.isprintable() else " " for each in warning)  # it goes into a header
         quoted = printable.replace("\\", "\\\\").replace('"', '\\"')

@@ -75,16 +75,8 @@ async def read(request: web.Request) -> bytes:
         raise BadRequest(said) from None
 
 
-async def read_object(request: web.Request) -> Obj:
-    """The body as one JSON or YAML object; an absent Content-Type means JSON."""
-    return parse_object(await read(request), media_type(request))
-
-
-def media_type(request: web.Request) -> str:
-    return request.headers.get("Content-Type", "").split(";")[0].strip().lower()
-
-
 def parse_object(body: bytes, content_type: str) -> Obj:
+    """The body as one object."""
     value = parse(body, content_type)
     if not isinstance(value, dict):
         raise BadRequest(f"couldn't get version/kind; json parse error: json: cannot unmarshal {go_type(value)} into "
@@ -256,16 +248,6 @@ class Encoder:
         while len(self._bytes) > self.KEPT or self._size > self.BYTES:
             self._size -= len(self._bytes.pop(next(iter(self._bytes)))[1])
         return encoded
-
-
-def answer(
-    request: web.Request, body: bytes, status: int = 200, content_type: str = "application/json"
-) -> web.Response:
-    """A response; large ones are compressed for clients that take gzip."""
-    response = web.Response(body=body, status=status, content_type=content_type)
-    if len(body) > COMPRESS_FROM and "gzip" in request.headers.get("Accept-Encoding", ""):
-        response.enable_compression(web.ContentCoding.gzip)
-    return response
 
 
 def failure(error: ApiError) -> web.Response:

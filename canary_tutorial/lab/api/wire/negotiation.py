@@ -16,10 +16,11 @@ META = "meta.k8s.io/v1"
 class View:
     form: Literal["plain", "table", "metadata"] = "plain"
     yaml: bool = False
+    include: str = "Metadata"  # how much of each object goes with its row of a table: None, Metadata, Object
 
 
 @lru_cache(maxsize=256)
-def wanted(accept: str) -> View:
+def wanted(accept: str, include: str = "Metadata") -> View:
     """The first form in an Accept header that this server has; protobuf it has not."""
     for choice in accept.split(",") if accept.strip() else ["*/*"]:
         media, *parameters = (part.strip() for part in choice.split(";"))
@@ -31,7 +32,7 @@ def wanted(accept: str) -> View:
         if "as" not in options:
             return View()
         if options["as"] == "Table" and options.get("v", "v1") == "v1":
-            return View("table")
+            return View("table", include=include)
         if options["as"] in ("PartialObjectMetadata", "PartialObjectMetadataList") and options.get("v", "v1") == "v1":
             return View("metadata")
     raise NotAcceptable("only the following media types are accepted: application/json, application/yaml")
