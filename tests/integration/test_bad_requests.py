@@ -395,10 +395,11 @@ def test_a_body_that_cannot_be_decoded_ends_its_connection_and_says_so(server: S
     assert server.http("GET", CONFIGMAPS).status_code == 200
 
 
+# The longest fit into one record of TLS: the server hangs up on what is longer while the client still writes.
 @pytest.mark.parametrize(
     "sent",
     [b"NOTHING\r\n\r\n", b"BREW /api/v1/pods HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n",
-     b"GET / HTTP/1.1\r\nX: " + b"y" * 100_000 + b"\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"],
+     b"GET / HTTP/1.1\r\nX: " + b"y" * 9000 + b"\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"],
     ids=["no request", "no method", "a long path", "a long header", "no length"],
 )  # fmt: skip
 def test_what_is_no_http_is_refused_without_a_word_in_the_log(
