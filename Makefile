@@ -1,13 +1,16 @@
-# The verbs of this repository. `make tutorial` shows what it is about; `make test` is what CI runs.
+# The verbs of this repository: `make` lists them.
 
-.PHONY: tutorial walkthrough lab test test-real parity mistakes check fix setup report clean
+.PHONY: help wheel test-wheel tutorial walkthrough lab test test-real parity mistakes check fix setup report clean
 .DELETE_ON_ERROR:
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.tools/bin
 export CANARY_TUTORIAL_TOOLS := $(CURDIR)/.tools/bin
 .SHELLFLAGS := -ec
 
-tutorial: setup          ## a lab, every lesson and the report run headless; results in reports/
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+tutorial: setup          ## a lab, every lesson and the report run without a browser; results in reports/
 	@canary-tutorial run
 
 walkthrough: setup       ## a release and a rollback, from nothing to the end, in two minutes
@@ -16,12 +19,12 @@ walkthrough: setup       ## a release and a rollback, from nothing to the end, i
 lab: setup               ## JupyterLab at the first lesson
 	@jupyter lab --allow-root notebooks/00-start-here.ipynb
 
-report: setup            ## one release of podinfo 2.1.3, as a report that one would attach to a change request
+report: setup            ## one release of podinfo 2.1.3, as a report to attach to a change request
 	@canary-tutorial report
 
-setup: .venv/ready .tools/ready
+setup: .venv/ready .tools/ready  ## .venv and .tools: all that the lessons need
 
-test: .venv/test-ready .tools/ready check
+test: .venv/test-ready .tools/ready check  ## every test, 20 minutes on 2 cores
 	@python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # The real Flagger listens on all addresses, so it runs only where the whole lab has a network namespace of its own;
@@ -39,17 +42,23 @@ test-real: .venv/test-ready .tools/ready  ## the scenarios of tests/parity on ou
 parity: .venv/test-ready  ## docs/parity.md, from the recorded answers
 	@cd tests && python -m parity.report > parity.new && mv parity.new ../docs/parity.md
 
-mistakes: .venv/test-ready .tools/ready  ## breaks one thing after the other, and looks whether tests/parity sees it
+mistakes: .venv/test-ready .tools/ready  ## break one thing after the other: does tests/parity fail?
 	@cd tests && python -m parity.try_mistakes
 
-check: .venv/test-ready  ## changes nothing; `make fix` mends what can be mended
+check: .venv/test-ready  ## ruff and mypy; changes nothing
 	@ruff check . && ruff format --check . && mypy
 
-fix: .venv/test-ready
+fix: .venv/test-ready  ## correct what ruff can correct, and format
 	@ruff check --fix . ; ruff format .
 
-clean:
-	rm -rf .venv .tools reports
+wheel: .venv/ready  ## the package as a wheel, in dist/
+	@python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+test-wheel: .venv/test-ready  ## the wheel in an empty environment: install, check --install, walkthrough, report
+	@python -m pytest tests/e2e/test_wheel.py
+
+clean:  ## delete .venv, .tools, reports and dist
+	rm -rf .venv .tools reports dist
 
 .venv/ready: requirements.lock pyproject.toml
 	@tools/setup python && touch $@

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import other_machine
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -27,15 +28,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bare_path(tmp_path: Path) -> str:
-    """A PATH with everything of this machine but prometheus and hey."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for directory in ("/usr/bin", "/bin", "/usr/sbin", "/sbin"):
-        for program in Path(directory).iterdir():
-            link = programs / program.name
-            if program.name not in {"prometheus", "hey"} and not link.is_symlink():
-                link.symlink_to(program)
-    return str(programs)
+    return other_machine.bare_path(tmp_path / "bin")
 
 
 def setup(checkout: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
