@@ -163,7 +163,7 @@ class Kubelet:
         with contextlib.suppress(ApiError):
             self.store.delete(PODS, meta["name"], meta["namespace"], grace=0, uid=meta["uid"])
 
-    # -- what pods take from the machine (kubelet/pods.py: Machine)
+    # -- what pods take from the machine (place.py: Machine)
 
     def find(self, namespace: str) -> Find:
         kinds = {"ConfigMap": CONFIGMAPS, "Secret": SECRETS}
@@ -176,7 +176,7 @@ class Kubelet:
     def kubeconfig(self, pod: Obj) -> str:
         return self._kubeconfig(self.token(pod))
 
-    # -- what the API server asks (node.py: Node)
+    # -- what the API server asks (contracts.py: Node)
 
     def address(self, pod: Obj) -> str:
         worker = self._worker(pod)

@@ -56,7 +56,7 @@ def _prometheus(start: Start) -> list[str]:
     """Listen on the pod's address only, keep data in the pod's directory, find targets in the kubelet's file.
 
     Debian builds Prometheus without Kubernetes discovery. The kubelet writes what that would have found, under the same
-    labels (`kubelet/discovery.py`), so a configuration written for a cluster is used here as it is but for the source.
+    labels (`kubelet/scrape_targets.py`), so a configuration written for a cluster is used here as it is but for the source.
     """
     command = [word for word in start.command if not word.startswith(("--storage.tsdb.path", "--web.listen-address"))]
     port = next((w.rpartition(":")[2] for w in start.command if w.startswith("--web.listen-address")), "9090")
