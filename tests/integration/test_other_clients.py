@@ -93,7 +93,7 @@ def test_kr8s_creates_patches_selects_and_executes(server: Served) -> None:
 
 def test_an_operator_of_kopf_handles_patches_and_lets_go(server: Served, tmp_path: Path) -> None:
     define(server)
-    (tmp_path / "operator.py").write_text(OPERATOR)
+    (tmp_path / "releases.py").write_text(OPERATOR)
     body = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "metadata": {"name": "web"}, "spec": {"a": 1}}
 
     def wait_for(wanted: Any, **said: Any) -> Obj:
@@ -107,7 +107,7 @@ def test_an_operator_of_kopf_handles_patches_and_lets_go(server: Served, tmp_pat
 
     with (tmp_path / "log").open("wb") as log:
         operator = subprocess.Popen(
-            [sys.executable, "-m", "kopf", "run", "--namespace=test", "--standalone", "operator.py"],
+            [sys.executable, "-m", "kopf", "run", "--namespace=test", "--standalone", "releases.py"],
             env=server.environment, cwd=tmp_path, stdout=log, stderr=log,
         )  # fmt: skip
     try:
