@@ -34,6 +34,9 @@ LAYERS = {
         events tokens mesh | api controllers kubelet | main | commands | __main__
     """,
     "lab.api": "wire access | kinds | checks options pages paths | call | verbs | connect meta | routing | door | __init__",
+    "lab.api.access": "authorization default_roles | impersonation",
+    "lab.api.connect": "logs proxy spdy | streams | portforward",
+    "lab.api.meta": "discovery | openapi reviews",
     "lab.api.verbs": "managed_fields patches tables | reading | watch writing | apply deleting | subresources",
     "lab.controllers": """
         effects surge | autoscalers deployment_status endpoints garbage namespaces replicasets services

@@ -1,5 +1,6 @@
 """Who may do what.
 
-Belongs here: RBAC and the roles that every cluster has.
-Does not belong here: who somebody is (`lab.tokens`).
+Belongs here: RBAC, the roles that every cluster has, impersonation.
+Does not belong here: whose token it is (`lab.tokens`), and what a request is (`call`).
+May import: nothing else of this package.
 """

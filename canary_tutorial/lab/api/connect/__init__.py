@@ -1,5 +1,6 @@
-"""Connections that stay open: logs, exec, attach, port-forward, proxy.
+"""Streams between a client and a pod: logs, exec, attach, port-forward, proxy.
 
-Belongs here: streams between a client and a pod.
-Does not belong here: anything that reads or writes the store's objects for their own sake.
+Belongs here: what `call.request` and a pod say to each other until one of them ends it.
+Does not belong here: anything that reads or writes the store's objects for their own sake (`verbs`).
+May import: `call` and what is below it.
 """

@@ -1,5 +1,6 @@
 """What the API server says of itself and of its callers.
 
-Belongs here: discovery, OpenAPI, reviews (who am I, may I?).
-Does not belong here: stored objects.
+Belongs here: the version, discovery, OpenAPI, reviews (who am I, may I?).
+Does not belong here: stored objects (`verbs`).
+May import: `call` and what is below it.
 """

@@ -24,7 +24,7 @@ from canary_tutorial.lab.objects import Obj
 from canary_tutorial.lab.store import Event
 
 BOOKMARK_SECONDS = 60.0  # a real server's interval
-CHECK_SECONDS = 5.0  # between two looks whether the client is still there
+CHECK_SECONDS = 5.0  # between two checks that the client is still there
 BACKLOG = 20_000  # events that a client may lag behind before it is sent away to list again
 
 
@@ -119,7 +119,7 @@ async def serve(api: Api, call: Call) -> web.StreamResponse:
 async def _stream(watch: Watch, response: web.StreamResponse, over: bool) -> None:
     loop, request = asyncio.get_running_loop(), watch.call.request
     seconds = watch.options.seconds or random.randint(1800, 3600)  # all clients at once would come back at once
-    end, told = loop.time() + seconds, loop.time()
+    end, last = loop.time() + seconds, loop.time()
     while True:
         while watch.lines:
             batch = b"".join(watch.lines)
@@ -133,11 +133,11 @@ async def _stream(watch: Watch, response: web.StreamResponse, over: bool) -> Non
             break
         try:
             await asyncio.wait_for(watch.wake.wait(), min(left, CHECK_SECONDS))
-            told = loop.time()
+            last = loop.time()
         except TimeoutError:
             if request.transport is None or request.transport.is_closing():
                 return
-            if watch.options.bookmarks and left > BOOKMARK_SECONDS <= loop.time() - told:
+            if watch.options.bookmarks and left > BOOKMARK_SECONDS <= loop.time() - last:
                 watch.bookmark()
     with contextlib.suppress(ConnectionError):
         await response.write_eof()

@@ -1,5 +1,6 @@
 """Bytes to objects and back.
 
-Belongs here: bodies as JSON, YAML and protobuf, their bounds, what form a client asks for, tables.
-Does not belong here: whether an object is right (`checks`) or what a verb does with it (`verbs`).
+Belongs here: bodies as JSON, YAML and protobuf, their bounds, the forms that a client accepts.
+Does not belong here: whether an object is right (`checks`), its rows as a table (`verbs.tables`), options (`options`).
+May import: nothing else of this package.
 """
