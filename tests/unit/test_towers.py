@@ -37,6 +37,7 @@ LAYERS = {
     "lab.api.access": "authorization default_roles | impersonation",
     "lab.api.connect": "logs proxy spdy | streams | portforward",
     "lab.api.meta": "discovery | openapi reviews",
+    "lab.api.checks": "schemas walk | structural | admission decoding",
     "lab.api.verbs": "managed_fields patches tables | reading | watch writing | apply deleting | subresources",
     "lab.controllers": """
         effects surge | autoscalers deployment_status endpoints garbage namespaces replicasets services

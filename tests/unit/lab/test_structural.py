@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from canary_tutorial.lab import schema
-from canary_tutorial.lab.api.checks import structural, validation
+from canary_tutorial.lab.api.checks import decoding, structural
 from canary_tutorial.lab.kinds import Kind
 
 Obj = dict[str, Any]
@@ -98,11 +98,11 @@ def test_defaults_fill_what_is_absent_also_inside_lists() -> None:
 
 
 def test_unknown_fields_are_found_and_pruned_but_where_they_are_welcome() -> None:
-    known, unknown = validation.decode(
-        canary(colour="red", free={"any": {"thing": 1}}, headers={"x": "y"}), SCHEMA, KIND
+    found = decoding.decode(
+        canary(colour="red", free={"any": {"thing": 1}}, headers={"x": "y"}), SCHEMA, KIND, "v1beta1"
     )
-    assert unknown == ["spec.colour"]
-    assert known["spec"] == {"targetRef": {"name": "podinfo"}, "free": {"any": {"thing": 1}}, "headers": {"x": "y"}}
+    assert (found.unknown, found.refusal) == (["spec.colour"], None)
+    assert found.obj["spec"] == {"targetRef": {"name": "podinfo"}, "free": {"any": {"thing": 1}}, "headers": {"x": "y"}}
 
 
 @pytest.mark.parametrize("word", ["oneOf", "anyOf", "allOf", "enum"])

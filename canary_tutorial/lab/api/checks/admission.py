@@ -10,7 +10,7 @@ The webhooks themselves are not called: the lab has no TLS certificates for them
 from __future__ import annotations
 
 from canary_tutorial.lab import quota
-from canary_tutorial.lab.api.checks import structural
+from canary_tutorial.lab.api.checks import schemas, structural
 from canary_tutorial.lab.api.kinds import defaults, definitions
 from canary_tutorial.lab.errors import Forbidden
 from canary_tutorial.lab.kinds import CRDS, MUTATINGWEBHOOKS, NAMESPACES, PODS, Kind
@@ -26,7 +26,7 @@ STATUS = "sidecar.istio.io/status"
 def defaulted(store: Store, kind: Kind, version: str, obj: Obj) -> Obj:
     """A complete copy of a decoded object."""
     if kind.custom:
-        filled: Obj = structural.defaulted(obj, definitions.schema_of(store, kind, version))
+        filled: Obj = structural.defaulted(obj, schemas.schema_of(store, kind, version))
         return filled
     if kind.key == CRDS.key:
         return definitions.defaulted(obj)

@@ -13,6 +13,7 @@ import re
 from typing import Any
 
 from canary_tutorial.lab import schema
+from canary_tutorial.lab.api.checks.walk import Place, Walk, mismatch, path_of, type_name
 from canary_tutorial.lab.api.kinds import expressions
 from canary_tutorial.lab.api.wire import bounds
 from canary_tutorial.lab.errors import BadRequest, Cause
@@ -28,8 +29,6 @@ FORMATS = {
     "uuid": re.compile(r"^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}$"),
     "byte": re.compile(r"^[A-Za-z0-9+/]*={0,2}$"),
 }
-
-
 STEPS = 50_000  # values visited, and what costs as much, in checking one object
 
 
@@ -53,181 +52,166 @@ class Steps:
 
 def defaulted(value: Any, shape: Schema) -> Any:
     """The value with the schema's defaults where fields are absent, or null where null is not allowed."""
-    return _defaulted(value, shape, Steps())
-
-
-def _defaulted(value: Any, shape: Schema, steps: Steps) -> Any:
-    if isinstance(value, list):
-        item = schema.items(shape)
-        return [_defaulted(each, item, steps) for each in value]
-    if not isinstance(value, dict):
-        return value
-    filled = dict(value)
-    properties = shape.get("properties") or {}
-    steps.spend(len(properties) // 4)
-    for name, inner in properties.items():
-        absent = name not in filled or (filled[name] is None and not inner.get("nullable"))
-        if absent and "default" in inner:
-            steps.add(inner["default"])
-            filled[name] = clone(inner["default"])
-    return {name: _defaulted(inner, schema.field(shape, name) or schema.FREE, steps) for name, inner in filled.items()}
+    return _Defaults().visit(value, shape)
 
 
 def check(obj: Obj, shape: Schema) -> list[Cause]:
     """All faults of an object."""
-    return _check(obj, shape, "", Steps())
+    checked = _Check()
+    checked.visit(obj, shape)
+    return checked.faults
 
 
-def check_metadata(obj: Obj) -> None:
-    """The types within metadata, which every other part relies on; `BadRequest`."""
+def refused_metadata(obj: Obj) -> BadRequest | None:
+    """What is wrong with the types within metadata, on which every other part relies. Nulls are taken out of it."""
     meta = obj.get("metadata", {})
     if not isinstance(meta, dict):
-        raise BadRequest(
+        return BadRequest(
             'error decoding from json: json: cannot unmarshal into Go struct field ".metadata" of type ObjectMeta'
         )
-    for name, inner in list(meta.items()):
-        if inner is None:
-            del meta[name]
-            continue
-        faults = _check(
-            inner, schema.field(schema.resolve({"$ref": schema.OBJECT_META}), name) or {}, f"metadata.{name}", Steps()
-        )
-        if faults:
-            raise BadRequest(f"unable to decode metadata: {faults[0]}")
+    for name in [name for name, inner in meta.items() if inner is None]:
+        del meta[name]
+    faults = check({"metadata": meta}, {"properties": {"metadata": {"$ref": schema.OBJECT_META}}})
+    return BadRequest(f"unable to decode metadata: {faults[0]}") if faults else None
 
 
-def _check(value: Any, shape: Schema, path: str, steps: Steps) -> list[Cause]:
-    steps.spend(1 + len(path) // 500)
-    if value is None:
-        if shape.get("nullable") or "type" not in shape:
-            return []
-        return [Cause.wrong_type(path, "null", f'{path} in body must be of type {shape["type"]}: "null"')]
-    causes = _type(value, shape, path)
-    if causes:
-        return causes
-    if shape.get("enum"):
-        steps.spend(len(shape["enum"]) // 2)
-        if not any(_equal(value, choice) for choice in shape["enum"]):
-            causes.append(Cause.unsupported(path, value, shape["enum"]))
-    if isinstance(value, str):
-        causes += _string(value, shape, path, steps)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        causes += _number(value, shape, path)
-    elif isinstance(value, list):
-        causes += _list(value, shape, path, steps)
-    elif isinstance(value, dict):
-        causes += _object(value, shape, path, steps)
-    for cause in causes:
-        steps.spend(1 + len(cause.message) // 100)
-    return causes + _combined(value, shape, path, steps)
+class _Defaults(Walk):
+    prunes = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = Steps()
+
+    def visit(self, value: Any, shape: Schema, at: Place = None) -> Any:
+        if isinstance(value, dict):
+            properties = shape.get("properties") or {}
+            self.steps.spend(len(properties) // 4)
+            value = dict(value)
+            for name, inner in properties.items():
+                absent = name not in value or (value[name] is None and not inner.get("nullable"))
+                if absent and "default" in inner:
+                    self.steps.add(inner["default"])
+                    value[name] = clone(inner["default"])
+        return super().visit(value, shape, at)
 
 
-def _type(value: Any, shape: Schema, path: str) -> list[Cause]:
-    wanted = "integer,string" if shape.get("x-kubernetes-int-or-string") else shape.get("type")
-    found = type_name(value)
-    if not wanted or found in wanted.split(",") or (wanted == "number" and found == "integer"):
-        return []
-    if wanted == "integer" and found == "number" and value.is_integer():
-        return []
-    return [Cause.wrong_type(path, found, f'{path} in body must be of type {wanted}: "{found}"')]
+class _Check(Walk):
+    """Collects all faults, in the words of a real server."""
 
+    prunes = False
 
-def type_name(value: Any) -> str:
-    names = {bool: "boolean", str: "string", list: "array", dict: "object", int: "integer", float: "number"}
-    return names.get(type(value), "null")
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = Steps()
+        self.faults: list[Cause] = []
 
+    def _fault(self, cause: Cause) -> None:
+        self.faults.append(cause)
+        self.steps.spend(1 + len(cause.message) // 100)
 
-def _string(value: str, shape: Schema, path: str, steps: Steps) -> list[Cause]:
-    causes = []
-    if len(value) > shape.get("maxLength", len(value)):
-        hint = f"may not be more than {shape['maxLength']} bytes"
-        causes.append(Cause(path, "FieldValueTooLong", f"Too long: {hint}"))
-    if len(value) < shape.get("minLength", 0):
-        causes.append(Cause.invalid(path, value, f"{path} in body should be at least {shape['minLength']} chars long"))
-    if "pattern" in shape:
-        steps.spend(expressions.cost(shape["pattern"], value))
-        if not expressions.matches(shape["pattern"], value):
-            causes.append(Cause.invalid(path, value, f"{path} in body should match '{shape['pattern']}'"))
-    if not _formatted(value, shape.get("format", "")):
-        format_ = shape["format"]
-        causes.append(Cause.invalid(path, value, f'{path} in body must be of type {format_}: "{value}"'))
-    return causes
+    def _invalid(self, at: Place, value: Any, said: str) -> None:
+        path = path_of(at)
+        self._fault(Cause.invalid(path, value, f"{path} in body {said}"))
 
+    def accepts(self, value: Any, shape: Schema, at: Place) -> bool:
+        self.steps.spend(1)
+        if value is None and (shape.get("nullable") or "type" not in shape):
+            return False
+        if wanted := mismatch(value, shape):
+            path, found = path_of(at), type_name(value)
+            self._fault(Cause.wrong_type(path, found, f'{path} in body must be of type {wanted}: "{found}"'))
+            return False
+        if shape.get("enum"):
+            self.steps.spend(len(shape["enum"]) // 2)
+            if not any(_equal(value, choice) for choice in shape["enum"]):
+                self._fault(Cause.unsupported(path_of(at), value, shape["enum"]))
+        if isinstance(value, str):
+            self._string(value, shape, at)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            self._number(value, shape, at)
+        elif isinstance(value, dict):
+            self.steps.spend(len(shape.get("required", ())) // 2)
+            for name in shape.get("required", ()):
+                if name not in value:
+                    self._fault(Cause.required(path_of((at, name))))
+            self._size(value, shape, at, "Properties")
+        elif isinstance(value, list):
+            self._size(value, shape, at, "Items")
+        return True
 
-def _number(value: float, shape: Schema, path: str) -> list[Cause]:
-    causes = []
-    low, high = shape.get("minimum"), shape.get("maximum")
-    if low is not None and (value <= low if shape.get("exclusiveMinimum") else value < low):
-        word = "greater than" if shape.get("exclusiveMinimum") else "greater than or equal to"
-        causes.append(Cause.invalid(path, value, f"{path} in body should be {word} {low}"))
-    if high is not None and (value >= high if shape.get("exclusiveMaximum") else value > high):
-        word = "less than" if shape.get("exclusiveMaximum") else "less than or equal to"
-        causes.append(Cause.invalid(path, value, f"{path} in body should be {word} {high}"))
-    step = shape.get("multipleOf")
-    if step and value % step:
-        causes.append(Cause.invalid(path, value, f"{path} in body should be a multiple of {step}"))
-    return causes
+    def _string(self, value: str, shape: Schema, at: Place) -> None:
+        if len(value) > shape.get("maxLength", len(value)):
+            hint = f"may not be more than {shape['maxLength']} bytes"
+            self._fault(Cause(path_of(at), "FieldValueTooLong", f"Too long: {hint}"))
+        if len(value) < shape.get("minLength", 0):
+            self._invalid(at, value, f"should be at least {shape['minLength']} chars long")
+        if "pattern" in shape:
+            self.steps.spend(expressions.cost(shape["pattern"], value))
+            if not expressions.matches(shape["pattern"], value):
+                self._invalid(at, value, f"should match '{shape['pattern']}'")
+        if not _formatted(value, shape.get("format", "")):
+            self._invalid(at, value, f'must be of type {shape["format"]}: "{value}"')
 
+    def _number(self, value: float, shape: Schema, at: Place) -> None:
+        low, high, step = shape.get("minimum"), shape.get("maximum"), shape.get("multipleOf")
+        if low is not None and (value <= low if shape.get("exclusiveMinimum") else value < low):
+            word = "greater than" if shape.get("exclusiveMinimum") else "greater than or equal to"
+            self._invalid(at, value, f"should be {word} {low}")
+        if high is not None and (value >= high if shape.get("exclusiveMaximum") else value > high):
+            word = "less than" if shape.get("exclusiveMaximum") else "less than or equal to"
+            self._invalid(at, value, f"should be {word} {high}")
+        if step and value % step:
+            self._invalid(at, value, f"should be a multiple of {step}")
 
-def _list(value: list[Any], shape: Schema, path: str, steps: Steps) -> list[Cause]:
-    causes = []
-    if len(value) < shape.get("minItems", 0):
-        causes.append(Cause.invalid(path, len(value), f"{path} in body should have at least {shape['minItems']} items"))
-    if len(value) > shape.get("maxItems", len(value)):
-        hint = f"must have at most {shape['maxItems']} items"
-        causes.append(Cause(path, "FieldValueTooMany", f"Too many: {len(value)}: {hint}"))
-    item = schema.items(shape)
-    keys = shape.get("x-kubernetes-list-map-keys")
-    unique = keys or shape.get("x-kubernetes-list-type") == "set"
-    seen: set[str] = set()
-    for i, each in enumerate(value):
-        causes += _check(each, item, f"{path}[{i}]", steps)
-        if unique:
-            steps.spend(len(keys or ()))
+    def _size(self, value: list[Any] | Obj, shape: Schema, at: Place, what: str) -> None:
+        size, least, most = len(value), shape.get(f"min{what}", 0), shape.get(f"max{what}")
+        if size < least:
+            self._invalid(at, size, f"should have at least {least} {what.lower()}")
+        if most is not None and size > most:
+            self._fault(Cause(path_of(at), "FieldValueTooMany", f"Too many: {size}: must have at most {most} items"))
+
+    def after(self, value: Any, shape: Schema, at: Place) -> None:
+        if isinstance(value, list):
+            self._unique(value, shape, at)
+        self._combined(value, shape, at)
+
+    def _unique(self, value: list[Any], shape: Schema, at: Place) -> None:
+        keys = shape.get("x-kubernetes-list-map-keys")
+        if not keys and shape.get("x-kubernetes-list-type") != "set":
+            return
+        seen: set[str] = set()
+        for i, each in enumerate(value):
+            self.steps.spend(len(keys or ()))
             identity = json.dumps({key: each.get(key) for key in keys} if keys and isinstance(each, dict) else each)
             if identity in seen:
-                causes.append(Cause(f"{path}[{i}]", "FieldValueDuplicate", f"Duplicate value: {identity}"))
+                self._fault(Cause(path_of((at, i)), "FieldValueDuplicate", f"Duplicate value: {identity}"))
             seen.add(identity)
-    return causes
 
+    def _combined(self, value: Any, shape: Schema, at: Place) -> None:
+        """allOf, anyOf, oneOf and not; with none fitting, the faults of the branch that came closest are named too."""
+        for branch in shape.get("allOf", ()):
+            self.visit(value, branch, at)
+        for word, said in (("anyOf", "must validate at least one schema (anyOf)"),
+                           ("oneOf", "must validate one and only one schema (oneOf)")):  # fmt: skip
+            if not shape.get(word):
+                continue
+            results = [self._apart(value, branch, at) for branch in shape[word]]
+            fitting = sum(not faults for faults in results)
+            if fitting == 0:
+                found = ". Found none valid" if word == "oneOf" else ""
+                self._fault(_nameless(f'"{path_of(at)}" {said}{found}'))
+                self.faults += sorted(results, key=len)[0]
+            elif word == "oneOf" and fitting > 1:
+                self._fault(_nameless(f'"{path_of(at)}" {said}. Found {fitting} valid alternatives'))
+        if "not" in shape and not self._apart(value, shape["not"], at):
+            self._fault(_nameless(f'"{path_of(at)}" must not validate the schema (not)'))
 
-def _object(value: Obj, shape: Schema, path: str, steps: Steps) -> list[Cause]:
-    steps.spend(len(shape.get("required", ())) // 2)
-    dot = f"{path}." if path else ""
-    causes = [Cause.required(dot + name) for name in shape.get("required", []) if name not in value]
-    if len(value) < shape.get("minProperties", 0):
-        causes.append(
-            Cause.invalid(path, len(value), f"{path} in body should have at least {shape['minProperties']} properties")
-        )
-    if len(value) > shape.get("maxProperties", len(value)):
-        causes.append(
-            Cause(
-                path, "FieldValueTooMany", f"Too many: {len(value)}: must have at most {shape['maxProperties']} items"
-            )
-        )
-    for name, inner in value.items():
-        causes += _check(inner, schema.field(shape, name) or schema.FREE, dot + name, steps)
-    return causes
-
-
-def _combined(value: Any, shape: Schema, path: str, steps: Steps) -> list[Cause]:
-    """allOf, anyOf, oneOf and not; with none fitting, the faults of the branch that came closest are told too."""
-    causes = [cause for branch in shape.get("allOf", ()) for cause in _check(value, branch, path, steps)]
-    for word, said in (("anyOf", "must validate at least one schema (anyOf)"),
-                       ("oneOf", "must validate one and only one schema (oneOf)")):  # fmt: skip
-        if not shape.get(word):
-            continue
-        results = [_check(value, branch, path, steps) for branch in shape[word]]
-        fitting = sum(not faults for faults in results)
-        if fitting == 0:
-            found = ". Found none valid" if word == "oneOf" else ""
-            causes.append(_nameless(f'"{path}" {said}{found}'))
-            causes += sorted(results, key=len)[0]
-        elif word == "oneOf" and fitting > 1:
-            causes.append(_nameless(f'"{path}" {said}. Found {fitting} valid alternatives'))
-    if "not" in shape and not _check(value, shape["not"], path, steps):
-        causes.append(_nameless(f'"{path}" must not validate the schema (not)'))
-    return causes
+    def _apart(self, value: Any, shape: Schema, at: Place) -> list[Cause]:
+        """The faults by another schema, which do not count yet."""
+        before, self.faults = self.faults, []
+        self.visit(value, shape, at)
+        found, self.faults = self.faults, before
+        return found
 
 
 def _nameless(message: str) -> Cause:

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from canary_tutorial.lab import schema
 from canary_tutorial.lab.api.call import Api, Call
-from canary_tutorial.lab.api.kinds import definitions
+from canary_tutorial.lab.api.checks import schemas
 from canary_tutorial.lab.api.meta import discovery
 from canary_tutorial.lab.api.wire.bodies import encode
 from canary_tutorial.lab.errors import NotFound
@@ -68,7 +68,7 @@ def document(api: Api, group: str, version: str) -> Obj:
 def _named_schema(api: Api, kind: Kind, version: str) -> tuple[str, schema.Schema]:
     if kind.custom:
         reverse = ".".join(reversed(kind.group.split(".")))
-        return f"{reverse}.{version}.{kind.kind}", definitions.schema_of(api.store, kind, version)
+        return f"{reverse}.{version}.{kind.kind}", schemas.schema_of(api.store, kind, version)
     name = schema.published()["kinds"][f"{kind.group}/{version}/{kind.kind}".lstrip("/")]
     return name, schema.published()["definitions"][name]
 

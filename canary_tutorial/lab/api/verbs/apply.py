@@ -15,8 +15,7 @@ from aiohttp import web
 from canary_tutorial.lab import schema
 from canary_tutorial.lab.api.access.authorization import Attributes
 from canary_tutorial.lab.api.call import Api, Call
-from canary_tutorial.lab.api.checks import validation
-from canary_tutorial.lab.api.kinds import definitions
+from canary_tutorial.lab.api.checks import decoding, schemas
 from canary_tutorial.lab.api.verbs import managed_fields, writing
 from canary_tutorial.lab.api.verbs.managed_fields import Path
 from canary_tutorial.lab.api.wire import bounds
@@ -41,11 +40,11 @@ async def serve(api: Api, call: Call) -> web.StreamResponse:
     live = api.find(target)
     if live is None:
         _check_creation(api, call)
-    shape = definitions.stored_schema(api.store, target.kind, target.version)
+    shape = schemas.stored_schema(api.store, target.kind, target.version)
     now, force = timestamp(api.store.now()), call.write_options.force
     new = applied(live, config, shape, manager, target.api_version, target.subresource, now, force)
     bounds.check(new, 2)  # many managers' small configurations can make an object of any size
-    causes = [] if target.kind.custom or target.subresource else validation.lacking(new, shape, target.kind)
+    causes = [] if target.kind.custom or target.subresource else decoding.lacking(new, shape, target.kind)
     if causes:
         raise Invalid.of(target.kind, config["metadata"]["name"], causes)
     if live is None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from canary_tutorial.lab.api.kinds import columns, definitions
+from canary_tutorial.lab.api.checks import schemas
+from canary_tutorial.lab.api.kinds import columns
 from canary_tutorial.lab.api.kinds.columns import NAME, Column
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.wire import negotiation, zeros
@@ -54,7 +55,7 @@ def table(store: Store, target: Target, objects: list[Obj], include: str) -> Obj
 
 
 def _printer_columns(store: Store, target: Target) -> list[Column]:
-    listed = definitions.version_of(store, target.kind, target.version).get("additionalPrinterColumns")
+    listed = schemas.version_of(store, target.kind, target.version).get("additionalPrinterColumns")
     if not listed:
         return columns.PLAIN
     return [NAME, *(_printer_column(each) for each in listed)]

@@ -15,8 +15,8 @@ from canary_tutorial.lab import schema
 from canary_tutorial.lab.api import options
 from canary_tutorial.lab.api.access import authorization
 from canary_tutorial.lab.api.call import Api, Call
-from canary_tutorial.lab.api.checks import admission, structural, validation
-from canary_tutorial.lab.api.kinds import conversion, definitions, rules
+from canary_tutorial.lab.api.checks import admission, decoding, schemas, structural
+from canary_tutorial.lab.api.kinds import conversion, rules
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.verbs import managed_fields, patches, reading
 from canary_tutorial.lab.api.wire import bodies, bounds
@@ -134,26 +134,24 @@ def decoded(api: Api, call: Call, given: Any, *, patched: bool = False, partial:
     if not isinstance(given, dict):
         raise BadRequest(f"cannot restore struct from: {bodies.go_type(given)}")
     obj = _of_kind(target, given)
-    shape = definitions.schema_of(api.store, kind, target.version, target.group)
-    known, unknown = validation.decode(obj, shape, kind)
-    faults = [f'unknown field "{path}"' for path in unknown]
+    shape = schemas.schema_of(api.store, kind, target.version, target.group)
+    found = decoding.decode(obj, shape, kind, target.version, partial=partial)
+    faults = [f'unknown field "{path}"' for path in found.unknown]
     if faults and mode == options.STRICT:
         strict = f"strict decoding error: {', '.join(faults)}"
         if kind.custom or patched:
             raise BadRequest(strict)
         raise BadRequest(f'{kind.kind} in version "{target.version}" cannot be handled as a {kind.kind}: {strict}')
-    if kind.custom:
-        structural.check_metadata(known)
-    else:
-        validation.check_types(known, target.api_version, kind, partial=partial)
-    stored = conversion.to_stored(target.api_version, kind.kind, known)
+    if found.refusal:
+        raise found.refusal
+    stored = conversion.to_stored(target.api_version, kind.kind, found.obj)
     return {"metadata": {}} | stored, faults if mode == options.WARN else []
 
 
 def structural_causes(api: Api, target: Target, obj: Obj) -> list[Cause]:
     if not target.kind.custom:
         return []
-    return structural.check(obj, definitions.schema_of(api.store, target.kind, target.version))
+    return structural.check(obj, schemas.schema_of(api.store, target.kind, target.version))
 
 
 def _of_kind(target: Target, given: Obj) -> Obj:
@@ -188,7 +186,7 @@ def keep_identity(target: Target, old: Obj, new: Obj) -> None:
 def note(api: Api, call: Call, old: Obj | None, obj: Obj) -> None:
     """Enter the field manager of this change in the object's managedFields."""
     target, now = call.target, timestamp(api.store.now())
-    shape = definitions.stored_schema(api.store, target.kind, target.version)
+    shape = schemas.stored_schema(api.store, target.kind, target.version)
     managed_fields.record(old, obj, shape, call.manager, target.api_version, target.subresource, now)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from canary_tutorial.lab import kinds, schema
-from canary_tutorial.lab.api.checks import validation
+from canary_tutorial.lab.api.checks import decoding
 from canary_tutorial.lab.api.kinds import defaults, rules
-from canary_tutorial.lab.errors import ApiError, Invalid
+from canary_tutorial.lab.errors import BadRequest, Invalid
 from canary_tutorial.lab.kinds import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, SERVICES, Kind
 from canary_tutorial.lab.objects import clone
 
@@ -38,14 +38,12 @@ def container(obj: Obj) -> Obj:
 def faults(kind: Kind, obj: Obj) -> list[str]:
     """All that is wrong with an object, as the API would say it."""
     api_version = kind.api_version
-    known, unknown = validation.decode(obj, schema.builtin(api_version, kind.kind) or {}, kind)
-    try:
-        validation.check_types(known, api_version, kind)
-    except ApiError as error:
-        return [error.message]
-    complete = clone(known)
+    found = decoding.decode(obj, schema.builtin(api_version, kind.kind) or {}, kind, kind.version)
+    if found.refusal:
+        return [found.refusal.message]
+    complete = clone(found.obj)
     defaults.FOR.get(kind.key, lambda obj: None)(complete)
-    return [f"unknown {path}" for path in unknown] + [str(cause) for cause in rules.check(kind, complete)]
+    return [f"unknown {path}" for path in found.unknown] + [str(cause) for cause in rules.check(kind, complete)]
 
 
 def test_good_objects_have_no_faults() -> None:
@@ -158,14 +156,14 @@ def test_only_the_image_of_a_running_pod_may_change() -> None:
 def test_null_is_absent_and_whole_floats_are_integers() -> None:
     obj = deployment()
     obj["spec"] |= {"replicas": 2.0, "paused": None}
-    known, unknown = validation.decode(obj, schema.builtin("apps/v1", "Deployment") or {}, DEPLOYMENTS)
-    assert (type(known["spec"]["replicas"]), "paused" in known["spec"], unknown) == (int, False, [])
+    found = decoding.decode(obj, schema.builtin("apps/v1", "Deployment") or {}, DEPLOYMENTS, "v1")
+    assert (type(found.obj["spec"]["replicas"]), "paused" in found.obj["spec"], found.unknown) == (int, False, [])
 
 
 def test_an_object_made_of_parts_is_asked_for_what_it_lacks_but_not_for_its_status() -> None:
     def lacking(kind: Kind, obj: Obj) -> list[str]:
         shape = schema.builtin(kind.api_version, kind.kind) or schema.FREE
-        return [str(cause) for cause in validation.lacking(obj, shape, kind)]
+        return [str(cause) for cause in decoding.lacking(obj, shape, kind)]
 
     assert lacking(DEPLOYMENTS, {}) == ["spec.selector: Required value", "spec.template: Required value"]
     scaler = {"spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "web"}}}
@@ -176,9 +174,9 @@ def test_an_object_made_of_parts_is_asked_for_what_it_lacks_but_not_for_its_stat
 def test_an_invalid_object_lists_its_causes() -> None:
     obj = deployment()
     del obj["spec"]["selector"], obj["spec"]["template"]
-    with pytest.raises(Invalid) as refused:
-        validation.check_types(obj, "apps/v1", DEPLOYMENTS)
-    status = refused.value.status_object()
+    refusal = decoding.decode(obj, schema.builtin("apps/v1", "Deployment") or {}, DEPLOYMENTS, "v1").refusal
+    assert isinstance(refusal, Invalid)
+    status = refusal.status_object()
     assert (
         status["message"]
         == 'Deployment.apps "podinfo" is invalid: [spec.selector: Required value, spec.template: Required value]'
@@ -187,8 +185,17 @@ def test_an_invalid_object_lists_its_causes() -> None:
     assert (status["code"], status["reason"]) == (422, "Invalid")
 
 
-def test_every_built_in_kind_has_a_schema_that_compiles() -> None:
+def test_every_built_in_kind_has_a_schema() -> None:
     for kind in kinds.BUILT_IN:
-        assert schema.builtin(kind.api_version, kind.kind), kind
-        with pytest.raises(ApiError):
-            validation.check_types({"metadata": []}, kind.api_version, kind)
+        shape = schema.builtin(kind.api_version, kind.kind)
+        assert shape, kind
+        assert isinstance(decoding.decode({"metadata": []}, shape, kind, kind.version).refusal, BadRequest), kind
+
+
+def test_of_several_wrong_types_the_first_is_named_before_anything_that_is_missing() -> None:
+    obj = {"metadata": {"labels": {"a[0].b": 1}, "name": []}, "spec": {"selector": {}, "replicas": "x"}}
+    refusal = decoding.decode(obj, schema.builtin("apps/v1", "Deployment") or {}, DEPLOYMENTS, "v1").refusal
+    assert isinstance(refusal, BadRequest)
+    assert refusal.message.endswith(
+        "cannot unmarshal number into Go struct field ObjectMeta.metadata.labels.a[0].b of type string"
+    )

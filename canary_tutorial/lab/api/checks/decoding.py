@@ -1,0 +1,130 @@
+"""From what a client sent to an object of its kind: unknown fields are left out, wrong types refused in Kubernetes' words.
+
+A built-in kind is read as Go's decoder reads it: the first value of a wrong type ends it (400); then all required fields
+that are missing are named (422). Of a custom kind only the metadata has fixed types; the rest is checked against its schema
+by `structural` when defaults are there. What depends on the meaning of fields is in `rules`. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from canary_tutorial.lab import schema
+from canary_tutorial.lab.api.checks import structural
+from canary_tutorial.lab.api.checks.walk import Place, Walk, mismatch, path_of, steps
+from canary_tutorial.lab.api.wire.bodies import go_type
+from canary_tutorial.lab.errors import ApiError, BadRequest, Cause, Invalid
+from canary_tutorial.lab.kinds import Kind
+from canary_tutorial.lab.objects import Obj
+from canary_tutorial.lab.schema import Schema
+
+INTEGERS = {"int32": 2**31, "int64": 2**63}
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An object as its kind knows it, the paths of the fields that were left out, and why it is refused, if it is."""
+
+    obj: Obj
+    unknown: list[str]
+    refusal: ApiError | None
+
+
+def decode(obj: Obj, shape: Schema, kind: Kind, version: str, *, partial: bool = False) -> Decoded:
+    """An object by the schema of its kind's version; one that is `partial` may lack what is required."""
+    if kind.custom:
+        walk = Walk()
+        known = walk.visit(obj, shape)
+        return Decoded(known, walk.unknown, structural.refused_metadata(known))
+    decoder = GoDecoder(kind.kind, shape)
+    known = decoder.visit(obj if partial else _with_spec(obj, shape), decoder.root)
+    refusal: ApiError | None = None
+    if decoder.wrong:
+        refusal = BadRequest(f'{kind.kind} in version "{version}" cannot be handled as a {kind.kind}: {decoder.wrong}')
+    elif decoder.missing and not partial:
+        refusal = Invalid.of(kind, (known.get("metadata") or {}).get("name", ""), decoder.missing)
+    return Decoded(known, decoder.unknown, refusal)
+
+
+def lacking(obj: Obj, shape: Schema, kind: Kind) -> list[Cause]:
+    """What an object that was put together of parts lacks to be a whole one; its status is not the parts' affair."""
+    decoder = GoDecoder(kind.kind, shape)
+    decoder.visit(_with_spec({name: value for name, value in obj.items() if name != "status"}, shape), decoder.root)
+    return decoder.missing
+
+
+def _with_spec(obj: Obj, shape: Schema) -> Obj:
+    """The published schemas do not require a `spec`, but some require fields in it."""
+    spec = schema.field(shape, "spec")
+    return {**obj, "spec": {}} if spec and spec.get("required") and obj.get("spec") is None else obj
+
+
+class GoDecoder(Walk):
+    """Reads a built-in kind: `wrong` is what Go says of the first value of a wrong type, `missing` all required fields."""
+
+    null_is_absent = True
+
+    def __init__(self, kind: str, shape: Schema) -> None:
+        super().__init__()
+        self.root = shape | {"name": kind}
+        self.wrong = ""
+        self.missing: list[Cause] = []
+
+    def accepts(self, value: Any, shape: Schema, at: Place) -> bool:
+        bound = INTEGERS.get(shape.get("format", ""))
+        if mismatch(value, shape):
+            fault = self._cannot_unmarshal(go_type(value), at)
+        elif bound and not -bound <= value < bound:
+            fault = self._cannot_unmarshal(f"number {value}", at)
+        elif shape.get("format") == "byte" and (wrong := illegal_byte(value)) is not None:
+            fault = f"illegal base64 data at input byte {wrong}"
+        else:
+            if "required" in shape:
+                absent = [name for name in shape["required"] if value.get(name) is None]
+                self.missing += [Cause.required(path_of((at, name))) for name in absent]
+            return True
+        self.wrong = self.wrong or fault
+        return False
+
+    def _cannot_unmarshal(self, found: str, at: Place) -> str:
+        """`json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`."""
+        shape, struct, names = self.root, "", []
+        for step in steps(at):
+            if isinstance(step, int):
+                shape = _named(shape.get("items", {}))
+            else:
+                struct = shape.get("name", struct)
+                names.append(step)
+                shape = _named((shape.get("properties") or {}).get(step) or shape.get("additionalProperties") or {})
+        place = f"Go struct field {struct}.{'.'.join(names)}" if names else "Go value"
+        return f"json: cannot unmarshal {found} into {place} of type {_type_in_go(shape)}"
+
+
+def _type_in_go(shape: Schema) -> str:
+    wanted = str(shape.get("type", "string"))
+    if wanted == "array":
+        item = _named(shape.get("items", {}))
+        return "[]" + (f"v1.{item['name']}" if "name" in item else str(item.get("type", "interface {}")))
+    if wanted == "object":
+        return f"v1.{shape['name']}" if "name" in shape else "map[string]string"
+    return {"integer": str(shape.get("format", "int64")), "boolean": "bool"}.get(wanted, wanted)
+
+
+def _named(shape: Schema) -> Schema:
+    """A schema with the name of its type, if it has one."""
+    name = shape.get("$ref", "").rsplit(".", 1)[-1]
+    return schema.resolve(shape) | ({"name": name} if name else {})
+
+
+def illegal_byte(text: str) -> int | None:
+    """Where text is no base64, as Go's decoder counts; None if it is."""
+    whole = re.sub(r"[\r\n]", "", text)
+    letters = len(re.match(r"[A-Za-z0-9+/]*", whole)[0])  # type: ignore[index]
+    padding = whole[letters:]
+    if (letters % 4 == 0 and not padding) or (letters % 4 > 1 and padding == "=" * (4 - letters % 4)):
+        return None
+    if padding == "=" and letters % 4 == 2:
+        return len(whole)
+    return letters if padding else letters - letters % 4
