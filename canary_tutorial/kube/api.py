@@ -33,6 +33,22 @@ MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 TRIES = 10  # of a request that a busy server puts off, as client-go's
 LONGEST_PAUSE = 30.0  # seconds
+# Kubernetes' own groups. A name alone does not tell: gateway.networking.k8s.io is made of CustomResourceDefinitions.
+KUBERNETES = {"", "apps", "autoscaling", "batch", "extensions", "policy"} | {
+    f"{name}.k8s.io"
+    for name in (
+        *(
+            "admissionregistration",
+            "apiextensions",
+            "apiregistration",
+            "authentication",
+            "authorization",
+            "certificates",
+        ),
+        *("coordination", "discovery", "events", "flowcontrol.apiserver", "internal.apiserver", "networking", "node"),
+        *("rbac.authorization", "resource", "scheduling", "storage", "storagemigration"),
+    )
+}
 NO_ANSWER = "Is it still running? For the lab: `canary-tutorial status`, and connect() starts a new one."
 
 
@@ -53,8 +69,8 @@ class Resource:
 
     @property
     def built_in(self) -> bool:
-        """Whether it is a kind of Kubernetes itself, as kubectl knows: those of CustomResourceDefinitions have a domain."""
-        return "." not in self.group or self.group.endswith(".k8s.io")
+        """Whether it is a kind of Kubernetes itself, as kubectl knows."""
+        return self.group in KUBERNETES
 
     def path(self, name: str | None = None, namespace: str | None = None, subresource: str | None = None) -> str:
         parts = ["/api" if "/" not in self.group_version else "/apis", self.group_version]

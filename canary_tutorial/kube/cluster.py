@@ -131,7 +131,7 @@ class Cluster:
         subresource: str = "",
     ) -> Obj:
         """`kubectl patch`: a strategic merge patch for Kubernetes' own kinds, a JSON merge patch for custom resources,
-        which know no other; or `how`, one of api.STRATEGIC and MERGE."""
+        which know no other; or `how`: api.STRATEGIC or api.MERGE."""
         how = how or (STRATEGIC if self.api.resource(kind).built_in else MERGE)
         path = self._path(kind, name, namespace) + (f"/{subresource}" if subresource else "")
         return dict(self.api.request("PATCH", path, body, {"fieldManager": MANAGER}, content_type=how))
