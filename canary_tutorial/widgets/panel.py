@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,8 @@ class OperatorPanel:
     """What a person may do to a release, as buttons."""
 
     def __init__(self, canary: Canary) -> None:
-        self.canary = canary
+        self.canary = copy.copy(canary)  # one that speaks here, and later too: a switch goes back after the release
+        self.canary.say = self._show
         self._box: Any = None
         self._said: Any = None
 
@@ -64,14 +66,11 @@ class OperatorPanel:
         button = widgets.Button(description=name, icon=icon, tooltip=meaning)
 
         def clicked(_button: Any) -> None:
-            self.canary.say = self._show
             try:
                 do()
                 self._said.value = f"<div role='status'>{self._said.value}<br>✔ {escape(meaning)}</div>"
             except TutorialError as error:
                 self._said.value = f"<div role='status'>✘ {escape(str(error))}</div>"
-            finally:
-                self.canary.say = print
 
         button.on_click(clicked)
         return button

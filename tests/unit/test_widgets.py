@@ -1,5 +1,6 @@
 """Widgets as objects: what a press does and says, and drawings whose words and lines keep apart."""
 
+import queue
 import re
 from types import SimpleNamespace
 
@@ -14,12 +15,20 @@ from canary_tutorial.release.timeline import Event, Point
 from canary_tutorial.widgets import board, explain_card, graph, panel, picker, showing, stream
 
 
+def no_metrics():
+    raise AssertionError("nothing here asks Prometheus")
+
+
+def press(shown: panel.OperatorPanel, name: str) -> None:
+    next(each for each in shown._box.children[0].children if each.description == name).click()
+
+
 def pressed(name: str, patch: object, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(panel, "live", lambda: True)
-    canary = Canary(SimpleNamespace(patch=patch), "podinfo", "test")
+    canary = Canary(SimpleNamespace(patch=patch), "podinfo", "test", no_metrics)
     shown = panel.OperatorPanel(canary)
     shown._ipython_display_()
-    next(each for each in shown._box.children[0].children if each.description == name).click()
+    press(shown, name)
     return shown._said.value
 
 
@@ -56,15 +65,32 @@ def test_the_picker_marks_anew_what_users_get_whoever_released_it():
     assert "2.0.0" in dict(shown.image.options), "nobody gets it any more"
 
 
+def test_what_a_button_does_after_the_release_is_said_in_the_panel_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(panel, "live", lambda: True)
+    found = {"spec": {}, "status": {"phase": "Progressing"}}
+    sent: queue.Queue[object] = queue.Queue()
+    cluster = SimpleNamespace(patch=lambda *arguments, **_: sent.put(arguments[2]), find=lambda *_: found)
+    shown = panel.OperatorPanel(Canary(cluster, "podinfo", "test", no_metrics))
+    shown._ipython_display_()
+    capsys.readouterr()
+    press(shown, "Promote now")
+    found["status"] = {"phase": "Succeeded"}
+    assert [sent.get(timeout=60) for _ in range(2)] == [{"spec": {"skipAnalysis": skip}} for skip in (True, False)]
+    assert "false" in shown._said.value
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("name", ["Abort", "Promote now"])
 def test_where_nothing_runs_there_is_nothing_to_end(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(panel, "live", lambda: True)
     sent: list[object] = []
     found = {"spec": {}, "status": {"phase": "Succeeded"}}
     cluster = SimpleNamespace(patch=lambda *arguments, **_: sent.append(arguments), find=lambda *_: found)
-    shown = panel.OperatorPanel(Canary(cluster, "podinfo", "test"))
+    shown = panel.OperatorPanel(Canary(cluster, "podinfo", "test", no_metrics))
     shown._ipython_display_()
-    next(each for each in shown._box.children[0].children if each.description == name).click()
+    press(shown, name)
     assert "no release to end: the canary is Succeeded" in shown._said.value
     assert sent == []
 
@@ -74,7 +100,7 @@ def test_a_method_called_in_a_cell_is_told_in_that_cell(
 ):
     monkeypatch.setattr(panel, "live", lambda: True)
     cluster = SimpleNamespace(patch=lambda *_arguments, **_options: None)
-    canary = Canary(cluster, "podinfo", "test")
+    canary = Canary(cluster, "podinfo", "test", no_metrics)
     panel.OperatorPanel(canary)._ipython_display_()
     canary.pause()
     assert "kubectl -n test patch canary podinfo --type merge" in capsys.readouterr().out
