@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from canary_tutorial.charts import display
 from canary_tutorial.errors import NoCluster, show_plainly
 from canary_tutorial.install import applying, clean_up, installed, preflight
 from canary_tutorial.kube import api, cluster, manifests
@@ -153,5 +152,7 @@ def _prepare_notebook() -> None:
         from IPython import get_ipython
 
         if shell := get_ipython():
+            from canary_tutorial.charts import display
+
             show_plainly(shell)
             Release.draw = display.Picture

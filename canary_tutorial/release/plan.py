@@ -7,8 +7,10 @@ ready at once, gates are open, and Prometheus answers with the very threshold of
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from canary_tutorial.flagger import effects
@@ -17,10 +19,10 @@ from canary_tutorial.flagger.queries import bounds
 from canary_tutorial.flagger.rules import advance
 from canary_tutorial.flagger.spec import Settings
 from canary_tutorial.flagger.status import with_fields
-from canary_tutorial.kube.manifests import seconds
 from canary_tutorial.kube.objects import Obj
-from canary_tutorial.release.timeline import ENDED, Point, observe, weights_reached
+from canary_tutorial.release.timeline import ENDED, Point, interval, observe, weights_reached
 
+MOST = 1000  # ticks of a plan; each takes about half a millisecond
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -28,7 +30,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 class Plan:
     """One `Point` for each tick, from the one that detects the new revision to the last; times count ticks from it."""
 
-    points: list[Point]
+    points: tuple[Point, ...]
     interval: float  # seconds between two ticks
 
     @property
@@ -62,20 +64,21 @@ class Plan:
 
 def plan(spec: Obj, *, passing: bool = True) -> Plan:
     """The plan of a release of a Canary with this `spec`. One whose ticks change nothing more (a stepWeight of 0, say)
-    ends there, in the phase in which such a release stays."""
-    model = _Cluster(spec)
-    model.tick()  # makes the primary; the next one initializes the Canary, or has nothing to do
-    model.tick()
+    ends there, in the phase in which such a release stays; and none has more than MOST ticks."""
+    return _plan(json.dumps(spec), passing)
+
+
+@lru_cache(maxsize=64)
+def _plan(spec: str, passing: bool) -> Plan:
+    """Kept, since a live view asks about once a second, and the answer depends on nothing else."""
+    model = _Cluster(json.loads(spec))
+    model.tick(0)  # makes the primary; the next one initializes the Canary, or has nothing to do
+    model.tick(0)
     model.release(passing)
-    points = [model.tick()]
-    while points[-1].phase not in ENDED and not (points[1:] and points[-1].same(points[-2])):
-        points.append(model.tick())
-    return Plan(points, interval(spec))
-
-
-def interval(spec: Obj) -> float:
-    """Seconds between two ticks: 60 if the Canary does not say."""
-    return seconds(spec.get("analysis", {}).get("interval") or "60s")
+    points = [model.tick(0)]
+    while points[-1].phase not in ENDED and not (points[1:] and points[-1].same(points[-2])) and len(points) <= MOST:
+        points.append(model.tick(len(points)))
+    return Plan(tuple(points), interval(model.spec))
 
 
 @dataclass
@@ -85,7 +88,6 @@ class _Cluster:
     spec: Obj
     passing: bool = True
     objects: dict[tuple[str, str], Obj] = field(default_factory=dict)
-    ticks: int = 0
 
     def __post_init__(self) -> None:
         # Its name and its pods do not matter to the plan, nor do what else the Canary refers to.
@@ -113,7 +115,7 @@ class _Cluster:
         self.passing = passing
         self.objects["Deployment", self.name]["spec"]["template"]["spec"]["containers"][0]["image"] = "new"
 
-    def tick(self) -> Point:
+    def tick(self, number: int) -> Point:
         """Run the rules once; what is true after it."""
         rules, answer, refused = advance(self.name, "plan", Settings(least_interval=0)), None, None
         try:
@@ -126,10 +128,9 @@ class _Cluster:
                     refused = error
         except StopIteration:
             pass
-        self.ticks += 1
         canary = self.objects["Canary", self.name]
         apex = (self.spec.get("service") or {}).get("name") or self.name
-        return observe(canary, self.objects.get(("VirtualService", apex)), self.ticks)
+        return observe(canary, self.objects.get(("VirtualService", apex)), number)
 
     def answer(self, effect: Any) -> Any:
         match effect:

@@ -20,9 +20,8 @@ from canary_tutorial.metrics.prometheus import Impact
 from canary_tutorial.metrics.series import Series, rate, role
 from canary_tutorial.release import flagger_log, timeline
 from canary_tutorial.release.flagger_log import event_of_line, read_event
-from canary_tutorial.release.plan import interval
 from canary_tutorial.release.state import BACK, CanaryState
-from canary_tutorial.release.timeline import ENDED, RUNNING, Event, Point
+from canary_tutorial.release.timeline import ENDED, RUNNING, Event, Point, interval
 from canary_tutorial.screen.tables import Table
 
 LEAD = 10.0  # seconds before the release that its plot shows

@@ -20,8 +20,7 @@ from canary_tutorial.metrics.prometheus import Metrics
 from canary_tutorial.release import timeline
 from canary_tutorial.release.explain import why_nothing_happens
 from canary_tutorial.release.flagger_log import FlaggerLog, read_event
-from canary_tutorial.release.plan import interval, plan
-from canary_tutorial.release.timeline import Event, Point
+from canary_tutorial.release.timeline import Event, Point, interval
 from canary_tutorial.screen.tables import Table
 
 BACK = "Bring it back: prepare(cluster), or the lesson's first cells."
@@ -30,11 +29,9 @@ BACK = "Bring it back: prepare(cluster), or the lesson's first cells."
 class CanaryState:
     """The Canary `name` in `namespace`, as it stands on the cluster. `metrics` finds the cluster's Prometheus."""
 
-    def __init__(
-        self, cluster: Cluster, name: str, namespace: str, metrics: Callable[[], Metrics] | None = None
-    ) -> None:
+    def __init__(self, cluster: Cluster, name: str, namespace: str, metrics: Callable[[], Metrics]) -> None:
         self.cluster, self.name, self.namespace = cluster, name, namespace
-        self._find_metrics = metrics or (lambda: Metrics.of_cluster(cluster, installed.DEFAULT_PROMETHEUS))
+        self._find_metrics = metrics
         self._log = FlaggerLog(cluster, name, namespace)
 
     def __repr__(self) -> str:
@@ -81,7 +78,9 @@ class CanaryState:
 
     @property
     def shortest_release(self) -> float:
-        """Seconds that a release needs at least, once it is noticed: the sum of its intervals."""
+        """Seconds that a release needs at least, once Flagger has detected it: the sum of its intervals."""
+        from canary_tutorial.release.plan import plan  # Flagger's rules: not needed by everyone who connects
+
         return plan(self.spec).seconds
 
     @property

@@ -1,7 +1,7 @@
 """A release as a sequence of what was true: phase, weights, mirroring, failed checks. Pure: objects in, points out.
 
 The weights are read from the VirtualService, where Flagger itself keeps them; the phase and the failed checks from the
-Canary's status. The number of ticks that a release needs follows from its spec alone, and so does its shortest time.
+Canary's status.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from canary_tutorial.kube.manifests import seconds
 from canary_tutorial.kube.objects import Obj
 
 RUNNING = ("Waiting", "Progressing", "WaitingPromotion", "Promoting", "Finalising")
@@ -54,6 +55,11 @@ class Step:
     primary: int
     canary: int
     mirror: bool
+
+
+def interval(spec: Obj) -> float:
+    """Seconds between two ticks: 60 if the Canary does not say."""
+    return seconds(spec.get("analysis", {}).get("interval") or "60s")
 
 
 def names(canary: Obj) -> tuple[str, str, str]:

@@ -16,8 +16,8 @@ from canary_tutorial.kube import manifests
 from canary_tutorial.kube.objects import Obj
 from canary_tutorial.metrics.prometheus import DURATION, SUCCESS_RATE, UNITS, Measured
 from canary_tutorial.release import explain
-from canary_tutorial.release.plan import interval, plan
-from canary_tutorial.release.timeline import ENDED, RUNNING, Event, Point
+from canary_tutorial.release.plan import plan
+from canary_tutorial.release.timeline import ENDED, RUNNING, Event, Point, interval
 from canary_tutorial.screen.tables import CELL
 from canary_tutorial.widgets.showing import Showing, card
 

@@ -1,12 +1,15 @@
 """The pins in environment.yml, the lock and pyproject.toml say the same, and Binder sees them."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import yaml
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = "canary_tutorial"
 
 
 def pins(lines: list[str]) -> dict[str, str]:
@@ -53,3 +56,20 @@ def test_the_test_lock_agrees_with_the_lock():
 def test_binder_uses_the_root_environment():
     assert (ROOT / "binder" / "environment.yml").resolve() == ROOT / "environment.yml"
     assert (ROOT / "binder" / "apt.txt").read_text().split() == ["prometheus", "hey"]
+
+
+def test_connecting_imports_nothing_that_only_some_need():
+    """A learner's first cell, and each command of the CLI, begins with it."""
+    heavy = {
+        "kubernetes",
+        "plotly",
+        "ipywidgets",
+        "aiohttp",
+        f"{PACKAGE}.charts",
+        f"{PACKAGE}.flagger",
+        f"{PACKAGE}.lab",
+    }
+    code = "import sys\nfrom canary_tutorial import connect\nprint(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert f"{PACKAGE}.connection" in loaded
+    assert not heavy & set(loaded)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canary_tutorial.release import timeline
-from canary_tutorial.release.plan import interval, plan
+from canary_tutorial.release.timeline import interval
+from canary_tutorial.release.plan import plan
 
 METRICS = [
     {"name": "request-success-rate", "thresholdRange": {"min": 99}, "interval": "30s"},
@@ -64,6 +65,12 @@ def test_failing_checks_lead_to_a_rollback_at_the_tick_after_the_threshold():
 
 def test_a_release_that_cannot_go_on_ends_where_it_stays():
     found = plan(of({"stepWeight": 0, "threshold": 1}))
+    assert found.points[-1].phase == "Progressing"
+
+
+def test_a_release_that_would_take_years_is_planned_as_far_as_a_thousand_ticks():
+    found = plan(of({"iterations": 2**31 - 1, "threshold": 1}))
+    assert found.ticks == 1000
     assert found.points[-1].phase == "Progressing"
 
 

@@ -20,9 +20,15 @@ LAYERS = {
         errors shipped | screen | kube | install | metrics | release | charts | connection | lessons reports widgets
         __init__ | jupyter cli | __main__
     """,
+    "screen": "progress tables",
     "kube": "objects wait | api manifests rollouts | exec | cluster",
     "install": "installed ownership | clean_up parts | applying preflight",
+    "metrics": "series | prometheus",
     "release": "timeline | explain flagger_log plan | state | release | canary result | ticks",
+    "charts": "chart | svg | display",
+    "lessons": "copying exercises prepare",
+    "reports": "notebooks pss | summary",
+    "widgets": "keys showing | explain_card graph panel picker stream | board",
     "flagger": """
         effects origins patience shapes | readiness spec status | routes texts | owned queries
         autoscalers config_sources services trace | configs primaries | targets | reconcile | status_writes
