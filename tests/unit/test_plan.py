@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canary_tutorial.release import timeline
-from canary_tutorial.release.timeline import interval
 from canary_tutorial.release.plan import plan
+from canary_tutorial.release.timeline import interval
 
 METRICS = [
     {"name": "request-success-rate", "thresholdRange": {"min": 99}, "interval": "30s"},

@@ -28,7 +28,7 @@ LAYERS = {
     "charts": "chart | svg | display",
     "lessons": "copying exercises prepare",
     "reports": "notebooks pss | summary",
-    "widgets": "keys showing | explain_card graph panel picker stream | board",
+    "widgets": "keys showing | explain_card graph panel picker stream | board | __init__",
     "flagger": """
         effects origins patience shapes | readiness spec status | routes texts | owned queries
         autoscalers config_sources services trace | configs primaries | targets | reconcile | status_writes
