@@ -1,4 +1,4 @@
-"""Kubernetes objects as plain dicts: copies, times, owners, conditions, readiness, generated names. Pure."""
+"""Kubernetes objects as plain dicts: copies, paths, times, owners, conditions, readiness, generated names. Pure."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ def clone(value: Data) -> Data:
     return copied  # type: ignore[no-any-return]
 
 
+def at(obj: Any, path: str) -> Any:
+    """The value at a dotted path, such as `spec.replicas` or `.spec.replicas`; None if there is none."""
+    for step in path.strip(".").split("."):
+        obj = obj.get(step) if isinstance(obj, dict) else None
+    return obj
+
+
 def controller_of(obj: Obj) -> Obj | None:
     return next((ref for ref in obj["metadata"].get("ownerReferences") or [] if ref.get("controller")), None)
 
@@ -45,26 +52,6 @@ def owner_reference(kind: Kind, owner: Obj) -> Obj:
         "controller": True,
         "blockOwnerDeletion": True,
     }
-
-
-def matches(selector: Obj | None, labels: dict[str, str] | None) -> bool:
-    """Whether labels satisfy a LabelSelector (matchLabels and matchExpressions); an absent one matches nothing."""
-    if selector is None:
-        return False
-    labels = labels or {}
-    if not (selector.get("matchLabels") or {}).items() <= labels.items():
-        return False
-    return all(_expression(expression, labels) for expression in selector.get("matchExpressions") or [])
-
-
-def _expression(expression: Obj, labels: dict[str, str]) -> bool:
-    key, operator, values = expression["key"], expression["operator"], expression.get("values") or []
-    return {
-        "In": labels.get(key) in values,
-        "NotIn": labels.get(key) not in values,
-        "Exists": key in labels,
-        "DoesNotExist": key not in labels,
-    }[operator]
 
 
 def timestamp(moment: datetime, plus: int = 0) -> str:

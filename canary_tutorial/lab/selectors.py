@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from canary_tutorial.lab.errors import BadRequest
-from canary_tutorial.lab.objects import Obj
+from canary_tutorial.lab.objects import Obj, at
 
 Test = Callable[[Obj], bool]
 LabelTest = Callable[[Mapping[str, str]], bool]
@@ -97,12 +97,11 @@ def fields(text: str, stored: Callable[[str], str | None] = str) -> Test:
     return lambda obj: all((_text_at(obj, path) == value) is wanted for path, wanted, value in terms)
 
 
-def _text_at(obj: Any, path: str) -> str:
-    for step in path.split("."):
-        obj = obj.get(step) if isinstance(obj, dict) else None
-    if isinstance(obj, bool):
-        return str(obj).lower()
-    return "" if obj is None else str(obj)
+def _text_at(obj: Obj, path: str) -> str:
+    value = at(obj, path)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
 
 
 def _requirement(part: str, whole: str) -> LabelTest:

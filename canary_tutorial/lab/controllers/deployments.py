@@ -18,11 +18,11 @@ from canary_tutorial.lab.objects import (
     clone,
     controller_of,
     is_deleted,
-    matches,
     owned_by,
     owner_reference,
     short_hash,
 )
+from canary_tutorial.lab.selectors import label_selector
 
 COMPONENT = "deployment-controller"
 HASH = "pod-template-hash"
@@ -50,8 +50,9 @@ def plan(deployment: Obj, replicasets: list[Obj], pods: list[Obj], now: datetime
 def _adopt(deployment: Obj, replicasets: list[Obj]) -> list[Effect]:
     """ReplicaSets that an earlier Deployment left behind (`kubectl delete --cascade=orphan`) are taken over."""
     adopted: list[Effect] = []
+    selected = label_selector(deployment["spec"]["selector"])
     for rs in replicasets:
-        if controller_of(rs) or is_deleted(rs) or not matches(deployment["spec"]["selector"], _labels(rs)):
+        if controller_of(rs) or is_deleted(rs) or not selected(_labels(rs)):
             continue
         mine = clone(rs)
         mine["metadata"].setdefault("ownerReferences", []).append(owner_reference(DEPLOYMENTS, deployment))

@@ -13,11 +13,11 @@ from canary_tutorial.lab.objects import (
     is_active,
     is_deleted,
     is_ready,
-    matches,
     owned_by,
     owner_reference,
     seconds_until_available,
 )
+from canary_tutorial.lab.selectors import label_selector
 
 COMPONENT = "replicaset-controller"
 BURST = 50  # pods made in one look: the lab has others to serve between two
@@ -26,11 +26,11 @@ BURST = 50  # pods made in one look: the lab has others to serve between two
 def plan(replicaset: Obj, pods: list[Obj], now: datetime) -> list[Effect]:
     """Pods to create or delete, and the status; `pods` are those of the namespace."""
     effects: list[Effect] = []
-    selector = replicaset["spec"].get("selector")
+    selected = label_selector(replicaset["spec"].get("selector"))
     if not is_deleted(replicaset):
-        effects += [_adopt(replicaset, pod) for pod in pods if _is_orphan(pod, selector)]
+        effects += [_adopt(replicaset, pod) for pod in pods if _is_orphan(pod) and selected(_labels(pod))]
     mine = [pod for pod in owned_by(replicaset, pods) if is_active(pod)]
-    active = [pod for pod in mine if matches(selector, pod["metadata"].get("labels"))]
+    active = [pod for pod in mine if selected(_labels(pod))]
     counted = {pod["metadata"]["uid"] for pod in active}
     effects += [_release(replicaset, pod) for pod in mine if pod["metadata"]["uid"] not in counted]
     if any(isinstance(effect, Update) for effect in effects):
@@ -85,8 +85,12 @@ def _pod(replicaset: Obj) -> Obj:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template.get("spec", {})}
 
 
-def _is_orphan(pod: Obj, selector: Obj | None) -> bool:
-    return controller_of(pod) is None and is_active(pod) and matches(selector, pod["metadata"].get("labels"))
+def _is_orphan(pod: Obj) -> bool:
+    return controller_of(pod) is None and is_active(pod)
+
+
+def _labels(pod: Obj) -> dict[str, str]:
+    return pod["metadata"].get("labels") or {}
 
 
 def _release(replicaset: Obj, pod: Obj) -> Effect:

@@ -15,7 +15,7 @@ from canary_tutorial.lab.api.verbs import patches, writing
 from canary_tutorial.lab.api.wire.bodies import go_type
 from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Invalid, NotFound
 from canary_tutorial.lab.kinds import PODS
-from canary_tutorial.lab.objects import Obj, clone, timestamp
+from canary_tutorial.lab.objects import Obj, at, clone, timestamp
 
 HOUR = 3600
 SHORTEST, LONGEST = 600, 2**32  # seconds that a token may be asked for
@@ -65,7 +65,7 @@ def scale_of(target: Target, obj: Obj) -> Obj:
     where, meta = target.kind.scale, obj["metadata"]
     assert where
     if target.kind.custom:
-        selector = _at(obj, where.selector) if where.selector else ""
+        selector = at(obj, where.selector) if where.selector else ""
     else:
         selector = selectors.as_text(obj["spec"].get("selector"))
     status = {"replicas": _number(obj, where.status)} | (
@@ -80,14 +80,8 @@ def scale_of(target: Target, obj: Obj) -> Obj:
 
 def _number(obj: Obj, path: str) -> int:
     """A count of a custom object, which may hold anything there."""
-    found = _at(obj, path)
+    found = at(obj, path)
     return found if isinstance(found, int) and not isinstance(found, bool) else 0
-
-
-def _at(obj: Any, path: str) -> Any:
-    for step in path.strip(".").split("."):
-        obj = obj.get(step) if isinstance(obj, dict) else None
-    return obj
 
 
 def _put(obj: Obj, path: str, value: Any) -> None:

@@ -21,10 +21,9 @@ from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.verbs import managed_fields, patches, reading
 from canary_tutorial.lab.api.wire import bodies, bounds
 from canary_tutorial.lab.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
-from canary_tutorial.lab.objects import Obj, clone, timestamp
+from canary_tutorial.lab.objects import SAFE, Obj, clone, timestamp
 
 MAX_WARNINGS = 4096  # characters
-SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, so that no names are words
 PATCHES = {"application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"}
 
 
@@ -32,7 +31,7 @@ async def create(api: Api, call: Call) -> web.StreamResponse:
     obj, warnings = decoded(api, call, await call.body())
     meta = obj["metadata"]
     if not meta.get("name") and meta.get("generateName"):
-        meta["name"] = meta["generateName"][:58] + "".join(random.choices(SUFFIX, k=5))
+        meta["name"] = meta["generateName"][:58] + "".join(random.choices(SAFE, k=5))
     return respond(api, call, store_new(api, call, obj), warnings, 201)
 
 
