@@ -148,10 +148,6 @@ def _invalid(what: str, name: str, causes: Iterable[Cause]) -> str:
     return f'{what} "{name}" is invalid: {text}'
 
 
-class TooManyRequests(ApiError):
-    code, reason = 429, "TooManyRequests"
-
-
 class InternalError(ApiError):
     code, reason = 500, "InternalError"
 

@@ -137,10 +137,10 @@ class Call:
         """The body of a patch, which may be any value."""
         return bodies.parse(await bodies.read(self.request), self.media_type)
 
-    def answer(self, value: Any, status: int = 200, content_type: str = "application/json") -> web.Response:
+    def answer(self, value: Any, status: int = 200) -> web.Response:
         """A response with a value, or with bytes as they are; large ones are compressed for clients that take gzip."""
         body = value if isinstance(value, bytes) else bodies.encode(value)
-        response = web.Response(body=body, status=status, content_type=content_type)
+        response = web.Response(body=body, status=status, content_type="application/json")
         if len(body) > bodies.COMPRESS_FROM and "gzip" in self.request.headers.get("Accept-Encoding", ""):
             response.enable_compression(web.ContentCoding.gzip)
         return response

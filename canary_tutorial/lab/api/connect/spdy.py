@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from aiohttp import WSMsgType, web
 
 PROTOCOL = "SPDY/3.1+portforward.k8s.io"
-SYN_STREAM, SYN_REPLY, RST_STREAM, PING, GOAWAY = 1, 2, 3, 6, 7
+SYN_STREAM, SYN_REPLY, RST_STREAM, PING = 1, 2, 3, 6
 FIN = 1
 BLOCK = 32 * 1024
 MAX_FRAME = 1 << 20

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 MAX_MESSAGE = 1 << 24  # bytes; kubectl sends 32 KiB at a time
-STDIN, STDOUT, STDERR, END, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
+STDIN, STDOUT, END, RESIZE, CLOSE = 0, 1, 3, 4, 255
 
 
 async def serve(api: Api, call: Call) -> web.StreamResponse:

@@ -15,18 +15,15 @@ META = "meta.k8s.io/v1"
 @dataclass(frozen=True)
 class View:
     form: Literal["plain", "table", "metadata"] = "plain"
-    yaml: bool = False
     include: str = "Metadata"  # how much of each object goes with its row of a table: None, Metadata, Object
 
 
 @lru_cache(maxsize=256)
 def wanted(accept: str, include: str = "Metadata") -> View:
-    """The first form in an Accept header that this server has; protobuf it has not."""
+    """The first form in an Accept header that this server has; it answers in JSON alone."""
     for choice in accept.split(",") if accept.strip() else ["*/*"]:
         media, *parameters = (part.strip() for part in choice.split(";"))
         options = dict(part.split("=", 1) for part in parameters if "=" in part)
-        if media in ("application/yaml", "text/yaml"):
-            return View(yaml=True)
         if media not in ("application/json", "application/*", "*/*", "text/*"):
             continue
         if "as" not in options:
@@ -35,7 +32,7 @@ def wanted(accept: str, include: str = "Metadata") -> View:
             return View("table", include=include)
         if options["as"] in ("PartialObjectMetadata", "PartialObjectMetadataList") and options.get("v", "v1") == "v1":
             return View("metadata")
-    raise NotAcceptable("only the following media types are accepted: application/json, application/yaml")
+    raise NotAcceptable("only the following media types are accepted: application/json")
 
 
 def metadata_only(obj: Obj) -> Obj:
