@@ -46,8 +46,8 @@ parity: .venv/test-ready  ## docs/parity.md, from the recorded answers
 mistakes: .venv/test-ready .tools/ready  ## break one thing after the other: does tests/parity fail?
 	@cd tests && python -m parity.try_mistakes
 
-check: .venv/test-ready  ## ruff and mypy; changes nothing
-	@ruff check . && ruff format --check . && mypy
+check: .venv/test-ready  ## ruff, mypy, and words that are never right; changes nothing
+	@ruff check . && ruff format --check . && mypy && python tools/words.py
 
 fix: .venv/test-ready  ## correct what ruff can correct, and format
 	@ruff check --fix . ; ruff format .

@@ -22,7 +22,7 @@ class TutorialError(Exception):
 
 
 class BadInput(TutorialError):
-    """What was asked for does not exist or makes no sense: a file, a field, a tag. The learner's to mend."""
+    """What the caller gave does not exist or makes no sense: a file, a field, a tag. The learner can mend it."""
 
 
 class NoCluster(TutorialError):

@@ -22,7 +22,12 @@ FONT = "system-ui, sans-serif"
 XY = tuple[float, float | None]
 LETTER, LINE = 6.4, 14  # pixels: about a letter's width at size 11, and how far two lines of names are apart
 NARROW = 560  # pixels: the plot in a window as narrow as they come
-UNIT, GAP, ABOVE, BELOW = 95, 34, 62, 100  # pixels: a share of 1, between tracks, above the first, below the last
+UNIT, GAP, ABOVE, BELOW = (
+    95,
+    34,
+    62,
+    100,
+)  # pixels: a track of height 1, between tracks, above the first, below the last
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,7 @@ def plotly_figure(chart: Chart) -> Any:
     above = ABOVE + LINE * 2 + 19 * max(0, len(title) - 1)  # of the names, up to three lines
     figure = make_subplots(len(shares), 1, shared_xaxes=True, vertical_spacing=GAP / plot, row_heights=shares)
     for row, track in enumerate(chart.tracks, 1):
-        for line in track.lines:  # the first track's legend serves all: the same look means the same role
+        for line in track.lines:  # the first track's legend serves all: the same color and dash mean the same role
             group = line.name.split(":")[0]
             figure.add_trace(go.Scatter(**trace(line), legendgroup=group, showlegend=row == 1), row, 1)
         figure.update_yaxes(rangemode="tozero", nticks=max(3, int(track.share * 4)), row=row, col=1)
@@ -231,7 +236,7 @@ def marks(chart: Chart) -> dict[str, list[dict[str, Any]]]:
 
 @dataclass(frozen=True)
 class Name:
-    """Where a band's name stands: its middle as a share of the plot's width, and how many lines higher than the lowest."""
+    """Where a band's name stands: its middle as a fraction of the plot's width, and how many lines higher than the lowest."""
 
     at: float
     line: int

@@ -15,7 +15,7 @@ from math import ceil, floor, log10
 from canary_tutorial.charts.chart import FONT, GREY, LINE, Chart, Line, Name, Style, Track, band_names
 
 WIDTH, LEFT, RIGHT, ABOVE, GAP = 900, 40, 16, 50, 30
-UNIT = 120  # pixels of height for a share of 1
+UNIT = 120  # pixels of height for a track of height 1
 GRID = {"stroke": "#808080", "stroke_opacity": ".25"}
 DASHES = {"solid": "none", "dash": "9 5", "dot": "2 4"}
 Scale = Callable[[float], float]  # from a value to a pixel

@@ -264,7 +264,7 @@ def laboratory(
 ) -> Iterator[Callable[[], float]]:
     """A lab for a while, and where notebooks look for one; yields a function that tells its peak memory in MB.
 
-    Where another cluster is asked for (`context`, or CANARY_TUTORIAL_CONTEXT), that is used, after a
+    Where another cluster is named (`context`, or CANARY_TUTORIAL_CONTEXT), that is used, after a
     preflight, and no lab is started.
     """
     from canary_tutorial.connection import CONTEXT, LAB

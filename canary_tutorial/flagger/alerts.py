@@ -51,7 +51,7 @@ def _routing(analysis: Obj) -> str:
 
 
 def body(provider: Obj, canary: Obj, message: str, severity: str, more: list[Obj]) -> Obj:
-    """The payload for a provider; of a type that is none of the known chats, a plain one."""
+    """The payload for a provider; a plain one for a type that is not one of the known chats."""
     spec = mapping(provider, "spec")
     return BODIES.get(str(spec.get("type") or ""), _plain)(spec, canary, message, severity, more)
 

@@ -273,7 +273,7 @@ def _told(
 
 
 def check_providers(c: Canary, settings: Settings) -> Rules:
-    """While a Canary initializes: can its metrics be asked for at all? A no is told, and stops nothing."""
+    """While a Canary initializes: can its metrics be queried at all? If not, an event says so, and nothing stops."""
     try:
         for metric in c.analysis.get("metrics") or []:
             if name_of(metric) in BUILT_IN:

@@ -37,7 +37,7 @@ class _Bucket:
 
 @dataclass
 class _Told:
-    """What was told of one object, as client-go's three caches keep it."""
+    """What client-go's three caches keep of one object's events."""
 
     bucket: _Bucket
     groups: dict[str, _Group] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class _Told:
 
 
 class Correlator:
-    """Remembers what was told, and turns a new event into one that is to be written; its `count` says if it is new."""
+    """Remembers the events sent, and turns a new event into one that is to be written; its `count` says if it is new."""
 
     def __init__(self) -> None:
         self._told: dict[str, _Told] = {}

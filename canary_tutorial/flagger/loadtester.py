@@ -156,7 +156,7 @@ class LoadTester:
         try:
             payload = json.loads(body)
             if not isinstance(payload, dict):
-                raise ValueError("it is no object")
+                raise ValueError("it is not an object")
             metadata = payload.get("metadata") or {}
             texts = [payload.get("name") or "", payload.get("namespace") or "", *dict(metadata).values()]
             if not all(isinstance(text, str) for text in texts):

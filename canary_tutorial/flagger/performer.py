@@ -78,7 +78,7 @@ class Performer:
         self.recorder.forget(c.target, c.namespace)
 
     async def tick(self, name: str, namespace: str, settings: Settings) -> None:
-        """One tick of a Canary, recorded if somebody asked for it."""
+        """One tick of a Canary, recorded if somebody wants it."""
         began, steps = datetime.now(UTC), self._steps()
         await self.drive(advance(name, namespace, settings), name, namespace, steps)
         if self._record and steps:

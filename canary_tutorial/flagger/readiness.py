@@ -48,7 +48,7 @@ def deployment_readiness(deployment: Obj, deadline: int, threshold: int, now: da
 
 
 def _float32(value: float) -> float:
-    """Go counts this share in 32 bits: 53% of 100 pods are 52."""
+    """Go counts this percentage in 32 bits: 53% of 100 pods are 52."""
     return float(struct.unpack("f", struct.pack("f", value))[0])
 
 

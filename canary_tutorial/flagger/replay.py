@@ -39,7 +39,7 @@ def told(number: int, row: Obj) -> str:
     for check in row["checks"]:
         value = "no value" if check["value"] is None else f"{check['value']:.4g}"
         verdict = "passed" if check["verdict"] == "passed" else "FAILED"
-        lines.append(f"{check['metric']}: {value}, asked for {check['threshold']} over {check['interval']}: {verdict}")
+        lines.append(f"{check['metric']}: {value}, threshold {check['threshold']}, over {check['interval']}: {verdict}")
         lines.append(check["query"])
     lines += [f"hook {hook['name']}: {hook['error'] or 'passed'}" for hook in row["hooks"]]
     lines += [f"{'! ' if event['type'] == 'Warning' else ''}{event['message']}" for event in row["events"]]

@@ -28,7 +28,7 @@ def some(**fields: Obj) -> Obj:
 
 @dataclass(frozen=True)
 class Routes:
-    """How requests are shared: weights in percent, and whether copies go to the canary."""
+    """How requests are split: weights in percent, and whether they are mirrored to the canary."""
 
     primary: int = 100
     canary: int = 0
@@ -61,7 +61,7 @@ def is_tcp(c: Canary) -> bool:
 
 
 def initial_spec(c: Canary) -> Obj:
-    """The spec at rest: all requests to the primary."""
+    """The spec while no release runs: all requests to the primary."""
     hosts = list(c.service.get("hosts") or [])
     if c.service.get("delegation"):
         spec: Obj = {"hosts": []}
@@ -250,7 +250,7 @@ def delegated(c: Canary, current: Obj) -> Obj | None:
 
 
 def reconciled(c: Canary, selector: str, current: Obj) -> Obj | None:
-    """The VirtualService put back to its initial spec, or None if it differs in nothing but weights and mirror.
+    """The VirtualService with its initial spec again, or None if it differs in nothing but weights and mirror.
 
     Whatever else differs, be it a label, sends all requests back to the primary: a run begins its steps anew.
     """

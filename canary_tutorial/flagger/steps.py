@@ -111,7 +111,7 @@ def finish(c: Canary) -> Rules:
 
 
 def skip(c: Canary, label: Label, settings: Settings) -> Rules:
-    """skipAnalysis: promote without a look."""
+    """skipAnalysis: promote without a check."""
     yield from reconcile.set_routes(c, 100, 0)
     yield Gauge("weight", {"primary": 100, "canary": 0})
     yield Emit(c.obj, "Normal", texts.copying(c))

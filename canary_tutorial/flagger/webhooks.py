@@ -38,7 +38,7 @@ def event_payload(canary: Obj, hook_metadata: Obj | None, type_: str, message: s
 
 
 def timeout_of(hook: Obj) -> float | None:
-    """Seconds; None if the text is no duration."""
+    """Seconds; None if the text is not a duration."""
     text = str(hook.get("timeout") or "")
     return DEFAULT_TIMEOUT if len(text) < 2 else go_duration(text)
 

@@ -215,7 +215,7 @@ def _rights(cluster: Cluster, planned: Sequence[Obj]) -> tuple[str, str, str, st
     ]
     if lacking:
         return "your rights", MISSING, f"your account cannot {', '.join(lacking)}", NEXT_STEP[403]
-    return "your rights", THERE, f"{len(dict.fromkeys(wanted))} asked for, all granted", ""
+    return "your rights", THERE, f"{len(dict.fromkeys(wanted))} needed, all granted", ""
 
 
 def _kind(cluster: Cluster, obj: Obj) -> str:

@@ -105,7 +105,7 @@ class Api:
         self, method: str, path: str, body: Any = None, query: Query | None = None, *, accept: str = JSON,
         content_type: str = JSON, timeout: Timeout = 30, parse: bool = True,
     ) -> Any:  # fmt: skip
-        """One request; the answer as parsed JSON, or as text if it is none or `parse` is off. What Kubernetes says
+        """One request; the answer as parsed JSON, or as text if it is not JSON or `parse` is off. What Kubernetes says
         as `null` is left out (see `read_json`); a page of somebody else's, behind the proxy, stays as it is.
 
         Raises Refused, Missing, Unreachable.
@@ -190,8 +190,8 @@ class Api:
         )
 
     def versions(self, name: str) -> list[str]:
-        """The versions in which the server has a kind, given as `canaries.flagger.app`; the preferred one first. As of
-        the last look at its discovery (`rediscover`)."""
+        """The versions in which the server has a kind, given as `canaries.flagger.app`; the preferred one first. As its
+        discovery was last read (`rediscover`)."""
         plural, _, group = name.partition(".")
         rows = self._discovered(again=False)
         return [r.group_version.partition("/")[2] for r in rows if (r.plural, r.group) == (plural, group)]

@@ -143,5 +143,5 @@ def seconds(duration: str) -> float:
     units = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", duration)
     if not parts or "".join(number + unit for number, unit in parts) != duration:
-        raise BadInput(f"{duration!r} is no duration", 'Write it as "30s", "1m" or "1m30s".')
+        raise BadInput(f"{duration!r} is not a duration", 'Write it as "30s", "1m" or "1m30s".')
     return float(sum(float(number) * units[unit] for number, unit in parts))

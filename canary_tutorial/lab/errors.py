@@ -107,7 +107,7 @@ class Conflict(ApiError):
 
 
 class Gone(ApiError):
-    """The history asked for is no longer kept: list again."""
+    """The requested history is no longer kept: list again."""
 
     code, reason = 410, "Expired"
 

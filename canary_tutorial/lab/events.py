@@ -1,6 +1,6 @@
 """Events: what controllers and the kubelet tell, in the form that `kubectl describe` shows. On the store.
 
-The same thing told again raises the count of the Event that is there. When more than ten messages differ only in their
+The same event again raises the count of the Event that is there. When more than ten messages differ only in their
 text, one Event stands for the rest. Both as client-go's recorder does.
 """
 

@@ -28,7 +28,7 @@ def amount(text: str) -> Decimal | None:
 
 
 def canonical(text: str) -> str:
-    """The stored form of a quantity; text that is none comes back as it is."""
+    """The stored form of a quantity; other text comes back as it is."""
     try:
         value = amount(text)
         if value is None:

@@ -1,6 +1,6 @@
 """How much of the lab one namespace may take, so that whoever fills it stops nobody else. Pure.
 
-A namespace has a share. While there is room in all it may take that much; when all together have taken everything, each
+A namespace has a guaranteed part. While there is room in all it may take that much; when all together have taken everything, each
 may still have its reserve. What goes beyond is refused in the words of Kubernetes' quotas, which are a namespace's too.
 """
 

@@ -54,7 +54,7 @@ class Store:
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.now = now
         self.kinds: dict[tuple[str, str], Kind] = {kind.key: kind for kind in BUILT_IN}
-        # Versions start at the clock, so that a client that comes back after a restart is told 410 and lists again.
+        # Versions start at the clock, so that a client that comes back after a restart gets 410 and lists again.
         self.version = self.first_version = int(now().timestamp() * 100)
         self._objects: dict[tuple[str, str], dict[str, dict[str, Obj]]] = {}
         self._history: dict[tuple[str, str], deque[Event]] = {}
@@ -243,7 +243,7 @@ class Store:
         return weight
 
     def _tell(self) -> None:
-        """Tell subscribers in the order of the writes, also when one of them writes while it is told."""
+        """Tell subscribers in the order of the writes, also when one of them writes meanwhile."""
         if self._telling:
             return
         self._telling = True

@@ -105,7 +105,7 @@ def reset_canary(cluster: Cluster) -> None:
     gates = cluster.find("services", "gates")
     if gates and is_ours(gates):
         body: dict[str, Any] = {"name": "podinfo", "namespace": cluster.namespace}
-        with suppress(Refused):  # no pod of it is there to be told
+        with suppress(Refused):  # it has no pod that could answer
             cluster.api.request("POST", cluster.page("gates:80", "rollback/close"), body, accept="*/*", parse=False)
     (wanted,) = cluster.objects("canary-podinfo.yaml")
     current = cluster.find("canaries", wanted["metadata"]["name"])

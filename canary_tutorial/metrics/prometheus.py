@@ -44,7 +44,7 @@ DURATION = (
 
 @dataclass(frozen=True)
 class Measured:
-    """A value with the number of requests that it is made of: 100 % of 3 requests says little."""
+    """A value with the number of requests that it is made of: 100% of 3 requests says little."""
 
     value: float | None
     samples: float
@@ -68,7 +68,7 @@ class Impact:
     def __str__(self) -> str:
         return (
             f"users: {self.answered:.0f} requests answered, {self.failed:.0f} of them failed; "
-            f"mirrored: {self.mirrored:.0f} copies, {self.mirrored_failed:.0f} of them failed"
+            f"mirrored: {self.mirrored:.0f} requests, {self.mirrored_failed:.0f} of them failed"
         )
 
 

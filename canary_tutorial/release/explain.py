@@ -61,7 +61,7 @@ def halt(message: str, *, requests: float, window: float, scrape: float = 1, cou
         failed = (
             f"About {requests * (1 - rate / 100):.0f} of {requests:.0f} requests" if requests else f"{100 - rate:g} %"
         )
-        return f"{failed} failed: {found[1]} % succeeded, {found[2]} % are asked for."
+        return f"{failed} failed: {found[1]}% succeeded; the threshold is {found[2]}%."
     if found := re.search(r"request duration (\S+) > (\S+)", message):
         return f"One request in a hundred took longer than {found[1]}; {found[2]} is allowed."
     if "approval" in message:

@@ -27,7 +27,7 @@ from canary_tutorial.screen.tables import Table
 LEAD = 10.0  # seconds before the release that its plot shows
 AFTERMATH = 4.0  # seconds that the plot goes on after the end
 MOST = 300  # samples of one line in its picture
-PATIENCE = 15.0  # seconds for a cluster that does not answer, and beyond two intervals for Flagger to notice
+PATIENCE = 15.0  # seconds for a cluster that does not answer, and beyond two intervals for Flagger to detect it
 
 
 class Picture(Protocol):
@@ -74,7 +74,7 @@ class Release:
 
     @property
     def running(self) -> bool:
-        """Whether Flagger has noticed the release, and not yet ended it."""
+        """Whether Flagger has detected the release, and not yet ended it."""
         return not self.ended and any(p.phase in RUNNING for p in self.points)
 
     @property
@@ -126,7 +126,7 @@ class Release:
                     asked = load * weight / 100
                     off = round(100 * (found / asked - 1), 1)
                     rows.append([step.phase, name, f"{weight} %", round(asked, 1), round(found, 1), off])
-        return Table(["phase", "series", "weight", "asked for", "measured", "off by %"], rows, "requests per second")
+        return Table(["phase", "series", "weight", "expected", "measured", "off by %"], rows, "requests per second")
 
     def _own(self, found: list[Series]) -> list[Series]:
         target = self.spec["targetRef"]["name"]
@@ -163,7 +163,7 @@ class Release:
                 news = self._news.get(timeout=0.5)
             except queue.Empty:
                 self._check()
-                if self._stop.is_set():  # told to its end before
+                if self._stop.is_set():  # printed to its end before
                     return
                 continue
             if news is None:
@@ -287,7 +287,7 @@ class Release:
                 threading.Timer(0.7, self.stop).start()  # the last event comes just after the last status
 
     def _is_another(self, image: str) -> bool:
-        """Whether Flagger has noticed another version than this release's; one that waits for any takes this one."""
+        """Whether Flagger has detected another version than this release's; one that waits for any takes this one."""
         self.image = self.image or image
         return image != self.image
 

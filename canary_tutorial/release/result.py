@@ -80,7 +80,7 @@ def as_text(data: dict[str, Any]) -> str:
         f"  users     {data['requests']} requests served, {data['failed']} failed",
     ]
     if data["mirrored"]:
-        lines.append(f"  mirrored  {data['mirrored_requests']} copies, {data['mirrored_failed']} failed")
+        lines.append(f"  mirrored  {data['mirrored_requests']} requests, {data['mirrored_failed']} failed")
     if data["phase"] == "Succeeded":
         noticed = next((at for name, at in data["phases"] if name in timeline.RUNNING), 0.0)
         rest = data["seconds"] - noticed

@@ -43,7 +43,7 @@ class CanaryState:
         except TutorialError as error:  # raised here, it would come with a traceback
             return f"<Canary {self.name}: {error}>"
         threshold = obj["spec"].get("analysis", {}).get("threshold", 1)
-        return f"<Canary {self.name} {point}, {point.failed_checks} of {threshold} checks failed>"
+        return f"<Canary {self.name} {point}, failed checks: {point.failed_checks} (rolls back at {threshold})>"
 
     # -- reading ------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""A release tick by tick, as a table: what Flagger saw at each look, what it measured, what it did.
+"""A release tick by tick, as a table: what Flagger saw at each tick, what it measured, what it did.
 
 Where Flagger tells of its ticks itself (the lab's does: log lines with the message "tick"), those are shown, checks and
 all. The log of any other Flagger has only the events; then each moment with events is a row, and the cells of what
@@ -103,7 +103,7 @@ def _checks(tick: Tick) -> list[str]:
         counted = f", {check['samples']:.0f} requests" if "samples" in check else ""
         verdict = "passed" if check["verdict"] == "passed" else "FAILED"
         lines.append(
-            f"{check['metric']}: {value} (asked for {check['threshold']}{unit} over {check['interval']}{counted}) {verdict}"
+            f"{check['metric']}: {value} (threshold {check['threshold']}{unit} over {check['interval']}{counted}) {verdict}"
         )
     return lines + [f"gate {hook['name']}: {hook['error'] or 'passed'}" for hook in tick["hooks"]]
 

@@ -62,7 +62,7 @@ def run(
     progress: bool = True,
     code: bool = True,
 ) -> Run:
-    """Execute one notebook into `output` (a directory). A cell that fails is told in `error`, not raised.
+    """Execute one notebook into `output` (a directory). A cell that fails is in `error`, not raised.
 
     Without `code` the page shows what came out and not the cells that made it: a report rather than a lesson.
 

@@ -10,7 +10,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-PATIENCE = 2.0  # seconds without a word
+PATIENCE = 2.0  # seconds of silence
 
 
 class Line:

@@ -45,7 +45,7 @@ def board_chart(release: Release) -> Chart:
 def check_tracks(release: Release) -> list[Track]:
     """One track for each built-in check of the canary: its values, the requests behind each, and its threshold."""
     metrics, canary, events = release.canary.metrics, release.canary, list(release.events)
-    # Before Flagger noticed, the canary was another version.
+    # Before Flagger detected it, the canary was another version.
     noticed = next((point.time for point in release.points if point.phase in RUNNING), release.began)
     counted: dict[str, dict[float, float]] = {}  # by window: when, how many requests it held
     tracks = []
@@ -70,7 +70,7 @@ def check_tracks(release: Release) -> list[Track]:
         points = with_gaps(samples)
         line = Line(metric["name"], points, ROLES["shifted"], notes=[beside.get(at, "") for at, _ in points])
         judged = [sample for sample in samples if not release.ended or release.began + sample[0] <= last_look(events)]
-        if judged:  # what trickles in after the last look was not asked for
+        if judged:  # Flagger did not judge what arrives after its last tick
             at, value = judged[-1]
             title += f": {value:.4g} {unit} {beside.get(at, '')}"
         bounds = [
@@ -126,7 +126,7 @@ class ReleaseBoard:
         threshold = max(1, int(spec.get("analysis", {}).get("threshold") or 0))
         took = f"{self.release.seconds:.0f} s, shortest {plan(spec).seconds:.0f} s"
         failed = max((p.failed_checks for p in self.release.points), default=point.failed_checks)
-        return f"{self.release.canary.name}: {point} · {failed} of {threshold} checks failed · {took}"
+        return f"{self.release.canary.name}: {point} · failed checks: {failed} (rolls back at {threshold}) · {took}"
 
     def _pods(self) -> Table:
         canary = self.release.canary
@@ -153,7 +153,7 @@ class ReleaseBoard:
             )
             + "</div>"
         )
-        mirror = "<div>+ a copy of every request to the canary</div>" if point.mirror else ""
+        mirror = "<div>+ every request mirrored to the canary</div>" if point.mirror else ""
         coming = ""
         if not release.ended:
             obj = canary.obj

@@ -69,7 +69,7 @@ def passes(metric: Obj, value: float | None) -> bool | None:
 
 
 def what_next(canary: Obj, point: Point) -> str:
-    """What Flagger does on its next look, if all goes well and if not. One or two sentences."""
+    """What Flagger does at its next tick, if all goes well and if not. One or two sentences."""
     spec, status = canary["spec"], canary.get("status") or {}
     failed = int(status.get("failedChecks") or 0)
     if spec.get("suspend"):
@@ -86,23 +86,22 @@ def what_next(canary: Obj, point: Point) -> str:
         return "The canary is scaled to zero: the release has succeeded."
     threshold = plan(spec, passing=False).failed_checks
     if threshold and failed >= threshold:
-        return f"It rolls back: {failed} of {threshold} allowed checks have failed."
-    bad = f"If a check fails, that is {failed + 1} of {threshold}" + (
-        ", and the look after it rolls back." if failed + 1 >= threshold else "."
-    )
+        return f"Rolls back at the next tick: {failed} failed checks, threshold {threshold}."
+    last = ", and the tick after it rolls back" if failed + 1 >= threshold else ""
+    bad = f"If a check fails: failed checks {failed + 1}{last} (threshold {threshold})."
     following = plan(spec).after(point)
     if following and following.iterations > point.iterations:
         wanted = int(spec["analysis"]["iterations"])
         return f"If all checks pass: iteration {following.iterations} of {wanted}. {bad}"
     if following and following.mirror and not point.mirror:
-        return "Once its pods are ready, the new version gets a copy of every request; users notice nothing."
+        return "Once its pods are ready, every request is mirrored to the new version; users notice nothing."
     if following and following.phase == point.phase and following.canary > point.canary:
-        return f"If all checks pass: {following.canary} % of the requests go to the new version. {bad}"
+        return f"If all checks pass: {following.canary}% of the requests go to the new version. {bad}"
     return f"If all checks pass: the primary gets the new version. {bad}"
 
 
 def when_next(canary: Obj, now: float) -> float | None:
-    """Seconds to Flagger's next look, by the cadence since its last write; None where it does not look."""
+    """Seconds to Flagger's next tick, by the cadence since its last write; None where there is none."""
     from datetime import datetime
 
     status = canary.get("status") or {}
@@ -195,7 +194,7 @@ class ExplainCard(Showing):
     def _headline(self) -> str:
         if self.point.phase in ENDED:  # the count has begun anew
             return str(self.point)
-        return f"{self.point}, {self.point.failed_checks} of {self.threshold} checks failed so far"
+        return f"{self.point}, failed checks: {self.point.failed_checks} (rolls back at {self.threshold})"
 
     def _when(self) -> str:
         return (
@@ -215,7 +214,7 @@ class ExplainCard(Showing):
             for c in self.checks
         )
         head = "".join(
-            f"<th scope='col' style='{CELL}'>{h}</th>" for h in ("", "check", self._when(), "asked for", "window")
+            f"<th scope='col' style='{CELL}'>{h}</th>" for h in ("", "check", self._when(), "threshold", "window")
         )
         reason = f"<p><b>Last halt:</b> {escape(self.reason)}</p>" if self.reason else ""
         title = escape(f"{self.canary.name}: {self._headline()}")

@@ -99,7 +99,7 @@ class ImagePicker:
         image = f"{self._repository}:{self.image.value}"
         self.release = self.canary.release(image, flags=self.flags, show=show)
         self.button.disabled = True
-        self._say("✔", "The image is set. Flagger notices it on its next look.")
+        self._say("✔", "The image is set. Flagger detects it at its next tick.")
         if live():
             threading.Thread(target=self._afterwards, args=(self.release,), daemon=True).start()
         return self.release

@@ -43,7 +43,7 @@ class Showing(ABC):
         return self.text()
 
     def safe_look(self) -> bool:
-        """`look`, with what went wrong told in place rather than raised: a view must not break a lesson."""
+        """`look`, with what went wrong shown in place rather than raised: a view must not break a lesson."""
         self.problem = ""
         try:
             return self.look()

@@ -48,7 +48,7 @@ def _role(each: Requests) -> str:
 
 
 def picture(found: Sequence[Dots], start: int, end: int, versions: Mapping[str, str]) -> str:
-    """The dots as SVG: a column per second, the newest on the right; users' above the line, copies below it."""
+    """The dots as SVG: a column per second, the newest on the right; users' above the line, mirrored ones below it."""
     tallest = max([MOST, *_heights(found)])
     width, half = 60 + (end - start) * SIZE * 2, (tallest + 1) // 2 * SIZE
     parts = []
@@ -69,7 +69,7 @@ def picture(found: Sequence[Dots], start: int, end: int, versions: Mapping[str, 
     line = f"<line x1='40' x2='{width - 20}' y1='{half + 6}' y2='{half + 6}' stroke='{GREY}' stroke-opacity='.5'/>"
     words = [
         f"<text x='0' y='{half - 4}' font-size='11' fill='{GREY}'>users</text>",
-        f"<text x='0' y='{half + 22}' font-size='11' fill='{GREY}'>copies</text>",
+        f"<text x='0' y='{half + 22}' font-size='11' fill='{GREY}'>mirrored</text>",
         f"<text x='{width - 16}' y='{half + 10}' font-size='11' fill='{GREY}'>now</text>",
     ]
     legend = "".join(

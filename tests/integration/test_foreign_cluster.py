@@ -104,7 +104,7 @@ def test_preflight_finds_what_others_installed_and_lists_what_would_be_created(a
     found = cluster.preflight()
     assert {row["needed"]: row["what"] for row in found if row["state"] == THERE} == {
         f"Kubernetes {cluster.version}": cluster.api.server,
-        "your rights": "14 asked for, all granted",
+        "your rights": "14 needed, all granted",
         "mesh: Istio": "Deployment istio-system/istiod 1.27.1; networking.istio.io v1, v1beta1, v1alpha3",
         "Prometheus": "service monitoring/prometheus-server:80",
         "Flagger's kinds": "flagger.app v1beta1",

@@ -237,7 +237,7 @@ def test_ticks_are_read_from_flaggers_log_and_told():
     assert found == [TICK]
     said = ticks.text(1, found[0])
     assert "Progressing       100/0    yes     1" in said
-    assert "request-success-rate: 91.67 % (asked for >= 99 % over 4s, 80 requests) FAILED" in said
+    assert "request-success-rate: 91.67 % (threshold >= 99 % over 4s, 80 requests) FAILED" in said
     assert "gate gate: passed" in said
     assert "! Halt podinfo.test" in said
     assert len(ticks.table(found)) == 1

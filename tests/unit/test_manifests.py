@@ -54,5 +54,5 @@ def test_durations_are_read_in_seconds(text: str, value: float):
 
 @pytest.mark.parametrize("text", ["", "30", "s30", "3 s", "30s!"])
 def test_what_is_no_duration_is_refused(text: str):
-    with pytest.raises(BadInput, match="is no duration"):
+    with pytest.raises(BadInput, match="is not a duration"):
         manifests.seconds(text)

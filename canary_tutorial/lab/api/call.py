@@ -1,6 +1,6 @@
 """What every verb receives: the parts of the server (`Api`), and one request (`Call`).
 
-A request is read once. What only some verbs need of it (options, the wanted view, the body) is read when first asked for.
+A request is read once. What only some verbs need of it (options, the wanted view, the body) is read when first needed.
 """
 
 from __future__ import annotations

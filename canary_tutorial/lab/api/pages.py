@@ -48,7 +48,7 @@ class Pages:
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     def find(self, token: str, key: Key) -> Rest:
-        """The list of a token; `BadRequest` if it is none, or another list's, `Gone` if it is no longer kept."""
+        """The list of a token; `BadRequest` if it is not one, or another list's, `Gone` if it is no longer kept."""
         found = self._kept.get(_name_in(token))
         if found is None:
             raise Gone("The provided continue parameter is too old to display a consistent list result. You can start "

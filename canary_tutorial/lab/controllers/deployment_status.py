@@ -16,7 +16,7 @@ from canary_tutorial.lab.objects import Obj, clone, condition, moment, timestamp
 def status_of(
     deployment: Obj, new: Obj | None, replicasets: list[Obj], now: datetime, created: Obj | None = None
 ) -> tuple[Obj, float | None]:
-    """The status, and after how many seconds the progress deadline asks for another look.
+    """The status, and after how many seconds the progress deadline makes it due again.
 
     `new` is the ReplicaSet of the wanted template, `created` the one that is about to be made for it.
     """

@@ -219,7 +219,7 @@ def _shrink_all(old: list[Obj], deployment: Obj | None = None) -> list[Effect]:
 
 
 def _follow_replicas(deployment: Obj, new: Obj | None, old: list[Obj]) -> list[Effect]:
-    """After a change of `replicas`, each ReplicaSet keeps its share (`kubectl scale` in mid-rollout)."""
+    """After a change of `replicas`, each ReplicaSet keeps its fraction (`kubectl scale` in mid-rollout)."""
     running = [rs for rs in [*([new] if new else []), *old] if replicas_of(rs)]
     wanted = replicas_of(deployment)
     if all(_annotation(rs, DESIRED) in (None, str(wanted)) for rs in running):

@@ -1,8 +1,8 @@
 """The runner: hears of each write, asks the plans that it concerns, carries out what they want.
 
 Level-triggered: an event only says where to look; the plan looks at what is. Several events on one object before the
-loop comes round make one look. A refused write (conflict, already there, already gone) means that the world has moved:
-the next event brings another look. All on the store, in the event loop's thread; nothing here waits.
+loop comes round become one pass. A refused write (conflict, already there, already gone) means that the world has moved:
+the next event brings another pass. All on the store, in the event loop's thread; nothing here waits.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ class Manager:
             log.debug("%s %s: %s", key[0].kind, key[2], refused.message)
 
     def _too_many(self, key: Key, refused: Forbidden) -> None:
-        """What a quota says. The pods that others give back are asked for again in a while."""
+        """What a quota says. The pods that others give back are requested again in a while."""
         owner = self._store.find(key[0], key[2], key[1])
         if owner and key not in self._timers:
             message = f"Error creating: {refused.message}"

@@ -20,7 +20,7 @@ from canary_tutorial.lab.objects import (
 from canary_tutorial.lab.selectors import label_selector
 
 COMPONENT = "replicaset-controller"
-BURST = 50  # pods made in one look: the lab has others to serve between two
+BURST = 50  # pods made in one pass: the lab has others to serve between two
 
 
 def plan(replicaset: Obj, pods: list[Obj], now: datetime) -> list[Effect]:
@@ -54,7 +54,7 @@ def plan(replicaset: Obj, pods: list[Obj], now: datetime) -> list[Effect]:
 
 def _scale(replicaset: Obj, active: list[Obj]) -> list[Effect]:
     surplus = len(active) - int(replicaset["spec"].get("replicas", 1))
-    if surplus <= 0:  # those that are made bring the next look
+    if surplus <= 0:  # those that are made bring the next pass
         return [Create(PODS, _pod(replicaset)) for _ in range(min(-surplus, BURST))]
     effects: list[Effect] = []
     for pod in sorted(active, key=usefulness)[:surplus]:

@@ -37,7 +37,7 @@ class Run:
 
     @classmethod
     async def start(cls, program: Program, log_path: Path, root: Path) -> Run:
-        """Start the program; raises OSError or ValueError if that is none of this machine."""
+        """Start the program; raises OSError or ValueError if this machine cannot run it."""
         check_descriptors()
         process = await asyncio.create_subprocess_exec(
             *program.command,

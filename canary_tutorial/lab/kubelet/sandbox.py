@@ -122,5 +122,5 @@ async def in_thread(make: Callable[[], Made]) -> Made:
         return await asyncio.shield(making)
     except asyncio.CancelledError:
         await asyncio.wait([making])
-        making.exception()  # nobody is left to be told, and asyncio would tell the log
+        making.exception()  # nobody is left to hear of it, and asyncio would write it to the log
         raise

@@ -1,6 +1,6 @@
 """The life of one pod: address, volumes, init containers, containers with restarts, and its end.
 
-Whatever is wrong with a pod is told as an Event and tried again, ever less often; the pod ends when somebody deletes it.
+Whatever is wrong with a pod becomes an Event and is tried again, ever less often; the pod ends when somebody deletes it.
 
 One asyncio task per pod and one per container. What they find goes into `ContainerState`s, from which the pod's status
 is written (`status.py`); what people should know goes into Events. I/O: processes, files, the store.

@@ -74,7 +74,7 @@ def _steps(path: Path) -> Iterator[tuple[Path, os.stat_result, bool]]:
 
 
 def _trusted() -> set[int]:
-    """root and this user; in a user namespace also those of whom it is not told who they are, the real root is one."""
+    """root and this user; in a user namespace also users that are not mapped into it, the real root among them."""
     with open("/proc/self/uid_map") as mapping:
         inside = mapping.read().split() != ["0", "0", "4294967295"]
     unknown = {int(Path("/proc/sys/kernel/overflowuid").read_text())} if inside else set()

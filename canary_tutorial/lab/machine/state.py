@@ -37,7 +37,7 @@ class StateError(Exception):
 
 @dataclass(frozen=True)
 class Lab:
-    """What `lab.json` says of a running lab. `started` is the guard's start time, so that a reused pid is no lab."""
+    """What `lab.json` says of a running lab. `started` is the guard's start time, so that a reused pid is not taken for a lab."""
 
     name: str
     server: str

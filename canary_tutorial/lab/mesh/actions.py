@@ -47,7 +47,7 @@ def compile_rule(rule: Obj, match: Obj, cluster_of: ClusterOf) -> Obj:
 
 
 def _destinations(rule: Obj, cluster_of: ClusterOf) -> Obj:
-    """A single destination gets everything, whatever its weight; of several each gets its share of a hundred."""
+    """A single destination gets everything, whatever its weight; several get percentages that sum to a hundred."""
     destinations = rule.get("route") or []
     if not destinations:
         raise ValueError("a rule has no route")
@@ -63,7 +63,7 @@ def _destinations(rule: Obj, cluster_of: ClusterOf) -> Obj:
 
 
 def hundredths(weights: list[int]) -> list[int]:
-    """Weights of any sum as shares of a hundred (largest remainders first); ValueError if all are zero."""
+    """Weights of any sum as percentages (largest remainders first); ValueError if all are zero."""
     total = sum(weights)
     if total <= 0:
         raise ValueError("the weights of a rule add up to 0")

@@ -1,4 +1,4 @@
-"""Envoy's first configuration: where the rest is, and a door for Prometheus to the statistics alone. Pure.
+"""Envoy's first configuration: where the rest is, and a listener on which Prometheus reads the statistics alone. Pure.
 
 Envoy's admin interface can stop Envoy, so it is a Unix socket of mode 0600; the listener passes on two paths of it.
 """

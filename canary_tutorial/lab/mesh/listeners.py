@@ -1,7 +1,7 @@
 """Listeners: the doors through which requests enter and leave pods. Pure.
 
 A pod with a sidecar has one outbound listener, which its programs use as their HTTP proxy, and one inbound listener for
-each port of its containers, on the pod's own address, in front of the program. Pods without one share the resolver.
+each port of its containers, on the pod's own address, in front of the program. Pods without a sidecar use one resolver together.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from canary_tutorial.lab.objects import Obj
 Rds = tuple[str, str]  # the file of a route configuration, and its name
 
 # Which of the weighted clusters gets a request is decided by a number below 100. Real meshes draw it at random; at 20
-# requests a second and steps of a few seconds, chance alone would then move a share of 20 % by a fifth. This sequence
-# is as even as one can be (the golden ratio in steps of 100), so shares are right within a few requests.
+# requests a second and steps of a few seconds, chance alone would then move a weight of 20% by a fifth. This sequence
+# is as even as one can be (the golden ratio in steps of 100), so weights are right within a few requests.
 SHARES = f"""
 local seen = {{}}
 function envoy_on_request(handle)
@@ -90,7 +90,7 @@ def gateway(pod: Obj, port: int, rds: Rds) -> Obj:
 
 
 def outbound_filters(pod: Obj) -> list[Obj]:
-    """Say who asks, draw the share (which also makes Envoy choose the route anew), then faults and CORS."""
+    """Say who asks, draw the weighted route (which also makes Envoy choose the route anew), then faults and CORS."""
     return [
         telemetry.say_who_asks(pod),
         http_filter("lua", "Lua", default_source_code={"inline_string": SHARES}),

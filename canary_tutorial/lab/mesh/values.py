@@ -86,7 +86,7 @@ def seconds(duration: Any, default: str = "0s", what: str = "duration", least: f
     given = text(duration or default, what, 100)
     total = _total(given)
     if total is None:
-        raise ValueError(f"{what}: {given!r} is no duration")
+        raise ValueError(f"{what}: {given!r} is not a duration")
     if not least <= total <= LONGEST:
         raise ValueError(f"{what}: {given} is not a duration from {least:g}s to {LONGEST}s")
     return f"{total:.6f}".rstrip("0").rstrip(".") + "s"

@@ -1,7 +1,7 @@
 """Keeping the world up to date: list, then watch, each kind on its own. I/O: the Kubernetes API (lightkube).
 
 A watch that ends is taken up where it was; one that cannot be (410 Gone), or a server that is away, means a fresh list
-after a pause that grows. Nobody is told of anything before every kind has been listed: a control plane that starts in
+after a pause that grows. Nothing is reported before every kind has been listed: a control plane that starts in
 the middle of a release must not send a single request past its rules.
 """
 

@@ -91,7 +91,7 @@ def test_the_command_prints_a_table(run: Recorded, tmp_path: Path, capsys: pytes
     said = capsys.readouterr().out.splitlines()
     assert said[0].split() == ["TICK", "TIME", "CANARY", "PHASE", "WEIGHTS", "MIRROR", "FAILED"]
     assert any(line.split()[-3:] == ["100/0", "yes", "0"] for line in said)
-    assert any("request-success-rate: 50, asked for >= 99 over 30s: FAILED" in line for line in said)
+    assert any("request-success-rate: 50, threshold >= 99, over 30s: FAILED" in line for line in said)
     assert replay.main([str(path), "--json"]) == 0
     assert len([json.loads(line) for line in capsys.readouterr().out.splitlines()]) == len(run.lines)
 

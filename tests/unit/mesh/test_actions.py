@@ -79,7 +79,7 @@ def test_timeouts_in_envoys_words(timeout: str | None, expected: str) -> None:
 
 
 def test_a_timeout_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="'30 seconds' is no duration"):
+    with pytest.raises(ValueError, match="'30 seconds' is not a duration"):
         compiled({"route": [to("a")], "timeout": "30 seconds"})
 
 

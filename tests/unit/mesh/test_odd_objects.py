@@ -77,7 +77,7 @@ def test_names_and_domains_are_unique_whatever_is_written() -> None:
 
 def test_settings_for_a_port_that_cannot_be_compiled_are_named(caplog: pytest.LogCaptureFixture) -> None:
     files = compiled(world_with("policy: interval 'x', on a port"))
-    assert next(iter(files.problems.values())) == "ValueError: interval: 'x' is no duration"
+    assert next(iter(files.problems.values())) == "ValueError: interval: 'x' is not a duration"
 
 
 def test_a_gateway_whose_service_names_no_port_of_the_pod_is_told_and_the_others_are_served() -> None:

@@ -40,7 +40,7 @@ def defaulted(store: Store, kind: Kind, version: str, obj: Obj) -> Obj:
 def admit(store: Store, kind: Kind, obj: Obj) -> Obj:
     """The object as the cluster takes it in: for a new pod, with defaults, service account and perhaps sidecar.
 
-    Raises Forbidden for a pod of a namespace that has its share of them.
+    Raises Forbidden for a pod of a namespace that has as many as it may.
     """
     if kind.key == CRDS.key:
         return {**obj, "status": {"storedVersions": [definitions.kind_of(obj).version]}}

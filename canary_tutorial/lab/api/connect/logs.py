@@ -46,7 +46,7 @@ async def serve(api: Api, call: Call) -> web.StreamResponse:
 
 
 def choose(pod: Obj, asked: str) -> str:
-    """The container meant: the one asked for, the annotated default, or the only one; else `BadRequest`."""
+    """The container meant: the one named, the annotated default, or the only one; else `BadRequest`."""
     spec, name = pod["spec"], pod["metadata"]["name"]
     names = [each["name"] for each in [*spec["containers"], *(spec.get("initContainers") or [])]]
     if asked:
@@ -95,7 +95,7 @@ async def _copy(
 
 
 def _shown(query: Any) -> Callable[[bytes], bytes]:
-    """From a line of the file to what the client sees of it (nothing, if it is older than asked for)."""
+    """From a line of the file to what the client sees of it (nothing, if it is older than the client wants)."""
     since, timestamps = _since(query), flag(query, "timestamps")
 
     def show(line: bytes) -> bytes:

@@ -56,7 +56,7 @@ async def serve(api: Api, call: Call) -> web.StreamResponse:
 
 
 async def upgrade(request: web.Request, protocols: tuple[str, ...]) -> web.WebSocketResponse:
-    """The request's WebSocket; `BadRequest` if the client asked for none, or for SPDY."""
+    """The request's WebSocket; `BadRequest` if the client wants none, or SPDY."""
     if request.headers.get("Upgrade", "").lower() != "websocket":
         wanted = request.headers.get("Upgrade")
         hint = f": {wanted} is not served here, use a client that speaks WebSocket" if wanted else ""
@@ -125,7 +125,7 @@ async def _resize(session: Session, payload: bytes) -> None:
 
 
 def exit_status(code: int) -> Obj:
-    """How a program's end is told: kubectl and the Python client take the exit code from `details`."""
+    """How a program's end is reported: kubectl and the Python client take the exit code from `details`."""
     if code == 0:
         return {"metadata": {}, "status": "Success"}
     return {

@@ -1,4 +1,4 @@
-"""Reading: one object, or a list of them with selectors, pages and the view that the client asked for."""
+"""Reading: one object, or a list of them with selectors, pages and the view that the client wants."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from canary_tutorial.lab.kinds import PODS
 from canary_tutorial.lab.objects import Obj, at, clone, timestamp
 
 HOUR = 3600
-SHORTEST, LONGEST = 600, 2**32  # seconds that a token may be asked for
+SHORTEST, LONGEST = 600, 2**32  # seconds that a token may last, at least and at most
 
 
 async def get_scale(api: Api, call: Call) -> web.StreamResponse:

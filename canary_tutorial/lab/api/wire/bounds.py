@@ -1,6 +1,6 @@
 """How large what a client sends may be: levels, values, text. Counted before anything recursive or slow looks at it.
 
-A real API server bounds bytes only and has many cores. The lab has one event loop for everybody, and each look at an
+A real API server bounds bytes only and has many cores. The lab has one event loop for everybody, and each walk through an
 object (types, defaults, managed fields, a copy) costs some microseconds per value. Pure.
 """
 

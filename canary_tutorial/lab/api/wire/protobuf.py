@@ -39,7 +39,7 @@ def tables() -> dict[str, dict[str, tuple[str, str]]]:
 
 
 def decode(body: bytes) -> Obj:
-    """The object in a protobuf body; `BadRequest` if it is none."""
+    """The object in a protobuf body; `BadRequest` if there is none."""
     if not body.startswith(MAGIC):
         raise BadRequest("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
     try:
