@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from canary_tutorial.connection import Cluster, connect
     from canary_tutorial.errors import TutorialError
+    from canary_tutorial.jupyter.pages import graph
     from canary_tutorial.lessons.exercises import check, near
     from canary_tutorial.lessons.prepare import prepare
     from canary_tutorial.metrics.prometheus import Metrics
@@ -31,6 +32,7 @@ __all__ = [
     "TutorialError",
     "check",
     "connect",
+    "graph",
     "near",
     "prepare",
     "record",
@@ -39,7 +41,8 @@ __all__ = [
 _HOMES = {
     "Canary": "release.canary", "Cluster": "connection", "ImagePicker": "widgets.picker", "Metrics": "metrics.prometheus",
     "Release": "release.release", "Table": "screen.tables", "TutorialError": "errors", "check": "lessons.exercises",
-    "connect": "connection", "near": "lessons.exercises", "prepare": "lessons.prepare", "record": "release.result",
+    "connect": "connection", "graph": "jupyter.pages", "near": "lessons.exercises", "prepare": "lessons.prepare",
+    "record": "release.result",
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from canary_tutorial.errors import NoCluster, show_plainly
-from canary_tutorial.install import applying, clean_up, installed, preflight
+from canary_tutorial.install import applying, clean_up, installed, ownership, preflight
 from canary_tutorial.kube import api, cluster, manifests
 from canary_tutorial.kube.objects import Obj
 from canary_tutorial.metrics.prometheus import Metrics
@@ -76,6 +76,20 @@ class Cluster(cluster.Cluster):
     def canary(self, name: str = "podinfo", namespace: str | None = None) -> Canary:
         """The Canary object of that name, to release, watch and question."""
         return Canary(self, name, namespace or self.namespace, lambda: self.metrics)
+
+    @property
+    def flagger(self) -> Obj:
+        """The Deployment of the Flagger that watches this cluster's namespace, wherever it was installed. Raises
+        Missing."""
+        return installed.the_flagger(self)
+
+    def is_ours(self, obj: Obj) -> bool:
+        """Whether the tutorial created `obj`: only that is what `clean_up` deletes (install/ownership.py)."""
+        return ownership.is_ours(obj)
+
+    def manifest(self, file: str | Path) -> str:
+        """The text of a YAML file, by path or by name in manifests/. Raises BadInput."""
+        return manifests.find(file).read_text()
 
     @property
     def metrics(self) -> Metrics:

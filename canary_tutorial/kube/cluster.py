@@ -7,7 +7,7 @@ namespace left out is the cluster's own (`test`), and "*" means all of them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, overload
@@ -146,6 +146,11 @@ class Cluster:
             "$setElementOrder/containers": [{"name": name} for name in known],
             "containers": [{"name": name, "image": image} for name, image in images.items()],
         }}}}, namespace)  # fmt: skip
+
+    def wait(self, check: Callable[[], tuple[bool, str]], what: str, timeout: float = 60) -> None:
+        """Wait for anything, as `kubectl wait` does for a condition: `check()` answers (done, how far it is). Raises
+        TookTooLong after `timeout` seconds."""
+        wait_until(check, what, timeout)
 
     def scale(self, target: str, replicas: int, namespace: str | None = None) -> None:
         """`kubectl scale`: through the scale subresource."""

@@ -15,8 +15,6 @@ from canary_tutorial.errors import Refused
 from canary_tutorial.install.ownership import by_kind, is_ours
 from canary_tutorial.kube import manifests
 from canary_tutorial.kube.objects import Obj
-from canary_tutorial.kube.wait import wait_until
-from canary_tutorial.release.timeline import RUNNING
 
 if TYPE_CHECKING:
     from canary_tutorial.connection import Cluster
@@ -55,7 +53,7 @@ def prepare(
         applied = cluster.apply("canary-podinfo.yaml", **settings)
         if any(row["result"] != "unchanged" for row in applied):
             time.sleep(1.5)  # a little over CONTROL_LOOP: until then Flagger looks at the old interval
-        wait_until_idle(prepared)
+        prepared.wait_until_idle()
     print(f"Ready: {prepared or 'no canary yet'}")
     return prepared
 
@@ -118,23 +116,3 @@ def reset_canary(cluster: Cluster) -> None:
         kept = {key: value for key, value in wanted["spec"]["analysis"].items() if key not in analysis}
         body = {"spec": {**change, "analysis": {**added, **kept}}}
         cluster.patch("canaries", wanted["metadata"]["name"], body)
-
-
-def wait_until_idle(canary: Canary, timeout: float = 180, *, promoted: bool = False) -> None:
-    """Wait until no run is under way and the canary has been taken up; with `promoted`, also until users get the very
-    image that its target is set to. Raises TookTooLong."""
-
-    def resting() -> tuple[bool, str]:
-        phase = canary.phase
-        under_way = f"a release is under way ({phase})" if phase in RUNNING else phase
-        if not phase or phase == "Initializing" or phase in RUNNING:
-            return False, under_way or "not yet seen by Flagger"
-        missed = promoted and canary.image() != canary.image(primary=True)
-        return not missed, f"{phase}; users do not get {canary.image().rpartition('/')[2]} yet" if missed else phase
-
-    wait_until(resting, "the canary to be idle", timeout, next_step="canary.explain() says what it waits for.")
-    primary = f"deployment/{canary.target}-primary"
-    canary.cluster.rollout_status(primary, namespace=canary.namespace)
-    deadline = time.monotonic() + 10
-    while not canary.cluster.find("virtualservices", canary.target, canary.namespace) and time.monotonic() < deadline:
-        time.sleep(0.2)

@@ -166,6 +166,14 @@ class Metrics:
         raw = self.query(f"istio_requests_total{{{of}}}[{seconds(window) + LOOKBACK:.0f}s]", now)
         return sum(found.count for found in requests(raw, now - seconds(window), now))
 
+    def scrape_interval(self) -> float | None:
+        """Seconds between two scrapes, as Prometheus itself reports; the longest of its targets', None without any.
+        Raises Unreachable."""
+        from canary_tutorial.kube.manifests import seconds
+
+        targets = self._ask("get_targets", "active")["activeTargets"]
+        return max((seconds(target["scrapeInterval"]) for target in targets), default=None)
+
     def known(self, workload: str) -> bool:
         """Whether Prometheus has counted any request of this workload in the last hour."""
         of = _OF.format(namespace=self.namespace, workload=workload)

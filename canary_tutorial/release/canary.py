@@ -42,6 +42,24 @@ class Canary(CanaryState):
         except TookTooLong as exc:
             raise TookTooLong(exc.message, self.explain()) from exc
 
+    def wait_until_idle(self, timeout: float = 180, *, promoted: bool = False) -> None:
+        """Wait until Flagger has initialized the Canary and no release runs; with `promoted`, also until users get the
+        very image that its target is set to. Raises TookTooLong."""
+
+        def idle() -> tuple[bool, str]:
+            phase = self.phase
+            under_way = f"a release is under way ({phase})" if phase in RUNNING else phase
+            if not phase or phase == "Initializing" or phase in RUNNING:
+                return False, under_way or "not yet seen by Flagger"
+            missed = promoted and self.image() != self.image(primary=True)
+            return not missed, f"{phase}; users do not get {self.image().rpartition('/')[2]} yet" if missed else phase
+
+        wait_until(idle, "the canary to be idle", timeout, next_step="canary.explain() says what it waits for.")
+        self.cluster.rollout_status(f"deployment/{self.target}-primary", namespace=self.namespace)
+        deadline = time.monotonic() + 10
+        while not self.cluster.find("virtualservices", self.target, self.namespace) and time.monotonic() < deadline:
+            time.sleep(0.2)
+
     def release(
         self, image: str, *, flags: Sequence[str] | None = None, watch: bool = True, show: bool = True
     ) -> Release:

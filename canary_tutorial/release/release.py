@@ -18,7 +18,7 @@ from canary_tutorial.errors import Missing, TookTooLong, TutorialError, Unreacha
 from canary_tutorial.kube.objects import Obj
 from canary_tutorial.metrics.prometheus import Impact
 from canary_tutorial.metrics.series import Series, rate, role
-from canary_tutorial.release import flagger_log, timeline
+from canary_tutorial.release import flagger_log, ticks, timeline
 from canary_tutorial.release.flagger_log import event_of_line, read_event
 from canary_tutorial.release.state import BACK, CanaryState
 from canary_tutorial.release.timeline import ENDED, RUNNING, Event, Point, interval
@@ -81,6 +81,18 @@ class Release:
     def seconds(self) -> float:
         """From the change of the image to the end (or to now)."""
         return (self.ended or time.time()) - self.began
+
+    @property
+    def detected_after(self) -> float | None:
+        """Seconds from the change of the image until Flagger detected it; None if it has not."""
+        return next((point.time - self.began for point in self.points if point.phase in RUNNING), None)
+
+    def ticks(self) -> ticks.Ticks:
+        """What Flagger's log says of each tick of this release; each check with its sample count. Raises Missing where
+        no Flagger is found, Refused where the log may not be read."""
+        found = ticks.since(ticks.of_canary(self.canary), self.began)
+        ticks.count_samples(found, self.canary)
+        return ticks.Ticks(found)
 
     @property
     def seen_until(self) -> float:

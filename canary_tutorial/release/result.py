@@ -44,15 +44,16 @@ def of_release(release: Release) -> dict[str, Any]:
     }
 
 
-def record(name: str, result: Release | dict[str, Any], expected: str = "Succeeded") -> None:
+def record(name: str, result: Release | dict[str, Any], expected: str = "Succeeded", **more: Any) -> None:
     """Leave `result` in this notebook's output under `name`, for the report and for `make tutorial`'s summary.
 
-    `expected` is the phase in which this release should end: "Failed" where a lesson breaks it on purpose.
+    `expected` is the phase in which this release should end: "Failed" where a lesson breaks it on purpose. `more` is kept
+    beside the release.
     """
     need("notebooks", "IPython")
     from IPython.display import display
 
-    data = result if isinstance(result, dict) else {**of_release(result), "expected": expected}
+    data = result if isinstance(result, dict) else {**of_release(result), "expected": expected, **more}
     text = as_text(data) if "phases" in data else f"{name}: {data}"
     bundle = {MEDIA_TYPE: {"name": name, "data": data}, "text/plain": text}
     display(bundle, raw=True)  # type: ignore[no-untyped-call]

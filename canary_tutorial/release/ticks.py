@@ -18,7 +18,7 @@ from canary_tutorial.metrics.prometheus import UNITS
 from canary_tutorial.screen.tables import Table
 
 if TYPE_CHECKING:
-    from canary_tutorial.release.canary import Canary
+    from canary_tutorial.release.state import CanaryState
 
 Tick = dict[str, Any]
 COLUMNS = ["tick", "time", "phase", "weights", "mirror", "failed checks", "checks", "events"]
@@ -64,6 +64,16 @@ def worth_telling(found: Sequence[Tick]) -> list[tuple[int, Tick]]:
             kept.append((number, tick))
         before = state
     return kept
+
+
+class Ticks(list[Tick]):
+    """Ticks as a notebook shows them: as a table."""
+
+    def __repr__(self) -> str:
+        return repr(table(self))
+
+    def _repr_html_(self) -> str:
+        return table(self)._repr_html_()
 
 
 def table(found: Sequence[Tick]) -> Table:
@@ -116,7 +126,7 @@ def _joined(lines: list[str]) -> str:
     return "; ".join(lines) or "-"
 
 
-def of_canary(canary: Canary) -> list[Tick]:
+def of_canary(canary: CanaryState) -> list[Tick]:
     """The ticks that Flagger's log still tells of, each check with the number of requests in its window.
 
     Raises Missing where no Flagger runs.
@@ -128,7 +138,7 @@ def of_canary(canary: Canary) -> list[Tick]:
     return ticks(log, f"{canary.name}.{canary.namespace}")
 
 
-def count_samples(found: Iterable[Tick], canary: Canary) -> None:
+def count_samples(found: Iterable[Tick], canary: CanaryState) -> None:
     """Add to each check how many requests of the canary were counted in its window; without Prometheus, nothing."""
     for tick in found:
         for check in tick["checks"]:

@@ -24,7 +24,7 @@ import yaml
 from canary_tutorial.connection import Cluster
 from canary_tutorial.kube import manifests
 from canary_tutorial.kube.api import of_kubeconfig
-from canary_tutorial.lessons.prepare import wait_until_idle, with_short_control_loop
+from canary_tutorial.lessons.prepare import with_short_control_loop
 from canary_tutorial.release.release import Release
 
 NAME = "canaries"
@@ -107,7 +107,7 @@ def stage(cluster: Cluster, *, users: bool = True, headers: str = "", interval: 
     spec["analysis"] = {k: v for k, v in {**spec["analysis"], **analysis}.items() if v is not None}
     cluster.apply_object(canary)
     found = cluster.canary()
-    wait_until_idle(found, 90)
+    found.wait_until_idle(90)
     return found
 
 

@@ -1,5 +1,6 @@
 """What every lesson must have, seen without running it."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -12,8 +13,36 @@ ALL = sorted(HOME.glob("*.ipynb"))
 LESSONS = [path for path in ALL if path.name[0].isdigit()]
 
 
+PUBLIC = {
+    "canary_tutorial": {
+        *("TutorialError", "Table", "check", "connect", "graph", "near", "prepare", "record"),
+    },
+    "canary_tutorial.widgets": {
+        *("ExplainCard", "ImagePicker", "OperatorPanel", "ReleaseBoard", "ServiceGraph", "UserStream"),
+    },
+}
+
+
+def internal(source: str) -> set[str]:
+    """What a cell takes of the package beyond its public names: "module.name", by import or through an attribute."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "canary_tutorial":
+            found |= {
+                f"{node.module}.{name.name}" for name in node.names if name.name not in PUBLIC.get(node.module, ())
+            }
+        elif isinstance(node, ast.Import):
+            found |= {name.name for name in node.names if name.name.split(".")[0] == "canary_tutorial"}
+    return found
+
+
 def read(path: Path) -> nbformat.NotebookNode:
     return nbformat.read(path, as_version=4)
+
+
+def plain(line: str) -> str:
+    """A line of IPython as Python: commands for the shell become nothing."""
+    return "pass" if line.startswith(("!", "%")) else line
 
 
 def tags(cell: nbformat.NotebookNode) -> list[str]:
@@ -29,6 +58,27 @@ def test_the_lessons_the_walkthrough_and_the_report_are_there():
 def test_the_readme_has_a_row_for_each_lesson():
     rows = re.findall(r"^\| (\d+) \| \[.+?\]\(notebooks/(.+?)\)", (HOME.parent / "README.md").read_text(), re.M)
     assert rows == [(str(number), path.name) for number, path in enumerate(LESSONS)]
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_only_public_names_are_imported(path: Path):
+    sources = [cell.source for cell in read(path).cells if cell.cell_type == "code"]
+    assert not {name for source in sources for name in internal("\n".join(map(plain, source.splitlines())))}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from canary_tutorial.kube.wait import wait_until", "from canary_tutorial import connection",
+        "import canary_tutorial.release", "def later():\n    from canary_tutorial.errors import TutorialError",
+        "from canary_tutorial.widgets import board",
+    ],
+)  # fmt: skip
+def test_a_planted_internal_import_is_found(source: str):
+    assert internal(source)
+    assert not internal(
+        "import time\nfrom canary_tutorial import connect\nfrom canary_tutorial.widgets import ImagePicker"
+    )
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)

@@ -22,13 +22,11 @@ from types import SimpleNamespace as Is
 from IPython.display import Markdown, display
 from canary_tutorial import Table
 from canary_tutorial.release import ticks
-from canary_tutorial.errors import TutorialError
-from canary_tutorial.release.timeline import RUNNING
 
 hostile = {HOSTILE!r}
 users = Is(answered=1, failed=0, mirrored=1, mirrored_failed=0)
 release = Is(
-    impact=lambda: users, points=[Is(time=1, phase="Progressing")], began=0, phase=hostile, before=hostile, image=hostile,
+    impact=lambda: users, detected_after=1, phase=hostile, before=hostile, image=hostile,
     seconds=1, weights=[hostile], messages=["Halt " + hostile],
 )
 faults, canary = hostile, Is(shortest_release=1)
@@ -55,7 +53,7 @@ def test_nothing_that_a_release_says_becomes_a_part_of_its_report():
     book = nbformat.v4.new_notebook()
     verdict = next(cell.source for cell in nbformat.read(REPORT, as_version=4).cells if "Verdict" in cell.source)
     ticks = (
-        "ticks.table([{'time': '2026-01-01T00:00:00Z', 'phase': hostile, 'primary': 100, 'canary_weight': 0, "
+        "ticks.Ticks([{'time': '2026-01-01T00:00:00Z', 'phase': hostile, 'primary': 100, 'canary_weight': 0, "
         "'mirrored': False, 'failedChecks': hostile, 'hooks': [{'name': hostile, 'error': hostile}], 'events': "
         "[{'type': 'Warning', 'message': hostile}], 'checks': [{'metric': hostile, 'value': 1.0, 'threshold': hostile, "
         "'interval': hostile, 'verdict': hostile}]}])"

@@ -17,14 +17,14 @@ ITSELF = "__init__"
 
 LAYERS = {
     "": """
-        errors shipped | screen | kube | install | metrics | release | charts | connection | lessons reports widgets
-        __init__ | jupyter cli | __main__
+        errors shipped | screen | kube | install | metrics | release | charts | connection | jupyter lessons reports widgets
+        __init__ | cli | __main__
     """,
     "screen": "progress tables",
     "kube": "objects wait | api manifests rollouts | exec | cluster",
     "install": "installed ownership | clean_up parts | applying preflight",
     "metrics": "series | prometheus",
-    "release": "timeline | explain flagger_log plan | state | release | canary result | ticks",
+    "release": "timeline | explain flagger_log plan | state | ticks | release | canary result",
     "charts": "chart | svg | display",
     "lessons": "copying exercises prepare",
     "reports": "notebooks pss | summary",
