@@ -41,10 +41,11 @@ async def serve(directory: Path) -> None:
     from canary_tutorial.lab.api import make_app
     from canary_tutorial.lab.api.access import default_roles
     from canary_tutorial.lab.api.access.authorization import user_of
+    from canary_tutorial.lab.api.kinds.registry import KINDS
     from canary_tutorial.lab.machine.certificates import make_ca_and_server_cert
     from canary_tutorial.lab.store import Store
 
-    store = Store()
+    store = Store(KINDS)
     _, context = make_ca_and_server_cert(directory)
     default_roles.create(store)
     store.create(kinds.NAMESPACES, {"metadata": {"name": "test"}})

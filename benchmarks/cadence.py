@@ -35,11 +35,12 @@ async def serve(directory: Path) -> None:
 
     from canary_tutorial.lab import kinds
     from canary_tutorial.lab.api import make_app
+    from canary_tutorial.lab.api.kinds.registry import KINDS
     from canary_tutorial.lab.contracts import User
     from canary_tutorial.lab.machine.certificates import make_ca_and_server_cert
     from canary_tutorial.lab.store import Store
 
-    store = Store()
+    store = Store(KINDS)
     _, context = make_ca_and_server_cert(directory)
     for namespace in ("default", "test"):
         store.create(kinds.NAMESPACES, {"metadata": {"name": namespace}})

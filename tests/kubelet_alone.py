@@ -17,6 +17,7 @@ from typing import Any
 
 from canary_tutorial.lab import kinds
 from canary_tutorial.lab.api.checks.admission import admit
+from canary_tutorial.lab.api.kinds.registry import KINDS
 from canary_tutorial.lab.controllers.manager import Manager
 from canary_tutorial.lab.events import Recorder
 from canary_tutorial.lab.kubelet.kubelet import Kubelet
@@ -109,7 +110,7 @@ def alone(directory: Path) -> Iterator[Alone]:
     made: list[Alone] = []
 
     async def run() -> None:
-        store = Store()
+        store = Store(KINDS)
         recorder = Recorder(store)
         write_programs(directory / "lab" / "bin")
         kubelet = Kubelet(

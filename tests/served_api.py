@@ -25,6 +25,7 @@ from canary_tutorial.lab import kinds
 from canary_tutorial.lab.api import make_app
 from canary_tutorial.lab.api.access import default_roles
 from canary_tutorial.lab.api.access.authorization import user_of
+from canary_tutorial.lab.api.kinds.registry import KINDS
 from canary_tutorial.lab.contracts import User
 from canary_tutorial.lab.errors import BadRequest
 from canary_tutorial.lab.machine.certificates import make_ca_and_server_cert
@@ -184,7 +185,7 @@ def serve(directory: Path) -> Iterator[Served]:
     found: list[Served] = []
 
     async def run() -> None:
-        store, node = Store(), FakeNode(directory)
+        store, node = Store(KINDS), FakeNode(directory)
         for namespace in ("default", "kube-system", "test"):
             store.create(kinds.NAMESPACES, {"metadata": {"name": namespace}})
         default_roles.create(store)

@@ -23,27 +23,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from canary_tutorial.lab.api.kinds.registry import RESOURCES
 from canary_tutorial.lab.api.wire import protobuf
 
-WANTED = [
-    f"{group}/{kind}"
-    for group, kinds in {
-        "core/v1": "Namespace Pod Service ConfigMap Secret ServiceAccount Event Endpoints Node Binding",
-        "apps/v1": "Deployment ReplicaSet",
-        "autoscaling/v1": "HorizontalPodAutoscaler Scale",
-        "autoscaling/v2": "HorizontalPodAutoscaler",
-        "discovery/v1": "EndpointSlice",
-        "events/v1": "Event",
-        "coordination/v1": "Lease",
-        "rbac/v1": "Role RoleBinding ClusterRole ClusterRoleBinding",
-        "admissionregistration/v1": "MutatingWebhookConfiguration ValidatingWebhookConfiguration",
-        "authentication/v1": "TokenRequest TokenReview SelfSubjectReview",
-        "authorization/v1": "SelfSubjectAccessReview SelfSubjectRulesReview SubjectAccessReview LocalSubjectAccessReview",
-        "policy/v1": "Eviction",
-        "apiextensions/v1": "CustomResourceDefinition",
-        "meta/v1": "DeleteOptions",
-    }.items()
-    for kind in kinds.split()
+
+def message(api_version: str, kind: str) -> str:
+    """How Kubernetes' sources name a kind: `rbac/v1/Role`."""
+    group, _, version = api_version.rpartition("/")
+    return f"{group.partition('.')[0] or 'core'}/{version}/{kind}"
+
+
+NOT_STORED = """
+    core/v1/Binding autoscaling/v1/Scale policy/v1/Eviction meta/v1/DeleteOptions
+    authentication/v1/TokenRequest authentication/v1/TokenReview authentication/v1/SelfSubjectReview
+    authorization/v1/SelfSubjectAccessReview authorization/v1/SelfSubjectRulesReview
+    authorization/v1/SubjectAccessReview authorization/v1/LocalSubjectAccessReview
+"""
+WANTED = NOT_STORED.split() + [
+    message(version, each.kind.kind) for each in RESOURCES for version in (each.kind.api_version, *each.forms)
 ]
 SCALARS = {"string": "s", "int32": "i", "int64": "i", "uint32": "i", "bool": "b", "bytes": "y", "double": "d"}
 MESSAGE = re.compile(r"^message (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)

@@ -1,10 +1,10 @@
 """Make `canary_tutorial/lab/schemas/kinds.json.gz`: the published schemas of the kinds that the lab serves.
 
-    uv run --no-project --with kubernetes-validate==1.37.0 python tools/make_schemas.py
+    uv run --with kubernetes-validate==1.37.0 python tools/make_schemas.py
 
 `kubernetes-validate` (Apache-2.0) weighs 117 MB, which is too much to depend on; what the lab needs of it is the
 shape of some hundred types: field names, types, required fields, merge keys. Those are kept, the prose is not.
-Run it again when the Kubernetes version that the lab reports moves on.
+Run it again when a kind is added to the registry, or the Kubernetes version that the lab reports moves on.
 """
 
 import gzip
@@ -14,18 +14,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from canary_tutorial.lab.api.kinds.registry import RESOURCES
+
 VERSION = "v1.32.0"
-WANTED = {
-    "v1": "Namespace Pod Node Service Endpoints ConfigMap Secret ServiceAccount Event",
-    "apps/v1": "Deployment ReplicaSet",
-    "autoscaling/v1": "Scale HorizontalPodAutoscaler",
-    "autoscaling/v2": "HorizontalPodAutoscaler",
-    "discovery.k8s.io/v1": "EndpointSlice",
-    "coordination.k8s.io/v1": "Lease",
-    "events.k8s.io/v1": "Event",
-    "rbac.authorization.k8s.io/v1": "Role RoleBinding ClusterRole ClusterRoleBinding",
-    "apiextensions.k8s.io/v1": "CustomResourceDefinition",
-    "admissionregistration.k8s.io/v1": "MutatingWebhookConfiguration ValidatingWebhookConfiguration",
+WANTED = {("autoscaling/v1", "Scale")} | {
+    (api_version, each.kind.kind) for each in RESOURCES for api_version in (each.kind.api_version, *each.forms)
 }
 KEPT = {
     "$ref", "type", "format", "properties", "additionalProperties", "items", "required",
@@ -55,7 +48,7 @@ def main() -> None:
     for name, schema in definitions.items():
         for gvk in schema.get("x-kubernetes-group-version-kind", []):
             api_version = f"{gvk['group']}/{gvk['version']}" if gvk["group"] else gvk["version"]
-            if gvk["kind"] in WANTED.get(api_version, "").split():
+            if (api_version, gvk["kind"]) in WANTED:
                 kinds[f"{api_version}/{gvk['kind']}"] = name
                 todo.append(name)
     kept: dict[str, Any] = {}

@@ -1,7 +1,7 @@
-"""The kinds that the lab serves from its first second: one `Kind` each, as a table.
+"""`Kind`: how objects of a kind are named, and whether they have a status and a scale. And the kinds that code names.
 
-CustomResourceDefinitions add more while the lab runs (`Store.kinds`). A `Kind` says how objects are named and
-which sub-resources they have; what they must look like is in `schemas/`, how they print in `api/columns.py`.
+The store, the controllers and the kubelet name them, and stand below the API. A kind that none of those names is in its
+module of `api/kinds`, where everything else about kinds is. CustomResourceDefinitions add more (`Store.kinds`).
 """
 
 from __future__ import annotations
@@ -94,15 +94,4 @@ CRDS = Kind(
 MUTATINGWEBHOOKS = Kind(
     ADMISSION, "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "mutatingwebhookconfiguration",
     False, (), ("api-extensions",), generation=True,
-)  # fmt: skip
-VALIDATINGWEBHOOKS = Kind(
-    ADMISSION, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations",
-    "validatingwebhookconfiguration", False, (), ("api-extensions",), generation=True,
-)  # fmt: skip
-
-BUILT_IN: tuple[Kind, ...] = (
-    NAMESPACES, PODS, NODES, SERVICES, ENDPOINTS, CONFIGMAPS, SECRETS, SERVICEACCOUNTS, EVENTS,
-    DEPLOYMENTS, REPLICASETS, AUTOSCALERS, ENDPOINTSLICES, LEASES,
-    ROLES, ROLEBINDINGS, CLUSTERROLES, CLUSTERROLEBINDINGS,
-    CRDS, MUTATINGWEBHOOKS, VALIDATINGWEBHOOKS,
 )  # fmt: skip

@@ -19,6 +19,7 @@ from aiohttp import web
 from canary_tutorial.lab.api import make_app
 from canary_tutorial.lab.api.access import default_roles
 from canary_tutorial.lab.api.checks.admission import admit
+from canary_tutorial.lab.api.kinds.registry import KINDS
 from canary_tutorial.lab.controllers.manager import Manager
 from canary_tutorial.lab.events import Recorder
 from canary_tutorial.lab.kinds import NAMESPACES, SERVICEACCOUNTS, SERVICES
@@ -86,7 +87,7 @@ async def serve(name: str, directory: Path, port: int = 0) -> None:
     def config(token: str) -> str:
         return kubeconfig(server, ca, token, name)
 
-    store = Store()
+    store = Store(KINDS)
     store.subscribe(revoking(tokens), SERVICEACCOUNTS)
     recorder = Recorder(store)
     kubelet = Kubelet(store, recorder, directory, network, tokens, (host, port), ca, config)

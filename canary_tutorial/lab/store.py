@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, dropwhile
@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from canary_tutorial.lab import quota
 from canary_tutorial.lab.errors import AlreadyExists, Conflict, Forbidden, Gone, NotFound, TooLarge
-from canary_tutorial.lab.kinds import BUILT_IN, NAMESPACES, PODS, Kind
+from canary_tutorial.lab.kinds import NAMESPACES, PODS, Kind
 from canary_tutorial.lab.objects import Obj, clone, timestamp
 
 log = logging.getLogger(__name__)
@@ -51,9 +51,9 @@ Callback = Callable[[Event], None]
 class Store:
     """Objects by kind, namespace and name."""
 
-    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, kinds: Iterable[Kind], now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.now = now
-        self.kinds: dict[tuple[str, str], Kind] = {kind.key: kind for kind in BUILT_IN}
+        self.kinds: dict[tuple[str, str], Kind] = {kind.key: kind for kind in kinds}
         # Versions start at the clock, so that a client that comes back after a restart gets 410 and lists again.
         self.version = self.first_version = int(now().timestamp() * 100)
         self._objects: dict[tuple[str, str], dict[str, dict[str, Obj]]] = {}

@@ -25,6 +25,7 @@ from served_api import Served
 from canary_tutorial.lab import kinds
 from canary_tutorial.lab.api import make_app
 from canary_tutorial.lab.api.access import default_roles
+from canary_tutorial.lab.api.kinds.registry import KINDS
 from canary_tutorial.lab.contracts import User
 from canary_tutorial.lab.store import Store
 
@@ -168,7 +169,7 @@ keys = st.sampled_from(
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=5), max_leaves=25
 )
-plurals = st.sampled_from([(kind.group, kind.version, kind.plural, kind.namespaced) for kind in kinds.BUILT_IN] + [
+plurals = st.sampled_from([(kind.group, kind.version, kind.plural, kind.namespaced) for kind in KINDS] + [
     ("flagger.app", "v1", "canaries", True), ("autoscaling", "v1", "horizontalpodautoscalers", True),
     ("events.k8s.io", "v1", "events", True), ("authentication.k8s.io", "v1", "tokenreviews", False), ("x", "v9", "y", False)])  # fmt: skip
 subresources = st.sampled_from(
@@ -280,7 +281,7 @@ def requests(draw: st.DrawFn) -> Obj:
 
 async def world() -> tuple[Store, web.Application]:
     """An API whose user may do everything by a role, so that every request asks the roles, random ones among them."""
-    store = Store()
+    store = Store(KINDS)
     app = make_app(store, None, lambda token: User("admin"))  # type: ignore[arg-type]
     default_roles.create(store)
     everything = {"kind": "ClusterRole", "name": "cluster-admin", "apiGroup": kinds.RBAC}

@@ -27,6 +27,7 @@ from canary_tutorial.lab import kinds
 from canary_tutorial.lab.api import make_app
 from canary_tutorial.lab.api.access import default_roles
 from canary_tutorial.lab.api.checks.admission import admit
+from canary_tutorial.lab.api.kinds.registry import KINDS
 from canary_tutorial.lab.contracts import User
 from canary_tutorial.lab.controllers.manager import Manager
 from canary_tutorial.lab.errors import ApiError
@@ -109,7 +110,7 @@ KUBECONFIG = {
 @asynccontextmanager
 async def cluster(directory: Path) -> AsyncIterator[str]:
     """The address of an API server whose token is `admin`."""
-    store = Store()
+    store = Store(KINDS)
     Manager(store, EventRecorder(store), admit, "", lambda: service_addresses(16))
     pods = Pods(store)
     for namespace in ("default", "kube-system"):

@@ -1,7 +1,7 @@
 """Imports go one way: from each package only to what stands below it, and nowhere in a circle.
 
-A row of LAYERS names the parts of one package from the ground up; parts of one line do not import each other. An import
-within a function, or for types alone, counts as any other.
+A row of LAYERS names the parts of one package from the ground up (`*`: all others); parts of one line do not import each
+other. An import within a function, or for types alone, counts as any other.
 """
 
 import ast
@@ -39,11 +39,12 @@ LAYERS = {
         kinds machine podinfo quantity quota schema | errors objects | contracts selectors store
         events tokens mesh | api controllers kubelet | main | commands | __main__
     """,
-    "lab.api": "wire access | kinds | checks options pages paths | call | verbs | connect meta | routing | door | __init__",
+    "lab.api": "wire | kinds | access checks options pages paths | call | verbs | connect meta | routing | door | __init__",
     "lab.api.access": "authorization default_roles | impersonation",
     "lab.api.connect": "logs proxy spdy | streams | portforward",
     "lab.api.meta": "discovery | openapi reviews",
-    "lab.api.checks": "schemas walk | structural | admission decoding",
+    "lab.api.kinds": "columns expressions formats | resource variables volumes | pod_specs | * | registry",
+    "lab.api.checks": "rules schemas walk | structural | admission decoding",
     "lab.api.verbs": "managed_fields patches tables | reading | watch writing | apply deleting | subresources",
     "lab.controllers": """
         effects surge | autoscalers deployment_status endpoints garbage namespaces replicasets services
@@ -138,6 +139,8 @@ def part(module: str, package: str) -> str | None:
 def upward(edges: Graph, package: str, row: str) -> Iterator[str]:
     """The imports within `package` that do not go down, and the parts that its row leaves out."""
     floor = floors(row)
+    if "*" in floor:
+        floor = {str(part(module, package)): floor["*"] for module in edges} | floor
     for module, imported in edges.items():
         own = part(module, package)
         if own is None or (not package and own in TOWERS):

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from canary_tutorial.lab.api.kinds.conversion import EVENTS_GROUP
+from canary_tutorial.lab.api.kinds.registry import OTHER_GROUPS
 from canary_tutorial.lab.errors import NotFound
-from canary_tutorial.lab.kinds import EVENTS, Kind
+from canary_tutorial.lab.kinds import Kind
 
 Kinds = Mapping[tuple[str, str], Kind]
 
@@ -65,7 +65,7 @@ def parse(path: str, kinds: Kinds) -> Target:
         first += 2
     resource, name, subresource = (*steps[first:], "", "")[:3]
     rest = path.split("/", first + 4)[first + 4 :]
-    kind = EVENTS if (group, resource) == (EVENTS_GROUP, EVENTS.plural) else kinds.get((group, resource))
+    kind = OTHER_GROUPS.get((group, resource)) or kinds.get((group, resource))
     if (
         kind is None
         or version not in kind.served

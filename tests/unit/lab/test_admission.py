@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from canary_tutorial.lab.api.checks import admission
+from canary_tutorial.lab.api.kinds.registry import KINDS
 from canary_tutorial.lab.kinds import DEPLOYMENTS, MUTATINGWEBHOOKS, NAMESPACES, PODS, SECRETS, SERVICES
 from canary_tutorial.lab.store import Store
 
@@ -21,7 +22,7 @@ def pod(**meta: Any) -> Obj:
 
 
 def world(namespace_label: str | None = "enabled", mesh: bool = True) -> Store:
-    store = Store()
+    store = Store(KINDS)
     labels = {"istio-injection": namespace_label} if namespace_label else {}
     store.create(NAMESPACES, {"metadata": {"name": "test", "labels": labels}})
     if mesh:

@@ -8,6 +8,7 @@ import pytest
 
 from canary_tutorial.lab.api.access import default_roles
 from canary_tutorial.lab.api.access.authorization import Attributes, Authorizer, check_escalation, user_of
+from canary_tutorial.lab.api.kinds.registry import KINDS
 from canary_tutorial.lab.errors import Forbidden, NotFound
 from canary_tutorial.lab.kinds import (
     CLUSTERROLEBINDINGS,
@@ -29,7 +30,7 @@ def rule(verbs: str, resources: str = "", group: str = "", **more: Any) -> Obj:
 
 def world(*rules: Obj, subject: Obj | None = None, namespace: str = "") -> Authorizer:
     """A cluster in which one subject (jane) has some rules, everywhere or in one namespace."""
-    store = Store()
+    store = Store(KINDS)
     for name in ("test", "other"):
         store.create(NAMESPACES, {"metadata": {"name": name}})
     default_roles.create(store)
@@ -129,7 +130,7 @@ def test_a_refusal_has_kubernetes_words(wanted: Attributes, message: str) -> Non
 
 
 def test_what_was_given_or_taken_counts_at_once() -> None:
-    store = Store()
+    store = Store(KINDS)
     authorizer, wanted = Authorizer(store), Attributes("get", "", "pods", "test", "p")
     assert not may(authorizer, wanted)
     bind(store, [rule("get", "pods")], {"kind": "User", "name": "jane"})
@@ -142,7 +143,7 @@ def test_what_was_given_or_taken_counts_at_once() -> None:
 
 
 def test_a_role_has_the_rules_of_those_it_aggregates() -> None:
-    store = Store()
+    store = Store(KINDS)
     default_roles.create(store)
     meta = {"name": "more", "labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"}}
     store.create(CLUSTERROLES, {"metadata": meta, "rules": [rule("get", "canaries", "flagger.app")]})

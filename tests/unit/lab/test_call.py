@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from canary_tutorial.lab import kinds
 from canary_tutorial.lab.api.access.authorization import Attributes
 from canary_tutorial.lab.api.call import Call
+from canary_tutorial.lab.api.kinds import registry
 from canary_tutorial.lab.api.paths import parse
 from canary_tutorial.lab.contracts import User
 
-KINDS = {kind.key: kind for kind in kinds.BUILT_IN}
+KINDS = {kind.key: kind for kind in registry.KINDS}
 PODS, REVIEWS = "/api/v1/namespaces/test/pods", "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 WANTED = {
     ("GET", PODS): Attributes("list", "", "pods", "test"),

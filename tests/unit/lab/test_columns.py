@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from canary_tutorial.lab import kinds
-from canary_tutorial.lab.api.kinds import columns
+from canary_tutorial.lab.api.kinds import columns, pods
+from canary_tutorial.lab.api.kinds.registry import KINDS, resource_of
 from canary_tutorial.lab.api.verbs import tables
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -59,11 +60,11 @@ STATUSES = {
 
 @pytest.mark.parametrize(("expected", "obj"), STATUSES.items(), ids=STATUSES.keys())
 def test_the_status_of_a_pod(expected: str, obj: Obj) -> None:
-    assert columns.pod_status(obj, NOW) == expected
+    assert pods.status_of(obj, NOW) == expected
 
 
 def cells(kind: kinds.Kind, obj: Obj, wide: bool = False) -> list[Any]:
-    return [each.cell(obj, NOW) for each in columns.FOR[kind.key] if wide or each.priority == 0]
+    return [each.cell(obj, NOW) for each in resource_of(kind).columns if wide or each.priority == 0]
 
 
 def test_a_pods_row_counts_restarts_and_says_when() -> None:
@@ -101,9 +102,9 @@ def test_many_endpoints_are_shortened() -> None:
 
 
 def test_every_built_in_kind_prints_a_bare_object() -> None:
-    for kind in kinds.BUILT_IN:
+    for kind in KINDS:
         obj: Obj = {"metadata": {"name": "x", "creationTimestamp": None}, "spec": {}}
-        assert "x" in [each.cell(obj, NOW) for each in columns.FOR.get(kind.key, columns.PLAIN)], kind
+        assert "x" in [each.cell(obj, NOW) for each in resource_of(kind).columns], kind
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from canary_tutorial.lab import kinds, schema
-from canary_tutorial.lab.api.checks import decoding
-from canary_tutorial.lab.api.kinds import defaults, rules
+from canary_tutorial.lab.api.checks import decoding, rules
+from canary_tutorial.lab.api.kinds.registry import KINDS, resource_of
 from canary_tutorial.lab.errors import BadRequest, Invalid
 from canary_tutorial.lab.kinds import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, SERVICES, Kind
 from canary_tutorial.lab.objects import clone
@@ -42,7 +42,7 @@ def faults(kind: Kind, obj: Obj) -> list[str]:
     if found.refusal:
         return [found.refusal.message]
     complete = clone(found.obj)
-    defaults.FOR.get(kind.key, lambda obj: None)(complete)
+    resource_of(kind).default(complete)
     return [f"unknown {path}" for path in found.unknown] + [str(cause) for cause in rules.check(kind, complete)]
 
 
@@ -186,7 +186,7 @@ def test_an_invalid_object_lists_its_causes() -> None:
 
 
 def test_every_built_in_kind_has_a_schema() -> None:
-    for kind in kinds.BUILT_IN:
+    for kind in KINDS:
         shape = schema.builtin(kind.api_version, kind.kind)
         assert shape, kind
         assert isinstance(decoding.decode({"metadata": []}, shape, kind, kind.version).refusal, BadRequest), kind

@@ -6,6 +6,7 @@ import pytest
 from controller_objects import Obj, pod
 
 from canary_tutorial.lab import events
+from canary_tutorial.lab.api.kinds.registry import KINDS
 from canary_tutorial.lab.events import Recorder
 from canary_tutorial.lab.kinds import EVENTS, NAMESPACES
 from canary_tutorial.lab.store import Store
@@ -15,7 +16,7 @@ POD = pod("a")
 
 @pytest.fixture
 def store() -> Store:
-    made = Store()
+    made = Store(KINDS)
     made.create(NAMESPACES, {"metadata": {"name": "test"}})
     return made
 

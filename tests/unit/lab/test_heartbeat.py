@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from canary_tutorial.lab.api.kinds.registry import KINDS
 from canary_tutorial.lab.kinds import LEASES, NAMESPACES, NODES
 from canary_tutorial.lab.kubelet import heartbeat
 from canary_tutorial.lab.store import Store
@@ -14,7 +15,7 @@ from canary_tutorial.lab.store import Store
 
 def test_the_nodes_lease_is_renewed_and_comes_back() -> None:
     times = [datetime(2026, 11, 23, 12, tzinfo=UTC)]
-    store = Store(lambda: times[-1])
+    store = Store(KINDS, lambda: times[-1])
     store.create(NAMESPACES, {"metadata": {"name": heartbeat.NAMESPACE}})
     store.create(NODES, heartbeat.node("lab", times[-1]))
     heartbeat.renew(store, "lab")
@@ -36,7 +37,7 @@ def test_the_node_says_that_it_is_a_lab() -> None:
 @pytest.mark.parametrize("spec", [None, {}, {"renewTime": None}, "missing"])
 def test_a_lease_that_somebody_emptied_is_renewed(spec: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "RENEWAL", 0.01)
-    store = Store(lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
+    store = Store(KINDS, lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
     store.create(NAMESPACES, {"metadata": {"name": heartbeat.NAMESPACE}})
     store.create(NODES, heartbeat.node("lab", store.now()))
     lease = {"metadata": {"name": "lab", "namespace": heartbeat.NAMESPACE}}

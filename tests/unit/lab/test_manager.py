@@ -10,6 +10,7 @@ import pytest
 from controller_objects import template
 
 from canary_tutorial.lab.api.checks.admission import admit
+from canary_tutorial.lab.api.kinds.registry import KINDS
 from canary_tutorial.lab.controllers import manager
 from canary_tutorial.lab.events import Recorder
 from canary_tutorial.lab.kinds import (
@@ -37,7 +38,7 @@ def replicaset(name: str, replicas: Any, **more: Any) -> Obj:
 
 
 def world() -> Store:
-    store = Store()
+    store = Store(KINDS)
     manager.Manager(store, Recorder(store), admit)
     store.create(NAMESPACES, {"metadata": {"name": "test"}})
     return store

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from canary_tutorial.lab import kinds
+from canary_tutorial.lab.api.kinds import registry
 from canary_tutorial.lab.api.paths import Target, parse
 from canary_tutorial.lab.errors import NotFound
 
-KINDS = {kind.key: kind for kind in kinds.BUILT_IN}
+KINDS = {kind.key: kind for kind in registry.KINDS}
 NAMED = {
     "/api/v1/pods": ("pods", "", "", "", ""),
     "/api/v1/namespaces/test/pods/": ("pods", "test", "", "", ""),

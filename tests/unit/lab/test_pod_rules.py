@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from canary_tutorial.lab import schema
-from canary_tutorial.lab.api.checks import admission, decoding
-from canary_tutorial.lab.api.kinds import rules
+from canary_tutorial.lab.api.checks import admission, decoding, rules
+from canary_tutorial.lab.api.kinds.registry import KINDS
 from canary_tutorial.lab.kinds import CONFIGMAPS, DEPLOYMENTS, PODS, REPLICASETS, SECRETS, Kind
 from canary_tutorial.lab.store import Store
 
@@ -18,7 +18,7 @@ Obj = dict[str, Any]
 
 
 def said(kind: Kind, obj: Obj) -> list[str]:
-    return [str(cause) for cause in rules.check(kind, admission.defaulted(Store(), kind, kind.version, obj))]
+    return [str(cause) for cause in rules.check(kind, admission.defaulted(Store(KINDS), kind, kind.version, obj))]
 
 
 def of_a_pod(spec: Obj) -> dict[Kind, Obj]:

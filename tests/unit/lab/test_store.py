@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from canary_tutorial.lab.api.kinds.registry import KINDS
 from canary_tutorial.lab.errors import AlreadyExists, Conflict, Forbidden, Gone, NotFound
 from canary_tutorial.lab.kinds import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS
 from canary_tutorial.lab.store import HISTORY, Event, Store
@@ -29,7 +30,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store(clock: Clock) -> Store:
-    store = Store(clock)
+    store = Store(KINDS, clock)
     store.create(NAMESPACES, {"metadata": {"name": "test"}})
     return store
 
@@ -190,10 +191,10 @@ def test_a_watcher_resumes_where_it_was_until_history_is_gone(store: Store) -> N
 
 
 def test_a_restarted_store_sends_old_watchers_away(clock: Clock) -> None:
-    before = Store(clock)
+    before = Store(KINDS, clock)
     before.create(NAMESPACES, {"metadata": {"name": "test"}})
     clock.time += timedelta(seconds=5)
-    after = Store(clock)
+    after = Store(KINDS, clock)
     with pytest.raises(Gone):
         after.since(NAMESPACES, before.version)
 
@@ -230,7 +231,7 @@ def test_a_dry_run_answers_and_stores_nothing(store: Store) -> None:
 
 
 def test_large_objects_are_forgotten_sooner_and_those_of_a_namespace_have_a_limit() -> None:
-    store = Store()
+    store = Store(KINDS)
     for name in ("test", "other"):
         store.create(NAMESPACES, {"metadata": {"name": name}})
     meta = {"name": "big", "namespace": "test"}

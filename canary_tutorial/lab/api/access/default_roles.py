@@ -5,59 +5,47 @@ Shorter than the originals, by the kinds that the lab does not serve.
 
 from __future__ import annotations
 
+from canary_tutorial.lab.api.kinds.registry import RESOURCES
 from canary_tutorial.lab.kinds import CLUSTERROLEBINDINGS, CLUSTERROLES, RBAC
 from canary_tutorial.lab.objects import Obj
 from canary_tutorial.lab.store import Store
 
 LABELS = {"kubernetes.io/bootstrapping": "rbac-defaults"}
 ANNOTATIONS = {"rbac.authorization.kubernetes.io/autoupdate": "true"}
-READ = ["get", "list", "watch"]
-WRITE = ["create", "delete", "deletecollection", "patch", "update"]
 
 
-def rule(groups: str, resources: str, verbs: list[str]) -> Obj:
-    """A rule from blank-separated names; the core group is `core`."""
-    named = ["" if group == "core" else group for group in groups.split()]
-    return {"apiGroups": named, "resources": resources.split(), "verbs": verbs}
+def rule(group: str, resources: str, verbs: str) -> Obj:
+    """A rule from blank-separated names."""
+    return {"apiGroups": [group], "resources": resources.split(), "verbs": verbs.split()}
 
 
 def urls(*paths: str) -> Obj:
     return {"nonResourceURLs": list(paths), "verbs": ["get"]}
 
 
-VIEW = [
-    rule("core", "configmaps endpoints events namespaces serviceaccounts services services/status", READ),
-    rule("core", "pods pods/log pods/status", READ),
-    rule("apps", "deployments deployments/scale deployments/status replicasets replicasets/scale replicasets/status", READ),
-    rule("autoscaling", "horizontalpodautoscalers horizontalpodautoscalers/status", READ),
-    rule("discovery.k8s.io", "endpointslices", READ),
-]  # fmt: skip
-EDIT = [
-    rule("core", "pods/attach pods/exec pods/portforward pods/proxy secrets services/proxy", READ),
-    rule("core", "serviceaccounts", ["impersonate"]),
-    rule("core", "pods pods/attach pods/exec pods/portforward pods/proxy", WRITE),
-    rule("core", "pods/eviction serviceaccounts/token", ["create"]),
-    rule("core", "configmaps endpoints secrets serviceaccounts services services/proxy", WRITE),
-    rule("core", "events", ["create", "patch", "update"]),
-    rule("apps", "deployments deployments/rollback deployments/scale replicasets replicasets/scale", WRITE),
-    rule("autoscaling", "horizontalpodautoscalers", WRITE),
-    rule("coordination.k8s.io", "leases", READ + WRITE),
-]
-ADMIN = [
-    rule(RBAC, "rolebindings roles", READ + WRITE),
-    rule("authorization.k8s.io", "localsubjectaccessreviews", ["create"]),
-]
+def granted(role: str) -> list[Obj]:
+    """What a role may do with the built-in kinds: one rule for all of a group with the same verbs."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for resource in RESOURCES:
+        for grant in resource.grants:
+            if grant.role == role:
+                found.setdefault((resource.kind.group, grant.verbs), []).append(grant.resources)
+    return [rule(group, " ".join(names), verbs) for (group, verbs), names in found.items()]
+
+
+VIEW, EDIT = granted("view"), granted("edit")
+ADMIN = [*granted("admin"), rule("authorization.k8s.io", "localsubjectaccessreviews", "create")]
 HEALTH = ["/healthz", "/livez", "/readyz", "/version", "/version/"]
 ROLES: dict[str, list[Obj]] = {
-    "cluster-admin": [rule("*", "*", ["*"]), {"nonResourceURLs": ["*"], "verbs": ["*"]}],
+    "cluster-admin": [rule("*", "*", "*"), {"nonResourceURLs": ["*"], "verbs": ["*"]}],
     "admin": ADMIN + EDIT + VIEW,
     "edit": EDIT + VIEW,
     "view": VIEW,
     "system:discovery": [urls("/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*", *HEALTH)],
     "system:public-info-viewer": [urls(*HEALTH)],
     "system:basic-user": [
-        rule("authorization.k8s.io", "selfsubjectaccessreviews selfsubjectrulesreviews", ["create"]),
-        rule("authentication.k8s.io", "selfsubjectreviews", ["create"]),
+        rule("authorization.k8s.io", "selfsubjectaccessreviews selfsubjectrulesreviews", "create"),
+        rule("authentication.k8s.io", "selfsubjectreviews", "create"),
     ],
 }
 AGGREGATED = {"admin": ("admin", "edit", "view"), "edit": ("edit", "view"), "view": ("view",)}

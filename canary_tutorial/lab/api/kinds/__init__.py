@@ -1,5 +1,6 @@
-"""What is particular to a kind: columns, defaults, checks, what may change, other versions.
+"""What is particular to a kind: columns, defaults, checks, what may change, sub-resources, roles, other versions.
 
-Belongs here: everything that `kubectl` shows or the server checks of one kind alone.
-Does not belong here: what holds for all kinds.
+Belongs here: everything that `kubectl` shows or the server checks of one kind alone; a module for each, or for a few that
+belong together, and the `registry`, which lists the modules. Does not belong here: what holds for all kinds.
+May import: `wire` and what is below it; kinds do not import each other.
 """

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from canary_tutorial.lab.api.kinds import expressions
-from canary_tutorial.lab.api.kinds.formats import DNS_LABEL_1035, DNS_SUBDOMAIN, SAID
+from canary_tutorial.lab.api.kinds.columns import CREATED, NAME
+from canary_tutorial.lab.api.kinds.formats import DNS_LABEL_1035, DNS_SUBDOMAIN, SAID, one_of
+from canary_tutorial.lab.api.kinds.resource import Resource
 from canary_tutorial.lab.errors import Cause, NotFound
-from canary_tutorial.lab.kinds import BUILT_IN, CRDS, Kind, Scale
+from canary_tutorial.lab.kinds import CRDS, Kind, Scale
 from canary_tutorial.lab.objects import Obj, timestamp
 from canary_tutorial.lab.store import Event, Store
 
-OWN = {kind.key for kind in BUILT_IN}
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 
@@ -57,6 +58,7 @@ class Definitions:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.built_in = {key for key, kind in store.kinds.items() if not kind.custom}
         store.subscribe(self._on_definition, CRDS)
         store.subscribe(self._on_any)
         for definition in store.list(CRDS):
@@ -65,7 +67,7 @@ class Definitions:
     def _on_definition(self, event: Event) -> None:
         if event.type == "DELETED":
             key = kind_of(event.object).key
-            if key not in OWN:
+            if key not in self.built_in:
                 self.store.kinds.pop(key, None)
         elif "deletionTimestamp" in event.object["metadata"]:
             self._clean(event.object)
@@ -80,7 +82,7 @@ class Definitions:
 
     def _serve(self, definition: Obj) -> None:
         kind = kind_of(definition)
-        if kind.key in OWN:
+        if kind.key in self.built_in:
             return  # what a definition of their name says does not change the kinds of the lab itself
         self.store.kinds[kind.key] = kind
         name = definition["metadata"]["name"]
@@ -109,10 +111,10 @@ class Definitions:
     def _clean(self, definition: Obj) -> None:
         """Delete what is left of a kind; with the last object the definition may go too."""
         kind = kind_of(definition)
-        for obj in self.store.list(kind) if kind.key not in OWN else ():
+        for obj in self.store.list(kind) if kind.key not in self.built_in else ():
             if "deletionTimestamp" not in obj["metadata"]:
                 self.store.delete(kind, obj["metadata"]["name"], obj["metadata"].get("namespace"))
-        if (kind.key in OWN or not self.store.list(kind)) and self.store.find(CRDS, kind.resource):
+        if (kind.key in self.built_in or not self.store.list(kind)) and self.store.find(CRDS, kind.resource):
             self.store.change(CRDS, kind.resource, None, _release)
 
 
@@ -126,21 +128,36 @@ def _condition(type_: str, reason: str, message: str, store: Store) -> Obj:
             "lastTransitionTime": timestamp(store.now())}  # fmt: skip
 
 
-def defaulted(definition: Obj) -> Obj:
-    """A definition with the names that it leaves out, and held until its objects are gone."""
-    spec = definition["spec"]
-    names = spec.get("names", {})
-    kind = names.get("kind", "")
-    names = {"listKind": f"{kind}List", "singular": kind.lower()} | names
-    spec = {"conversion": {"strategy": "None"}} | spec | {"names": names}
-    meta = definition["metadata"]
-    finalizers = meta.get("finalizers") or []
-    if "deletionTimestamp" not in meta and CLEANUP not in finalizers:
-        finalizers = [*finalizers, CLEANUP]
-    return {**definition, "metadata": meta | {"finalizers": finalizers}, "spec": spec}
+class CustomResourceDefinitions(Resource):
+    columns = (NAME, CREATED)
+    immutable = ("spec.group", "spec.names.plural", "spec.names.kind", "spec.scope")
+    built_in: Collection[tuple[str, str]] = ()  # kinds that no definition may change; the registry knows them
+
+    def default(self, obj: Obj) -> None:
+        """The names that a definition leaves out, and what holds it until its objects are gone."""
+        names = obj["spec"].get("names", {})
+        kind = names.get("kind", "")
+        names = {"listKind": f"{kind}List", "singular": kind.lower()} | names
+        obj["spec"] = {"conversion": {"strategy": "None"}} | obj["spec"] | {"names": names}
+        meta = obj["metadata"]
+        finalizers = meta.get("finalizers") or []
+        if "deletionTimestamp" not in meta and CLEANUP not in finalizers:
+            finalizers = [*finalizers, CLEANUP]
+        meta["finalizers"] = finalizers
+
+    def complete_new(self, obj: Obj) -> None:
+        obj["status"] = {"storedVersions": [kind_of(obj).version]}
+
+    def check(self, obj: Obj) -> list[Cause]:
+        return _check(obj, self.built_in)
+
+    def written(self, obj: Obj) -> Obj:
+        status = obj.get("status") or {}
+        empty = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": None}
+        return {**obj, "status": empty | {name: value for name, value in status.items() if value}}
 
 
-def check(definition: Obj) -> list[Cause]:
+def _check(definition: Obj, built_in: Collection[tuple[str, str]]) -> list[Cause]:
     """What makes a definition unusable; finer rules of a real server (structural schemas, CEL) are not checked."""
     spec = definition["spec"]
     names = spec["names"]
@@ -149,9 +166,8 @@ def check(definition: Obj) -> list[Cause]:
     if definition["metadata"]["name"] != wanted:
         hint = 'must be spec.names.plural+"."+spec.group'
         causes.append(Cause.invalid("metadata.name", definition["metadata"]["name"], hint))
-    causes += _check_names(spec, names)
-    if spec["scope"] not in ("Namespaced", "Cluster"):
-        causes.append(Cause.unsupported("spec.scope", spec["scope"], ["Cluster", "Namespaced"]))
+    causes += _check_names(spec, names, built_in)
+    causes += one_of(spec["scope"], "spec.scope", "Cluster", "Namespaced")
     versions, patterns = spec["versions"], Patterns()
     if sum(bool(each.get("storage")) for each in versions) != 1:
         causes.append(Cause.invalid("spec.versions", "", "must have exactly one version marked as storage version"))
@@ -185,14 +201,14 @@ def check(definition: Obj) -> list[Cause]:
 MAX_COLUMNS = 64
 
 
-def _check_names(spec: Obj, names: Obj) -> list[Cause]:
+def _check_names(spec: Obj, names: Obj, built_in: Collection[tuple[str, str]]) -> list[Cause]:
     """A group of the definition's own, and names that can stand in a path."""
     causes, group = [], spec.get("group") or ""
     if len(group) > 253 or not DNS_SUBDOMAIN.fullmatch(group):
         causes.append(Cause.invalid("spec.group", group, SAID[DNS_SUBDOMAIN]))
     elif "." not in group:
         causes.append(Cause.invalid("spec.group", group, "should be a domain with at least one dot"))
-    if (group, names.get("plural")) in OWN:
+    if (group, names.get("plural")) in built_in:
         causes.append(
             Cause.forbidden("spec.names.plural", f"{names['plural']}.{group} is a kind of the cluster itself")
         )
@@ -222,9 +238,7 @@ def _check_schema(shape: Any, path: str, patterns: Patterns) -> list[Cause]:
             causes.append(Cause.wrong_type(f"{path}.{word}", shape[word], "is of the wrong type"))
     if causes:
         return causes
-    if shape.get("type", "object") not in ("object", "array", "string", "integer", "number", "boolean"):
-        known = ["array", "boolean", "integer", "number", "object", "string"]
-        causes.append(Cause.unsupported(f"{path}.type", shape["type"], known))
+    causes += one_of(shape.get("type", "object"), f"{path}.type", *TYPES)
     if "pattern" in shape:
         causes += patterns.check(shape["pattern"], f"{path}.pattern")
     for name, inner in (shape.get("properties") or {}).items():
@@ -259,6 +273,7 @@ class Patterns:
         return []
 
 
+TYPES = ("array", "boolean", "integer", "number", "object", "string")
 NOT_SUPPORTED = {
     "$ref": "$ref is not supported",
     "definitions": "definitions is not supported",
@@ -278,3 +293,5 @@ KEYWORDS: dict[str, tuple[type, ...]] = {
     "minProperties": (int,), "maxProperties": (int,),
     "x-kubernetes-list-map-keys": (list,), "x-kubernetes-list-type": (str,), "x-kubernetes-map-type": (str,),
 }  # fmt: skip
+
+RESOURCES = [CustomResourceDefinitions(CRDS)]

@@ -20,7 +20,6 @@ ENV_NAME = re.compile(r"[ -<>-~]+")
 DATA_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 QUANTITY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
 PERCENT = re.compile(r"\d{1,9}%")
-PORT_HINT = "must be between 1 and 65535, inclusive"
 
 REGEX = "regex used for validation is "
 ENDS = "and must start and end with an alphanumeric character (e.g. "
@@ -84,8 +83,23 @@ def without_nul(text: str, path: str) -> list[Cause]:
     return [Cause.invalid(path, text, "must not contain a NUL character")] if "\0" in text else []
 
 
-def not_negative(path: str, value: Any) -> Cause:
-    return Cause.invalid(path, value, "must be greater than or equal to 0")
+def not_negative(value: int, path: str) -> list[Cause]:
+    return [Cause.invalid(path, value, "must be greater than or equal to 0")] if value < 0 else []
+
+
+def port_number(value: Any, path: str) -> list[Cause]:
+    """Of a port that is given as a number; a name is looked up later."""
+    wrong = isinstance(value, int) and not 0 < value < 65536
+    return [Cause.invalid(path, value, "must be between 1 and 65535, inclusive")] if wrong else []
+
+
+def one_of(value: Any, path: str, *allowed: str) -> list[Cause]:
+    return [] if value in allowed else [Cause.unsupported(path, value, list(allowed))]
+
+
+def required(obj: Obj, path: str, *names: str) -> list[Cause]:
+    """Fields that must be there, and not be empty."""
+    return [Cause.required(f"{path}.{name}".lstrip(".")) for name in names if not obj.get(name)]
 
 
 def duplicate(path: str, value: str) -> Cause:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from aiohttp import web
 
 from canary_tutorial.lab.api.call import Api, Call
-from canary_tutorial.lab.api.kinds.conversion import EVENTS_GROUP
+from canary_tutorial.lab.api.kinds.registry import OTHER_GROUPS, resource_of
+from canary_tutorial.lab.api.kinds.resource import Subresource
 from canary_tutorial.lab.errors import MethodNotAllowed, NotFound
-from canary_tutorial.lab.kinds import EVENTS, NAMESPACES, PODS, SERVICEACCOUNTS, SERVICES, Kind
+from canary_tutorial.lab.kinds import Kind
 from canary_tutorial.lab.objects import Obj
 
 VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
-CONNECT = ["create", "get"]
-PROXY = ["create", "delete", "get", "patch", "update"]
+CHANGE = "get patch update"
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
 
 # Resources without objects: (group, version, plural, kind, namespaced). One may only POST to them.
@@ -24,27 +24,6 @@ VIRTUAL = [
     ("authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", False),
     ("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", False),
 ]
-# Sub-resources beyond status and scale: (name, kind answered, verbs).
-SUBRESOURCES: dict[tuple[str, str], list[tuple[str, str, list[str]]]] = {
-    PODS.key: [
-        ("attach", "PodAttachOptions", CONNECT),
-        ("eviction", "Eviction", ["create"]),
-        ("exec", "PodExecOptions", CONNECT),
-        ("log", "Pod", ["get"]),
-        ("portforward", "PodPortForwardOptions", CONNECT),
-        ("proxy", "PodProxyOptions", PROXY),
-    ],
-    SERVICES.key: [("proxy", "ServiceProxyOptions", PROXY)],
-    SERVICEACCOUNTS.key: [("token", "TokenRequest", ["create"])],
-    NAMESPACES.key: [("finalize", "Namespace", ["update"])],
-}
-# Sub-resources whose kind is of another group. There is no group named policy: it would be empty, and kubectl asks for an
-# empty group anew with every command.
-ELSEWHERE = {
-    "scale": ("autoscaling", "v1"),
-    "eviction": ("policy", "v1"),
-    "token": ("authentication.k8s.io", "v1"),
-}
 
 
 async def version(api: Api, call: Call) -> web.StreamResponse:
@@ -100,7 +79,8 @@ def groups(api: Api) -> list[tuple[str, list[str]]]:
                 found[kind.group].append(each)
     for group, each, *_ in VIRTUAL:
         found.setdefault(group, [each])
-    found.setdefault(EVENTS_GROUP, ["v1"])
+    for (group, _), kind in OTHER_GROUPS.items():
+        found.setdefault(group, [*kind.served])
     return list(found.items())
 
 
@@ -115,7 +95,7 @@ def _resources(api: Api, group: str, version: str) -> list[Obj]:
     for kind in sorted(api.store.kinds.values(), key=lambda kind: kind.plural):
         if kind.group == group and version in kind.served:
             found += _resource(kind, version)
-        if group == EVENTS_GROUP and kind is EVENTS:
+        if OTHER_GROUPS.get((group, kind.plural)) is kind:
             found += _resource(kind, version)
     for owner, each, plural, kind_name, namespaced in VIRTUAL:
         if (owner, each) == (group, version):
@@ -137,15 +117,14 @@ def _resource(kind: Kind, version: str) -> list[Obj]:
     main |= {"kind": kind.kind, "verbs": VERBS}
     main |= {"shortNames": list(kind.short)} if kind.short else {}
     main |= {"categories": list(kind.categories)} if kind.categories else {}
-    subs = [("status", kind.kind, ["get", "patch", "update"])] if kind.status else []
-    subs += [("scale", "Scale", ["get", "patch", "update"])] if kind.scale else []
-    subs += SUBRESOURCES.get(kind.key, [])
+    subs = [*resource_of(kind).subresources]
+    subs += [Subresource("status", kind.kind, CHANGE)] if kind.status else []
+    subs += [Subresource("scale", "Scale", CHANGE, "autoscaling")] if kind.scale else []
     found = [main]
-    for name, answers, verbs in sorted(subs):
-        sub: Obj = {"name": f"{kind.plural}/{name}", "singularName": "", "namespaced": kind.namespaced}
-        sub |= {"kind": answers, "verbs": verbs}
-        if name in ELSEWHERE:
-            sub["group"], sub["version"] = ELSEWHERE[name]
+    for each in sorted(subs, key=lambda sub: sub.name):
+        sub: Obj = {"name": f"{kind.plural}/{each.name}", "singularName": "", "namespaced": kind.namespaced}
+        sub |= {"kind": each.kind, "verbs": each.verbs.split()}
+        sub |= {"group": each.group, "version": "v1"} if each.group else {}
         found.append(sub)
     return found
 

@@ -8,9 +8,9 @@ import contextlib
 from aiohttp import web
 
 from canary_tutorial.lab.api.call import Api, Call
+from canary_tutorial.lab.api.kinds.registry import resource_of
 from canary_tutorial.lab.api.options import delete_options
 from canary_tutorial.lab.api.verbs import reading
-from canary_tutorial.lab.api.wire import zeros
 from canary_tutorial.lab.errors import Conflict, Forbidden, MethodNotAllowed, NotFound
 from canary_tutorial.lab.kinds import NAMESPACES, PODS
 from canary_tutorial.lab.objects import Obj
@@ -46,5 +46,6 @@ async def collection(api: Api, call: Call) -> web.StreamResponse:
             deleted.append(api.store.delete(kind, meta["name"], meta.get("namespace"), **how_this))
         if len(deleted) % AT_ONCE == 0:
             await asyncio.sleep(0)  # others get their turn
-    name, items = kind.list_kind or f"{kind.kind}List", [zeros.shown(obj) for obj in deleted]
-    return call.answer({"kind": name, "apiVersion": call.target.api_version, "metadata": meta, "items": items})
+    name, version, resource = kind.list_kind or f"{kind.kind}List", call.target.api_version, resource_of(kind)
+    items = [resource.shown(obj, version) for obj in deleted]
+    return call.answer({"kind": name, "apiVersion": version, "metadata": meta, "items": items})

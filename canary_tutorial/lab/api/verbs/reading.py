@@ -7,28 +7,15 @@ from aiohttp import web
 from canary_tutorial.lab import selectors
 from canary_tutorial.lab.api import options
 from canary_tutorial.lab.api.call import Api, Call
-from canary_tutorial.lab.api.kinds import conversion
+from canary_tutorial.lab.api.kinds.registry import resource_of
 from canary_tutorial.lab.api.options import number
 from canary_tutorial.lab.api.pages import Rest
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.verbs import tables
-from canary_tutorial.lab.api.wire import negotiation, zeros
+from canary_tutorial.lab.api.wire import negotiation
 from canary_tutorial.lab.api.wire.bodies import encode
 from canary_tutorial.lab.errors import BadRequest, Gone, Timeout
-from canary_tutorial.lab.kinds import EVENTS, NODES, PODS, SECRETS
 from canary_tutorial.lab.objects import Obj
-
-FIELDS = {
-    PODS.key: {"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
-               "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName"},
-    NODES.key: {"spec.unschedulable"},
-    SECRETS.key: {"type"},
-    EVENTS.key: {"involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
-                 "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath",
-                 "reason", "reportingComponent", "source", "type"},
-    ("", "namespaces"): {"status.phase"},
-    ("apps", "replicasets"): {"status.replicas"},
-}  # fmt: skip
 
 
 async def get(api: Api, call: Call) -> web.StreamResponse:
@@ -49,9 +36,8 @@ def show(api: Api, call: Call, obj: Obj, status: int = 200) -> web.Response:
 
 def plain(api: Api, target: Target, obj: Obj) -> bytes:
     """An object's JSON in the version of the URL."""
-    if target.stored_form:
-        return api.encoder(obj)
-    return encode(zeros.shown(conversion.from_stored(target.api_version, target.kind.kind, obj)))
+    resource = resource_of(target.kind)
+    return api.encoder(obj, resource.written) if target.stored_form else encode(resource.shown(obj, target.api_version))
 
 
 async def list_(api: Api, call: Call) -> web.StreamResponse:
@@ -119,9 +105,9 @@ def selection(call: Call) -> selectors.Test:
 
 def _stored_path(target: Target, path: str) -> str | None:
     """Where a stored object has what a field selector names; None if it cannot be selected by that."""
-    stored = conversion.path_to_stored(target.api_version, target.kind.kind, path)
-    known = stored in ("metadata.name", "metadata.namespace") or stored in FIELDS.get(target.kind.key, ())
-    return stored if known else None
+    resource = resource_of(target.kind)
+    stored = resource.stored_path(path, target.api_version)
+    return stored if stored in {"metadata.name", "metadata.namespace", *resource.selectable} else None
 
 
 def check_version(api: Api, wanted: int, match: str = "") -> None:

@@ -1,5 +1,5 @@
-"""Tables: what `kubectl get` prints, made by the server. Columns of built-in kinds are in `kinds.columns`, those of custom
-kinds come from `additionalPrinterColumns`. Pure but for reading definitions and the clock from the store.
+"""Tables: what `kubectl get` prints, made by the server. Columns of built-in kinds are in `kinds`, those of custom kinds
+come from `additionalPrinterColumns`. Pure but for reading definitions and the clock from the store.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 from canary_tutorial.lab.api.checks import schemas
 from canary_tutorial.lab.api.kinds import columns
 from canary_tutorial.lab.api.kinds.columns import NAME, Column
+from canary_tutorial.lab.api.kinds.registry import resource_of
 from canary_tutorial.lab.api.paths import Target
-from canary_tutorial.lab.api.wire import negotiation, zeros
+from canary_tutorial.lab.api.wire import negotiation
 from canary_tutorial.lab.objects import Obj
 from canary_tutorial.lab.store import Store
 
@@ -26,20 +27,17 @@ STEP = re.compile(
 
 def table(store: Store, target: Target, objects: list[Obj], include: str) -> Obj:
     """A meta.k8s.io/v1 Table; `include` says how much of each object goes with its row (None, Metadata, Object)."""
-    chosen = columns.FOR.get(target.kind.key)
-    if chosen is None:
-        chosen = _printer_columns(store, target) if target.kind.custom else columns.PLAIN
-    now = store.now()
+    resource, now = resource_of(target.kind), store.now()
+    chosen = _printer_columns(store, target) or resource.columns
     definitions = [
-        {"name": each.name, "type": each.type, "format": "name" if each is NAME else each.format,
-         "description": "", "priority": each.priority}
+        {"name": each.name, "type": each.type, "format": each.format, "description": "", "priority": each.priority}
         for each in chosen
     ]  # fmt: skip
     rows = []
     for obj in objects:
         row: Obj = {"cells": [each.cell(obj, now) for each in chosen]}
         if include == "Object":
-            row["object"] = zeros.shown(obj | {"apiVersion": target.api_version})
+            row["object"] = resource.shown(obj, target.api_version)
         elif include != "None":
             row["object"] = negotiation.metadata_only(obj)
         rows.append(row)
@@ -55,10 +53,10 @@ def table(store: Store, target: Target, objects: list[Obj], include: str) -> Obj
 
 
 def _printer_columns(store: Store, target: Target) -> list[Column]:
-    listed = schemas.version_of(store, target.kind, target.version).get("additionalPrinterColumns")
-    if not listed:
-        return columns.PLAIN
-    return [NAME, *(_printer_column(each) for each in listed)]
+    """Those of a custom kind, if its definition has any."""
+    version = schemas.version_of(store, target.kind, target.version) if target.kind.custom else {}
+    listed = version.get("additionalPrinterColumns")
+    return [NAME, *(_printer_column(each) for each in listed)] if listed else []
 
 
 def _printer_column(each: Obj) -> Column:

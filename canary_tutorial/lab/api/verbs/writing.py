@@ -15,8 +15,8 @@ from canary_tutorial.lab import schema
 from canary_tutorial.lab.api import options
 from canary_tutorial.lab.api.access import authorization
 from canary_tutorial.lab.api.call import Api, Call
-from canary_tutorial.lab.api.checks import admission, decoding, schemas, structural
-from canary_tutorial.lab.api.kinds import conversion, rules
+from canary_tutorial.lab.api.checks import admission, decoding, rules, schemas, structural
+from canary_tutorial.lab.api.kinds.registry import resource_of
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.verbs import managed_fields, patches, reading
 from canary_tutorial.lab.api.wire import bodies, bounds
@@ -107,7 +107,7 @@ async def patch(api: Api, call: Call) -> web.StreamResponse:
         )
     change = await call.change()
     old = api.get(target)
-    shown = conversion.from_stored(target.api_version, target.kind.kind, old)
+    shown = resource_of(target.kind).from_stored(old, target.api_version)
     if media == "application/json-patch+json":
         new = patches.json_patch(shown, change)
     elif not isinstance(change, dict):
@@ -143,7 +143,7 @@ def decoded(api: Api, call: Call, given: Any, *, patched: bool = False, partial:
         raise BadRequest(f'{kind.kind} in version "{target.version}" cannot be handled as a {kind.kind}: {strict}')
     if found.refusal:
         raise found.refusal
-    stored = conversion.to_stored(target.api_version, kind.kind, found.obj)
+    stored = resource_of(kind).to_stored(found.obj, target.api_version)
     return {"metadata": {}} | stored, faults if mode == options.WARN else []
 
 

@@ -11,6 +11,7 @@ import gc
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import re2
@@ -19,7 +20,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
-from canary_tutorial.lab.api.wire import bounds, protobuf, zeros
+from canary_tutorial.lab.api.wire import bounds, protobuf
 from canary_tutorial.lab.errors import ApiError, BadRequest, TooLarge, UnsupportedMediaType
 from canary_tutorial.lab.objects import Obj
 from canary_tutorial.lab.store import MAX_STORED
@@ -237,12 +238,12 @@ class Encoder:
         self._bytes: dict[str, tuple[Obj, bytes]] = {}
         self._size = 0
 
-    def __call__(self, obj: Obj) -> bytes:
-        """The JSON of an object as it came out of the store, where none is ever changed in place."""
+    def __call__(self, obj: Obj, written: Callable[[Obj], Obj]) -> bytes:
+        """The JSON of what is `written` of an object as it came out of the store, where none is ever changed in place."""
         uid = obj["metadata"]["uid"]
         known = self._bytes.pop(uid, None)
         self._size -= len(known[1]) if known else 0
-        encoded = known[1] if known and known[0] is obj else encode(zeros.shown(obj))
+        encoded = known[1] if known and known[0] is obj else encode(written(obj))
         self._bytes[uid] = obj, encoded
         self._size += len(encoded)
         while len(self._bytes) > self.KEPT or self._size > self.BYTES:

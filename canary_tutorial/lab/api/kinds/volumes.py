@@ -1,4 +1,4 @@
-"""What the volumes of a pod and their mounts must be: names that are labels, one source each, paths that stay inside.
+"""A pod's volumes and their mounts: names that are labels, one source each, paths that stay inside.
 
 The texts are Kubernetes'. The kubelet makes files of these names and paths, so none may lead out of its directory. Pure.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from canary_tutorial.lab.api.kinds.formats import DNS_LABEL, SAID, duplicate, without_nul
+from canary_tutorial.lab.api.kinds.formats import DNS_LABEL, SAID, duplicate, required, without_nul
 from canary_tutorial.lab.errors import Cause
 from canary_tutorial.lab.objects import Obj
 
@@ -16,16 +16,15 @@ MODE = "must be a number between 0 and 0777 (octal), both inclusive"
 SOURCES = ("secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle")  # of a projected volume
 
 
-def volumes(listed: list[Obj], path: str) -> Iterator[Cause]:
+def check(listed: list[Obj], path: str) -> Iterator[Cause]:
     names: set[str] = set()
     for i, volume in enumerate(listed):
         here, name = f"{path}[{i}]", volume.get("name", "")
         yield from _source(volume, here)
-        if not name:
-            yield Cause.required(f"{here}.name")
-        elif len(name) > 63:
+        yield from required(volume, here, "name")
+        if len(name) > 63:
             yield Cause.invalid(f"{here}.name", name, "must be no more than 63 characters")
-        elif not DNS_LABEL.fullmatch(name):
+        elif name and not DNS_LABEL.fullmatch(name):
             yield Cause.invalid(f"{here}.name", name, SAID[DNS_LABEL])
         if name and name in names:
             yield duplicate(f"{here}.name", name)
@@ -39,20 +38,18 @@ def _source(volume: Obj, path: str) -> Iterator[Cause]:
     for kind in kinds[1:]:
         yield Cause.forbidden(f"{path}.{kind}", "may not specify more than 1 volume type")
     for kind in kinds[:1]:
-        check = CHECKS.get(kind)
-        if check:
-            yield from check(volume[kind] or {}, f"{path}.{kind}")
+        check_source = CHECKS.get(kind)
+        if check_source:
+            yield from check_source(volume[kind] or {}, f"{path}.{kind}")
 
 
 def _config_map(source: Obj, path: str) -> Iterator[Cause]:
-    if not source.get("name"):
-        yield Cause.required(f"{path}.name")
+    yield from required(source, path, "name")
     yield from _modes_and_items(source, path)
 
 
 def _secret(source: Obj, path: str) -> Iterator[Cause]:
-    if not source.get("secretName"):
-        yield Cause.required(f"{path}.secretName")
+    yield from required(source, path, "secretName")
     yield from _modes_and_items(source, path)
 
 
@@ -60,8 +57,7 @@ def _modes_and_items(source: Obj, path: str) -> Iterator[Cause]:
     yield from _mode(source, "defaultMode", path)
     for i, item in enumerate(source.get("items") or []):
         here = f"{path}.items[{i}]"
-        if not item.get("key"):
-            yield Cause.required(f"{here}.key")
+        yield from required(item, here, "key")
         yield from _file(item, here)
     yield from _collisions(source.get("items") or [], path)
 
@@ -79,9 +75,8 @@ def _collisions(items: list[Obj], path: str) -> Iterator[Cause]:
 
 def _file(item: Obj, path: str) -> Iterator[Cause]:
     """The path of one file in a volume."""
-    if not item.get("path"):
-        yield Cause.required(f"{path}.path")
-    else:
+    yield from required(item, path, "path")
+    if item.get("path"):
         yield from _inside(item["path"], f"{path}.path")
         if item["path"].startswith("..") and not item["path"].startswith("../") and item["path"] != "..":
             yield Cause.invalid(f"{path}.path", item["path"], "must not start with '..'")
@@ -142,9 +137,8 @@ def _projected(source: Obj, path: str) -> Iterator[Cause]:
 
 
 def _host_path(source: Obj, path: str) -> Iterator[Cause]:
-    if not source.get("path"):
-        yield Cause.required(f"{path}.path")
-    else:
+    yield from required(source, path, "path")
+    if source.get("path"):
         yield from _no_way_back(source["path"], f"{path}.path")
 
 
@@ -157,17 +151,15 @@ CHECKS: dict[str, Any] = {
 }
 
 
-def mounts(listed: list[Obj], known: set[str], path: str) -> Iterable[Cause]:
+def check_mounts(listed: list[Obj], known: set[str], path: str) -> Iterable[Cause]:
     taken: set[str] = set()
     for i, mount in enumerate(listed):
         here, name, place = f"{path}[{i}]", mount.get("name", ""), mount.get("mountPath", "")
-        if not name:
-            yield Cause.required(f"{here}.name")
-        elif name not in known:
+        yield from required(mount, here, "name")
+        if name and name not in known:
             yield Cause(f"{here}.name", "FieldValueNotFound", f'Not found: "{name}"')
-        if not place:
-            yield Cause.required(f"{here}.mountPath")
-        else:
+        yield from required(mount, here, "mountPath")
+        if place:
             yield from _no_way_back(place, f"{here}.mountPath")
             if ":" in place:
                 yield Cause.invalid(f"{here}.mountPath", place, "must not contain ':'")

@@ -1,11 +1,11 @@
-"""What a container's variables must be, and where they may come from, in Kubernetes' words. Pure."""
+"""A container's environment variables: their names, and where their values may come from. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from canary_tutorial.lab.api.kinds.formats import ENV_NAME, key_faults, without_nul
+from canary_tutorial.lab.api.kinds.formats import ENV_NAME, key_faults, required, without_nul
 from canary_tutorial.lab.errors import Cause
 from canary_tutorial.lab.objects import Obj
 
@@ -20,12 +20,11 @@ FIELDS = (
 FIELD = re.compile(r"metadata\.(annotations|labels)\['.+'\]")
 
 
-def variables(listed: list[Obj], path: str) -> Iterator[Cause]:
+def check(listed: list[Obj], path: str) -> Iterator[Cause]:
     for i, variable in enumerate(listed):
         here, name = f"{path}[{i}]", variable.get("name")
-        if not name:
-            yield Cause.required(f"{here}.name")
-        elif not ENV_NAME.fullmatch(name):
+        yield from required(variable, here, "name")
+        if name and not ENV_NAME.fullmatch(name):
             yield Cause.invalid(f"{here}.name", name, NAME_HINT)
         yield from without_nul(variable.get("value") or "", f"{here}.value")
         source = variable.get("valueFrom")
@@ -45,24 +44,20 @@ def _source(source: Obj, path: str) -> Iterator[Cause]:
     kind, chosen = kinds[0], source[kinds[0]]
     path = f"{path}.{kind}"
     if kind in ("configMapKeyRef", "secretKeyRef"):
-        if not chosen.get("name"):
-            yield Cause.required(f"{path}.name")
-        if not chosen.get("key"):
-            yield Cause.required(f"{path}.key")
-        else:
+        yield from required(chosen, path, "name", "key")
+        if chosen.get("key"):
             yield from key_faults(chosen["key"], f"{path}.key")
     elif kind == "fieldRef":
         field = chosen.get("fieldPath", "")
-        if not field:
-            yield Cause.required(f"{path}.fieldPath")
-        elif field not in FIELDS and not FIELD.fullmatch(field):
+        yield from required(chosen, path, "fieldPath")
+        if field and field not in FIELDS and not FIELD.fullmatch(field):
             hint = f"error converting fieldPath: field label not supported: {field}"
             yield Cause.invalid(f"{path}.fieldPath", field, hint)
-    elif not chosen.get("resource"):
-        yield Cause.required(f"{path}.resource")
+    else:
+        yield from required(chosen, path, "resource")
 
 
-def sources(listed: list[Obj], path: str) -> Iterator[Cause]:
+def check_sources(listed: list[Obj], path: str) -> Iterator[Cause]:
     """`envFrom`: whole ConfigMaps and Secrets."""
     for i, source in enumerate(listed):
         here = f"{path}[{i}]"
@@ -71,5 +66,5 @@ def sources(listed: list[Obj], path: str) -> Iterator[Cause]:
         kinds = [kind for kind in ("configMapRef", "secretRef") if source.get(kind) is not None]
         if len(kinds) != 1:
             yield Cause.invalid(here, "", TOO_MANY if kinds else ONE_OF.format("configMapRef` or `secretRef"))
-        elif not source[kinds[0]].get("name"):
-            yield Cause.required(f"{here}.{kinds[0]}.name")
+        else:
+            yield from required(source[kinds[0]], f"{here}.{kinds[0]}", "name")

@@ -1,0 +1,55 @@
+"""What schemas cannot say: names, labels, annotations, fields that never change, and what each kind checks itself. Pure.
+
+`check(kind, obj)` for an object on its own, `check_change(kind, old, new)` for what an update may not do; both return
+all faults.
+"""
+
+from __future__ import annotations
+
+from canary_tutorial.lab.api.kinds.formats import SAID, label_faults
+from canary_tutorial.lab.api.kinds.registry import resource_of
+from canary_tutorial.lab.api.kinds.resource import Resource
+from canary_tutorial.lab.errors import Cause
+from canary_tutorial.lab.kinds import Kind
+from canary_tutorial.lab.objects import Obj, at
+
+
+def check(kind: Kind, obj: Obj) -> list[Cause]:
+    """All faults of an object with its defaults filled in."""
+    resource = resource_of(kind)
+    causes = _metadata(resource, obj["metadata"])
+    try:
+        return [*causes, *resource.check(obj)]
+    except (AttributeError, TypeError, KeyError, IndexError) as exc:  # a null where a list or object belongs
+        return [*causes, Cause.invalid("spec", "", f"cannot be read: {type(exc).__name__}: {exc}")]
+
+
+def check_change(kind: Kind, old: Obj, new: Obj) -> list[Cause]:
+    """Fields that an update may not touch."""
+    causes, resource = [], resource_of(kind)
+    for path in resource.immutable:
+        before, after = at(old, path), at(new, path)
+        if before != after and before is not None:
+            causes.append(Cause.invalid(path, after if isinstance(after, str | int) else "", "field is immutable"))
+    return [*causes, *resource.check_change(old, new)]
+
+
+def _metadata(resource: Resource, meta: Obj) -> list[Cause]:
+    causes, name = [], meta.get("name", "")
+    if not name:
+        return [Cause.required("metadata.name", "name or generateName is required")]
+    if len(name) > resource.name_limit:
+        hint = f"must be no more than {resource.name_limit} characters"
+        causes.append(Cause.invalid("metadata.name", name, hint))
+    elif not resource.name.fullmatch(name):
+        causes.append(Cause.invalid("metadata.name", name, SAID[resource.name]))
+    return (
+        causes + label_faults(meta.get("labels") or {}, "metadata.labels") + _annotations(meta.get("annotations") or {})
+    )
+
+
+def _annotations(annotations: Obj) -> list[Cause]:
+    size = sum(len(key) + len(value) for key, value in annotations.items())
+    if size > 256 * 1024:
+        return [Cause("metadata.annotations", "FieldValueTooLong", "Too long: may not be more than 262144 bytes")]
+    return []

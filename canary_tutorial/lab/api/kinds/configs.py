@@ -1,0 +1,64 @@
+"""ConfigMaps and Secrets."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from datetime import datetime
+
+from canary_tutorial.lab.api.kinds.columns import AGE, NAME, Column, count, field
+from canary_tutorial.lab.api.kinds.formats import key_faults
+from canary_tutorial.lab.api.kinds.resource import READ, WRITE, Grant, Resource, fill
+from canary_tutorial.lab.errors import Cause
+from canary_tutorial.lab.kinds import CONFIGMAPS, SECRETS
+from canary_tutorial.lab.objects import Obj
+
+MAX_DATA = 1024 * 1024  # bytes in one ConfigMap or Secret
+
+
+def _data_count(obj: Obj, now: datetime) -> int:
+    return len(obj.get("data") or {}) + len(obj.get("binaryData") or {})
+
+
+def _without_metadata(obj: Obj) -> Obj:
+    return {key: value for key, value in obj.items() if key != "metadata"}
+
+
+class ConfigMaps(Resource):
+    columns: tuple[Column, ...] = (NAME, Column("Data", _data_count), AGE)
+    grants = (Grant("view", "configmaps", READ), Grant("edit", "configmaps", WRITE))
+    encoded: tuple[str, ...] = ("binaryData",)  # what is written in base64
+    whole = "[]"  # the path of a fault of all data together
+
+    def check(self, obj: Obj) -> Iterable[Cause]:
+        size = 0
+        for part in ("data", "binaryData"):
+            for key, value in (obj.get(part) or {}).items():
+                size += len(value) * 3 // 4 - value[-2:].count("=") if part in self.encoded else len(value.encode())
+                yield from key_faults(key, f"{part}[{key}]")
+                if part == "data" and key in (obj.get("binaryData") or {}):
+                    yield Cause.invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
+        if size > MAX_DATA:
+            yield Cause(self.whole, "FieldValueTooLong", f"Too long: may not be more than {MAX_DATA} bytes")
+
+    def check_change(self, old: Obj, new: Obj) -> Iterable[Cause]:
+        if old.get("immutable") and _without_metadata(old) != _without_metadata(new):
+            yield Cause.forbidden("data", "field is immutable when `immutable` is set")
+
+
+class Secrets(ConfigMaps):
+    columns = (NAME, Column("Type", field("type")), count("Data", "data"), AGE)
+    immutable = ("type",)
+    selectable = frozenset({"type"})
+    grants = (Grant("edit", "secrets", READ), Grant("edit", "secrets", WRITE))
+    encoded, whole = ("data", "binaryData"), "data"
+
+    def default(self, obj: Obj) -> None:
+        fill(obj, type="Opaque")
+        plain = obj.pop("stringData", None) or {}
+        if plain:
+            encoded = {key: base64.b64encode(value.encode()).decode() for key, value in plain.items()}
+            obj["data"] = (obj.get("data") or {}) | encoded
+
+
+RESOURCES = [ConfigMaps(CONFIGMAPS), Secrets(SECRETS)]

@@ -1,0 +1,126 @@
+"""Services, and the addresses behind them: Endpoints and EndpointSlices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from canary_tutorial.lab.api.kinds.columns import AGE, NAME, Column, field, pairs
+from canary_tutorial.lab.api.kinds.formats import (
+    DNS_LABEL,
+    DNS_LABEL_1035,
+    SAID,
+    duplicate,
+    label_faults,
+    one_of,
+    port_number,
+)
+from canary_tutorial.lab.api.kinds.resource import READ, WRITE, Grant, Resource, Subresource, fill
+from canary_tutorial.lab.errors import Cause
+from canary_tutorial.lab.kinds import ENDPOINTS, ENDPOINTSLICES, SERVICES
+from canary_tutorial.lab.objects import Obj
+
+
+def _ports(obj: Obj, now: datetime) -> str:
+    return ",".join(_port(each) for each in obj["spec"].get("ports") or []) or "<none>"
+
+
+def _port(port: Obj) -> str:
+    node = f":{port['nodePort']}" if port.get("nodePort") else ""
+    return f"{port['port']}{node}/{port.get('protocol', 'TCP')}"
+
+
+def _external_ip(obj: Obj, now: datetime) -> str:
+    spec = obj["spec"]
+    if spec.get("type") == "ExternalName":
+        return str(spec.get("externalName", "<none>"))
+    if spec.get("type") == "LoadBalancer":
+        ingress = (obj.get("status", {}).get("loadBalancer") or {}).get("ingress") or []
+        return ",".join(each.get("ip") or each.get("hostname", "") for each in ingress) or "<pending>"
+    return ",".join(spec.get("externalIPs") or []) or "<none>"
+
+
+def _endpoints(obj: Obj, now: datetime) -> str:
+    found = []
+    for subset in obj.get("subsets") or []:
+        for address in subset.get("addresses") or []:
+            found += [f"{address['ip']}:{port['port']}" for port in subset.get("ports") or []] or [address["ip"]]
+    return _three(found)
+
+
+def _slice_ports(obj: Obj, now: datetime) -> str:
+    return _three([str(each.get("port", "*")) for each in obj.get("ports") or []], "<unset>")
+
+
+def _slice_addresses(obj: Obj, now: datetime) -> str:
+    return _three(
+        [address for each in obj.get("endpoints") or [] for address in each.get("addresses") or []], "<unset>"
+    )
+
+
+def _three(texts: list[str], none: str = "<none>") -> str:
+    more = f" + {len(texts) - 3} more..." if len(texts) > 3 else ""
+    return ",".join(texts[:3]) + more if texts else none
+
+
+class Services(Resource):
+    columns = (
+        NAME, Column("Type", field("spec.type")), Column("Cluster-IP", field("spec.clusterIP")),
+        Column("External-IP", _external_ip), Column("Port(s)", _ports), AGE, pairs("Selector", "spec.selector"),
+    )  # fmt: skip
+    immutable = ("spec.clusterIP",)
+    name, name_limit = DNS_LABEL_1035, 63
+    subresources = (Subresource("proxy", "ServiceProxyOptions", "create delete get patch update"),)
+    grants = (
+        Grant("view", "services services/status", READ),
+        Grant("edit", "services/proxy", READ),
+        Grant("edit", "services services/proxy", WRITE),
+    )
+
+    def default(self, obj: Obj) -> None:
+        spec = obj.setdefault("spec", {})
+        fill(spec, type="ClusterIP", sessionAffinity="None")
+        if spec["type"] != "ExternalName":
+            fill(spec, internalTrafficPolicy="Cluster", ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack")
+        for port in spec.get("ports") or []:
+            fill(port, protocol="TCP")
+            fill(port, targetPort=port["port"])
+
+    def check(self, obj: Obj) -> Iterable[Cause]:
+        spec = obj["spec"]
+        yield from one_of(spec["type"], "spec.type", "ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+        ports = spec.get("ports") or []
+        if not ports and spec.get("clusterIP") != "None" and spec["type"] != "ExternalName":
+            yield Cause.required("spec.ports")
+        names: set[str] = set()
+        for i, port in enumerate(ports):
+            path = f"spec.ports[{i}]"
+            if len(ports) > 1 and not port.get("name"):
+                yield Cause.required(f"{path}.name")
+            elif port.get("name"):
+                if not DNS_LABEL.fullmatch(port["name"]):
+                    yield Cause.invalid(f"{path}.name", port["name"], SAID[DNS_LABEL])
+                if port["name"] in names:
+                    yield duplicate(f"{path}.name", port["name"])
+                names.add(port["name"])
+            yield from port_number(port["port"], f"{path}.port")
+            yield from port_number(port.get("targetPort"), f"{path}.targetPort")
+            yield from one_of(port.get("protocol"), f"{path}.protocol", "SCTP", "TCP", "UDP")
+        yield from label_faults(spec.get("selector") or {}, "spec.selector")
+
+
+class Endpoints(Resource):
+    columns = (NAME, Column("Endpoints", _endpoints), AGE)
+    grants = (Grant("view", "endpoints", READ), Grant("edit", "endpoints", WRITE))
+
+
+class EndpointSlices(Resource):
+    columns = (
+        NAME, Column("AddressType", field("addressType")), Column("Ports", _slice_ports),
+        Column("Endpoints", _slice_addresses), AGE,
+    )  # fmt: skip
+    nulls = ("endpoints", "ports")
+    grants = (Grant("view", "endpointslices", READ),)
+
+
+RESOURCES = [Services(SERVICES), Endpoints(ENDPOINTS), EndpointSlices(ENDPOINTSLICES)]
