@@ -68,7 +68,7 @@ clean:  ## delete .venv, .tools, reports and dist
 	@tools/setup python test && touch $@ .venv/ready
 
 .tools/ready: tools/setup canary_tutorial/lab/machine/tools.py
-	@tools/setup programs && touch $@
+	@tools/setup programs && mkdir -p .tools && touch $@  # nothing is unpacked where the machine has them
 
 .tools/real/ready: tools/setup | .venv/ready
 	@tools/setup real && touch $@
