@@ -55,6 +55,17 @@ def test_prometheus_and_hey_are_unpacked_where_path_has_none(checkout: Path, bar
     assert (again.returncode, again.stdout) == (0, ""), "a second run finds everything and does nothing"
 
 
+def test_a_machine_that_has_them_is_ready_at_once(checkout: Path, bare_path: str):
+    shutil.copy(ROOT / "Makefile", checkout)
+    for program in ("prometheus", "hey"):
+        (Path(bare_path) / program).symlink_to("/bin/true")
+    done = subprocess.run(
+        [shutil.which("make"), ".tools/ready"], cwd=checkout, env={"PATH": bare_path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (checkout / ".tools").iterdir()] == ["ready"]
+
+
 def test_a_python_that_is_too_old_is_named_with_the_remedy(checkout: Path, tmp_path: Path):
     tools = tmp_path / "few"
     tools.mkdir()
