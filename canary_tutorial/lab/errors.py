@@ -28,14 +28,8 @@ class ApiError(Exception):
 
     def status_object(self) -> dict[str, Any]:
         """The Kubernetes `Status` object of this error, ready for JSON."""
-        status: dict[str, Any] = {
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": {},
-            "status": "Failure",
-            "message": self.message,
-            "reason": self.reason,
-        }
+        status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        status |= {"message": self.message, "reason": self.reason}
         if self.details:
             status["details"] = self.details
         status["code"] = self.code

@@ -33,6 +33,16 @@ def at(obj: Any, path: str) -> Any:
     return obj
 
 
+def without(obj: Obj, *names: str) -> Obj:
+    """A copy, as deep as its first level, that lacks some fields."""
+    return {name: value for name, value in obj.items() if name not in names}
+
+
+def listed(value: Any) -> list[Any]:
+    """A list as it is, anything else as none."""
+    return value if isinstance(value, list) else []
+
+
 def controller_of(obj: Obj) -> Obj | None:
     return next((ref for ref in obj["metadata"].get("ownerReferences") or [] if ref.get("controller")), None)
 

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from canary_tutorial.lab import quota
 from canary_tutorial.lab.errors import AlreadyExists, Conflict, Forbidden, Gone, NotFound, TooLarge
 from canary_tutorial.lab.kinds import NAMESPACES, PODS, Kind
-from canary_tutorial.lab.objects import Obj, clone, timestamp
+from canary_tutorial.lab.objects import Obj, clone, timestamp, without
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Store:
         self._admit_to_namespace(kind, name, namespace)
         if self.find(kind, name, namespace) is not None:
             raise AlreadyExists.of(kind, name)
-        new: Obj = {"apiVersion": kind.api_version, "kind": kind.kind, **clone(_content(obj))}
+        new = _in_storage_version(kind, obj)
         new["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": timestamp(self.now())}
         for never in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"):
             new["metadata"].pop(never, None)
@@ -120,8 +120,7 @@ class Store:
         meta = obj["metadata"]
         old = self.get(kind, meta["name"], meta.get("namespace") if kind.namespaced else None)
         self._check_preconditions(kind, old, meta.get("uid"), meta.get("resourceVersion"))
-        given: Obj = {"apiVersion": kind.api_version, "kind": kind.kind, **clone(_content(obj))}
-        new = _merged(kind, old, given, subresource)
+        new = _merged(kind, old, _in_storage_version(kind, obj), subresource)
         if _same(old, new):
             return old
         if kind.generation and _wanted(old) != _wanted(new):
@@ -297,9 +296,8 @@ def weight_of(value: Any) -> int:
     return weight
 
 
-def _content(obj: Obj) -> Obj:
-    """The object but for its apiVersion and kind: what is stored is always in the storage version."""
-    return {key: value for key, value in obj.items() if key not in ("apiVersion", "kind")}
+def _in_storage_version(kind: Kind, obj: Obj) -> Obj:
+    return {"apiVersion": kind.api_version, "kind": kind.kind} | clone(without(obj, "apiVersion", "kind"))
 
 
 def _merged(kind: Kind, old: Obj, new: Obj, subresource: str | None) -> Obj:
@@ -326,20 +324,19 @@ def _same(old: Obj, new: Obj) -> bool:
     """Equal but for bookkeeping, so that writing it would be no change."""
 
     def essence(obj: Obj) -> Obj:
-        meta = {k: v for k, v in obj["metadata"].items() if k not in ("resourceVersion", "managedFields")}
-        return {**obj, "metadata": meta}
+        return {**obj, "metadata": without(obj["metadata"], "resourceVersion", "managedFields")}
 
     return essence(old) == essence(new) and _managers(old) == _managers(new)
 
 
 def _managers(obj: Obj) -> list[Any]:
     """Who owns which fields, without the times at which they said so."""
-    return [{k: v for k, v in entry.items() if k != "time"} for entry in obj["metadata"].get("managedFields", [])]
+    return [without(entry, "time") for entry in obj["metadata"].get("managedFields", [])]
 
 
 def _wanted(obj: Obj) -> Obj:
     """The part of an object that its generation counts."""
-    return {k: v for k, v in obj.items() if k not in ("metadata", "status", "apiVersion")}
+    return without(obj, "metadata", "status", "apiVersion")
 
 
 def _grace(kind: Kind, obj: Obj, asked: int | None) -> int:

@@ -97,7 +97,7 @@ def add_the_kind(package: Path) -> None:
     (kinds / "budgets.py").write_text(MODULE)
     registry = kinds / "registry.py"
     before = registry.read_text()
-    after = before.replace(" webhooks\n", " webhooks budgets\n")
+    after = before.replace(' webhooks"\n', ' webhooks budgets"\n')
     assert after != before
     registry.write_text(after)
     published = json.loads(gzip.decompress(schemas.read_bytes()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -12,6 +12,7 @@ from canary_tutorial.lab.errors import BadRequest, Cause, Invalid
 from canary_tutorial.lab.objects import Obj
 
 MATCH, EXACT, NOT_OLDER = "resourceVersionMatch", "Exact", "NotOlderThan"
+NOT_WITH_CONTINUE = Cause.forbidden(MATCH, f"{MATCH} is forbidden when continue is provided")
 STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
 POLICIES = ("Orphan", "Background", "Foreground")
 
@@ -48,7 +49,7 @@ class ListOptions:
     @classmethod
     def read(cls, query: Mapping[str, str], *, watch: bool) -> ListOptions:
         """Raises `Invalid` for options that contradict each other, `BadRequest` for what cannot be read."""
-        causes = _faults_of_watch(query) if watch else _faults_of_list(query)
+        causes = [*(_faults_of_watch(query) if watch else _faults_of_list(query))]
         if causes:
             raise Invalid.asked("ListOptions.meta.k8s.io", *causes)
         return cls(
@@ -64,39 +65,31 @@ class ListOptions:
         )
 
 
-def _faults_of_list(query: Mapping[str, str]) -> list[Cause]:
-    match, version, causes = query.get(MATCH), query.get("resourceVersion"), []
-    if match:
-        if not version:
-            causes.append(Cause.forbidden(MATCH, f"{MATCH} is forbidden unless resourceVersion is provided"))
-        causes += _faults_of_match_and_continue(query)
-        if match not in (EXACT, NOT_OLDER):
-            causes.append(Cause.unsupported(MATCH, match, [EXACT, NOT_OLDER, ""]))
-        if match == EXACT and version == "0":
-            causes.append(Cause.forbidden(MATCH, f'{MATCH} "exact" is forbidden for resourceVersion "0"'))
+def _faults_of_list(query: Mapping[str, str]) -> Iterator[Cause]:
+    match, version = query.get(MATCH), query.get("resourceVersion")
+    if match and not version:
+        yield Cause.forbidden(MATCH, f"{MATCH} is forbidden unless resourceVersion is provided")
+    if match and query.get("continue"):
+        yield NOT_WITH_CONTINUE
+    if match and match not in (EXACT, NOT_OLDER):
+        yield Cause.unsupported(MATCH, match, [EXACT, NOT_OLDER, ""])
+    if match == EXACT and version == "0":
+        yield Cause.forbidden(MATCH, f'{MATCH} "exact" is forbidden for resourceVersion "0"')
     if query.get("sendInitialEvents"):
-        causes.append(Cause.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
-    return causes
+        yield Cause.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")
 
 
-def _faults_of_watch(query: Mapping[str, str]) -> list[Cause]:
+def _faults_of_watch(query: Mapping[str, str]) -> Iterator[Cause]:
     """resourceVersionMatch and sendInitialEvents must come together."""
-    match, initial, causes = query.get(MATCH), query.get("sendInitialEvents"), []
+    match, initial = query.get(MATCH), query.get("sendInitialEvents")
     if initial and match != NOT_OLDER:
-        causes.append(Cause.forbidden(MATCH, f"sendInitialEvents requires setting {MATCH} to {NOT_OLDER}"))
-    if match:
-        if not initial:
-            why = f"{MATCH} is forbidden for watch unless sendInitialEvents is provided"
-            causes.append(Cause.forbidden(MATCH, why))
-        if match != NOT_OLDER:
-            causes.append(Cause.unsupported(MATCH, match, [NOT_OLDER]))
-        causes += _faults_of_match_and_continue(query)
-    return causes
-
-
-def _faults_of_match_and_continue(query: Mapping[str, str]) -> list[Cause]:
-    given = query.get("continue")
-    return [Cause.forbidden(MATCH, f"{MATCH} is forbidden when continue is provided")] if given else []
+        yield Cause.forbidden(MATCH, f"sendInitialEvents requires setting {MATCH} to {NOT_OLDER}")
+    if match and not initial:
+        yield Cause.forbidden(MATCH, f"{MATCH} is forbidden for watch unless sendInitialEvents is provided")
+    if match and match != NOT_OLDER:
+        yield Cause.unsupported(MATCH, match, [NOT_OLDER])
+    if match and query.get("continue"):
+        yield NOT_WITH_CONTINUE
 
 
 @dataclass(frozen=True)

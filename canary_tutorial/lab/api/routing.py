@@ -70,5 +70,5 @@ SUBRESOURCES: dict[tuple[tuple[str, str], str], dict[str, Verb]] = {
     (PODS.key, "eviction"): {"create": subresources.evict},
     (SERVICES.key, "proxy"): {"*": proxy.serve},
     (SERVICEACCOUNTS.key, "token"): {"create": subresources.token},
-    (NAMESPACES.key, "finalize"): {"update": subresources.finalize},
+    (NAMESPACES.key, "finalize"): {"update": writing.update},
 }

@@ -15,7 +15,7 @@ from canary_tutorial.lab import selectors
 from canary_tutorial.lab.contracts import User
 from canary_tutorial.lab.errors import BadRequest, Forbidden, NotFound
 from canary_tutorial.lab.kinds import CLUSTERROLEBINDINGS, CLUSTERROLES, RBAC, ROLEBINDINGS, ROLES, Kind
-from canary_tutorial.lab.objects import Obj
+from canary_tutorial.lab.objects import Obj, without
 from canary_tutorial.lab.store import Event, Store
 
 MASTERS = "system:masters"
@@ -23,6 +23,10 @@ USERS = 1000  # remembered at most: a client may act as anybody
 ACCOUNT = "system:serviceaccount:"
 KEYS = ("apiGroups", "resources", "resourceNames", "nonResourceURLs", "verbs")  # of a rule
 KINDS = (ROLES, CLUSTERROLES, ROLEBINDINGS, CLUSTERROLEBINDINGS)
+EVERYTHING: list[Obj] = [
+    {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
+    {"verbs": ["*"], "nonResourceURLs": ["*"]},
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +232,6 @@ def check_escalation(
         raise Forbidden.to(kind, meta["name"], why)
 
 
-EVERYTHING: list[Obj] = [
-    {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
-    {"verbs": ["*"], "nonResourceURLs": ["*"]},
-]
 MOST = 3000  # single rights that one check weighs: a rule of long lists would have billions
 
 
@@ -240,8 +240,7 @@ def _same_but_for_owners(old: Obj, new: Obj) -> bool:
 
     def essence(obj: Obj) -> Obj:
         free = ("finalizers", "ownerReferences", "managedFields", "resourceVersion", "generation")
-        meta = {key: each for key, each in obj["metadata"].items() if key not in free}
-        return {key: each for key, each in obj.items() if key not in ("apiVersion", "kind")} | {"metadata": meta}
+        return without(obj, "apiVersion", "kind") | {"metadata": without(obj["metadata"], *free)}
 
     return essence(old) == essence(new)
 

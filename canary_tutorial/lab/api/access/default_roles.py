@@ -25,11 +25,11 @@ def urls(*paths: str) -> Obj:
 
 def granted(role: str) -> list[Obj]:
     """What a role may do with the built-in kinds: one rule for all of a group with the same verbs."""
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str], dict[str, None]] = {}
     for resource in RESOURCES:
         for grant in resource.grants:
             if grant.role == role:
-                found.setdefault((resource.kind.group, grant.verbs), []).append(grant.resources)
+                found.setdefault((resource.kind.group, grant.verbs), {}).update(dict.fromkeys(grant.resources.split()))
     return [rule(group, " ".join(names), verbs) for (group, verbs), names in found.items()]
 
 

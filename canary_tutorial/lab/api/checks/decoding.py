@@ -17,7 +17,7 @@ from canary_tutorial.lab.api.checks.walk import Place, Walk, mismatch, path_of, 
 from canary_tutorial.lab.api.wire.bodies import go_type
 from canary_tutorial.lab.errors import ApiError, BadRequest, Cause, Invalid
 from canary_tutorial.lab.kinds import Kind
-from canary_tutorial.lab.objects import Obj
+from canary_tutorial.lab.objects import Obj, without
 from canary_tutorial.lab.schema import Schema
 
 INTEGERS = {"int32": 2**31, "int64": 2**63}
@@ -51,7 +51,7 @@ def decode(obj: Obj, shape: Schema, kind: Kind, version: str, *, partial: bool =
 def lacking(obj: Obj, shape: Schema, kind: Kind) -> list[Cause]:
     """What an object that was put together of parts lacks to be a whole one; its status is not the parts' affair."""
     decoder = GoDecoder(kind.kind, shape)
-    decoder.visit(_with_spec({name: value for name, value in obj.items() if name != "status"}, shape), decoder.root)
+    decoder.visit(_with_spec(without(obj, "status"), shape), decoder.root)
     return decoder.missing
 
 

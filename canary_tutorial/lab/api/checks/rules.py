@@ -6,7 +6,7 @@ all faults.
 
 from __future__ import annotations
 
-from canary_tutorial.lab.api.kinds.formats import SAID, label_faults
+from canary_tutorial.lab.api.kinds.formats import label_faults, name_faults
 from canary_tutorial.lab.api.kinds.registry import resource_of
 from canary_tutorial.lab.api.kinds.resource import Resource
 from canary_tutorial.lab.errors import Cause
@@ -35,21 +35,11 @@ def check_change(kind: Kind, old: Obj, new: Obj) -> list[Cause]:
 
 
 def _metadata(resource: Resource, meta: Obj) -> list[Cause]:
-    causes, name = [], meta.get("name", "")
-    if not name:
+    if not meta.get("name"):
         return [Cause.required("metadata.name", "name or generateName is required")]
-    if len(name) > resource.name_limit:
-        hint = f"must be no more than {resource.name_limit} characters"
-        causes.append(Cause.invalid("metadata.name", name, hint))
-    elif not resource.name.fullmatch(name):
-        causes.append(Cause.invalid("metadata.name", name, SAID[resource.name]))
-    return (
-        causes + label_faults(meta.get("labels") or {}, "metadata.labels") + _annotations(meta.get("annotations") or {})
-    )
-
-
-def _annotations(annotations: Obj) -> list[Cause]:
-    size = sum(len(key) + len(value) for key, value in annotations.items())
-    if size > 256 * 1024:
-        return [Cause("metadata.annotations", "FieldValueTooLong", "Too long: may not be more than 262144 bytes")]
-    return []
+    causes = name_faults(meta["name"], "metadata.name", resource.name, resource.name_limit)
+    causes += label_faults(meta.get("labels") or {}, "metadata.labels")
+    if sum(len(key) + len(value) for key, value in (meta.get("annotations") or {}).items()) > 256 * 1024:
+        why = "Too long: may not be more than 262144 bytes"
+        causes.append(Cause("metadata.annotations", "FieldValueTooLong", why))
+    return causes

@@ -9,7 +9,7 @@ from canary_tutorial.lab.api.kinds.columns import AGE, NAME, Column, field, inte
 from canary_tutorial.lab.api.kinds.resource import READ, WRITE, Form, Grant, Resource, fill
 from canary_tutorial.lab.errors import Cause
 from canary_tutorial.lab.kinds import AUTOSCALERS
-from canary_tutorial.lab.objects import Obj
+from canary_tutorial.lab.objects import Obj, without
 
 
 def _targets(obj: Obj, now: datetime) -> str:
@@ -38,11 +38,10 @@ class Version1(Form):
         percent = spec.pop("targetCPUUtilizationPercentage", None)
         if percent is not None:
             spec["metrics"] = _cpu(percent)
-        kept = {name: value for name, value in obj.items() if name != "status"}
-        return kept | {"spec": spec}
+        return without(obj, "status") | {"spec": spec}
 
     def from_stored(self, obj: Obj) -> Obj:
-        spec = {name: value for name, value in obj["spec"].items() if name not in ("metrics", "behavior")}
+        spec = without(obj["spec"], "metrics", "behavior")
         for metric in obj["spec"].get("metrics") or []:
             resource = metric.get("resource") or {}
             percent = (resource.get("target") or {}).get("averageUtilization")

@@ -73,9 +73,8 @@ def integer(name: str, path: str) -> Column:
     return Column(name, field(path, 0), type="integer")
 
 
-def count(name: str, path: str) -> Column:
-    find = field(path, {})
-    return Column(name, lambda obj, now: len(find(obj, now)))
+def count(name: str, *paths: str) -> Column:
+    return Column(name, lambda obj, now: sum(len(at(obj, path) or ()) for path in paths))
 
 
 def pairs(name: str, path: str) -> Column:

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from datetime import datetime
 
 from canary_tutorial.lab.api.kinds.columns import AGE, NAME, Column, count, field
 from canary_tutorial.lab.api.kinds.formats import key_faults
 from canary_tutorial.lab.api.kinds.resource import READ, WRITE, Grant, Resource, fill
 from canary_tutorial.lab.errors import Cause
 from canary_tutorial.lab.kinds import CONFIGMAPS, SECRETS
-from canary_tutorial.lab.objects import Obj
+from canary_tutorial.lab.objects import Obj, without
 
 MAX_DATA = 1024 * 1024  # bytes in one ConfigMap or Secret
 
 
-def _data_count(obj: Obj, now: datetime) -> int:
-    return len(obj.get("data") or {}) + len(obj.get("binaryData") or {})
-
-
-def _without_metadata(obj: Obj) -> Obj:
-    return {key: value for key, value in obj.items() if key != "metadata"}
-
-
 class ConfigMaps(Resource):
-    columns: tuple[Column, ...] = (NAME, Column("Data", _data_count), AGE)
+    columns: tuple[Column, ...] = (NAME, count("Data", "data", "binaryData"), AGE)
     grants = (Grant("view", "configmaps", READ), Grant("edit", "configmaps", WRITE))
     encoded: tuple[str, ...] = ("binaryData",)  # what is written in base64
     whole = "[]"  # the path of a fault of all data together
@@ -42,7 +33,7 @@ class ConfigMaps(Resource):
             yield Cause(self.whole, "FieldValueTooLong", f"Too long: may not be more than {MAX_DATA} bytes")
 
     def check_change(self, old: Obj, new: Obj) -> Iterable[Cause]:
-        if old.get("immutable") and _without_metadata(old) != _without_metadata(new):
+        if old.get("immutable") and without(old, "metadata") != without(new, "metadata"):
             yield Cause.forbidden("data", "field is immutable when `immutable` is set")
 
 

@@ -191,8 +191,7 @@ def _check(definition: Obj, built_in: Collection[tuple[str, str]]) -> list[Cause
         if len(each.get("additionalPrinterColumns") or ()) > MAX_COLUMNS:
             path = f"spec.versions[{i}].additionalPrinterColumns"
             causes.append(Cause.forbidden(path, f"the lab prints at most {MAX_COLUMNS} columns"))
-        if not DNS_LABEL_1035.fullmatch(each["name"][:64]) or len(each["name"]) > 63:
-            causes.append(Cause.invalid(f"spec.versions[{i}].name", each["name"], SAID[DNS_LABEL_1035]))
+        causes += _label_faults(each["name"], f"spec.versions[{i}].name")
     if len({each["name"] for each in versions}) != len(versions):
         causes.append(Cause.invalid("spec.versions", "", "must contain unique version names"))
     return causes
@@ -209,18 +208,22 @@ def _check_names(spec: Obj, names: Obj, built_in: Collection[tuple[str, str]]) -
     elif "." not in group:
         causes.append(Cause.invalid("spec.group", group, "should be a domain with at least one dot"))
     if (group, names.get("plural")) in built_in:
-        causes.append(
-            Cause.forbidden("spec.names.plural", f"{names['plural']}.{group} is a kind of the cluster itself")
-        )
+        why = f"{names['plural']}.{group} is a kind of the cluster itself"
+        causes.append(Cause.forbidden("spec.names.plural", why))
     said = [(word, names.get(word)) for word in ("plural", "singular")]
     said += [(f"shortNames[{i}]", each) for i, each in enumerate(names.get("shortNames") or ())]
     for field, value in [*said, ("kind", str(names.get("kind") or "").lower())]:
         if not value:
             causes.append(Cause.required(f"spec.names.{field}"))
-        elif len(value) > 63 or not DNS_LABEL_1035.fullmatch(value):
+        else:
             hint = "may have mixed case, but should otherwise match: " if field == "kind" else ""
-            causes.append(Cause.invalid(f"spec.names.{field}", value, hint + SAID[DNS_LABEL_1035]))
+            causes += _label_faults(value, f"spec.names.{field}", hint)
     return causes
+
+
+def _label_faults(name: str, path: str, hint: str = "") -> list[Cause]:
+    fits = len(name) <= 63 and DNS_LABEL_1035.fullmatch(name)
+    return [] if fits else [Cause.invalid(path, name, hint + SAID[DNS_LABEL_1035])]
 
 
 def _check_schema(shape: Any, path: str, patterns: Patterns) -> list[Cause]:

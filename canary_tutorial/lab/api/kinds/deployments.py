@@ -27,11 +27,6 @@ def _ready(obj: Obj, now: datetime) -> str:
     return f"{obj.get('status', {}).get('readyReplicas', 0)}/{obj['spec'].get('replicas', 0)}"
 
 
-def _go_map(labels: Obj) -> str:
-    inner = ", ".join(f'"{key}":"{value}"' for key, value in sorted(labels.items()))
-    return f"map[string]string{{{inner}}}"
-
-
 SELECTOR = Column("Selector", lambda obj, now: selectors.as_text(obj["spec"].get("selector")) or "<none>", 1)
 CONTAINERS = [Column("Containers", _containers("name"), 1), Column("Images", _containers("image"), 1)]
 
@@ -43,7 +38,7 @@ class Workload(Resource):
 
     def default(self, obj: Obj) -> None:
         fill(obj["spec"], replicas=1)
-        if template := obj["spec"].get("template"):
+        if (template := obj["spec"].get("template")) is not None:
             pod_specs.default(template.setdefault("spec", {}))
 
     def check(self, obj: Obj) -> Iterable[Cause]:
@@ -57,9 +52,9 @@ class Workload(Resource):
             yield from label_faults(selector.get("matchLabels") or {}, "spec.selector.matchLabels")
             try:
                 if not selectors.label_selector(selector)(labels):
-                    hint = "`selector` does not match template `labels`"
-                    yield Cause("spec.template.metadata.labels", "FieldValueInvalid",
-                                f"Invalid value: {_go_map(labels)}: {hint}")  # fmt: skip
+                    found = ", ".join(f'"{key}":"{value}"' for key, value in sorted(labels.items()))
+                    wrong = f"Invalid value: map[string]string{{{found}}}: `selector` does not match template `labels`"
+                    yield Cause("spec.template.metadata.labels", "FieldValueInvalid", wrong)
             except ApiError as error:
                 yield Cause.invalid("spec.selector.matchExpressions", "", error.message)
         yield from label_faults(labels, "spec.template.labels")

@@ -67,12 +67,16 @@ def _fits(pattern: re.Pattern[str], text: str, most: int) -> bool:
     return len(text) <= most and pattern.fullmatch(text) is not None
 
 
+def name_faults(name: str, path: str, pattern: re.Pattern[str], limit: int) -> list[Cause]:
+    if len(name) > limit:
+        return [Cause.invalid(path, name, f"must be no more than {limit} characters")]
+    return [] if pattern.fullmatch(name) else [Cause.invalid(path, name, SAID[pattern])]
+
+
 def key_faults(key: str, path: str) -> list[Cause]:
     """Of a key in a ConfigMap or Secret, which becomes the name of a file."""
-    if len(key) > 253:
-        return [Cause.invalid(path, key, "must be no more than 253 characters")]
-    if not DATA_KEY.fullmatch(key):
-        return [Cause.invalid(path, key, SAID[DATA_KEY])]
+    if faults := name_faults(key, path, DATA_KEY, 253):
+        return faults
     if key in (".", ".."):
         return [Cause.invalid(path, key, f"must not be '{key}'")]
     return [Cause.invalid(path, key, "must not start with '..'")] if key.startswith("..") else []
@@ -99,7 +103,7 @@ def one_of(value: Any, path: str, *allowed: str) -> list[Cause]:
 
 def required(obj: Obj, path: str, *names: str) -> list[Cause]:
     """Fields that must be there, and not be empty."""
-    return [Cause.required(f"{path}.{name}".lstrip(".")) for name in names if not obj.get(name)]
+    return [Cause.required(f"{path}.{name}") for name in names if not obj.get(name)]
 
 
 def duplicate(path: str, value: str) -> Cause:

@@ -1,11 +1,11 @@
-"""Namespaces."""
+"""Namespaces, and the ServiceAccounts that each has."""
 
 from __future__ import annotations
 
-from canary_tutorial.lab.api.kinds.columns import AGE, NAME, Column, field
+from canary_tutorial.lab.api.kinds.columns import AGE, NAME, Column, count, field
 from canary_tutorial.lab.api.kinds.formats import DNS_LABEL
-from canary_tutorial.lab.api.kinds.resource import READ, Grant, Resource, Subresource, fill
-from canary_tutorial.lab.kinds import NAMESPACES
+from canary_tutorial.lab.api.kinds.resource import READ, WRITE, Grant, Resource, Subresource, fill
+from canary_tutorial.lab.kinds import NAMESPACES, SERVICEACCOUNTS
 from canary_tutorial.lab.objects import Obj
 
 
@@ -22,4 +22,15 @@ class Namespaces(Resource):
         fill(obj.setdefault("spec", {}), finalizers=["kubernetes"])
 
 
-RESOURCES = [Namespaces(NAMESPACES)]
+class ServiceAccounts(Resource):
+    columns = (NAME, count("Secrets", "secrets"), AGE)
+    subresources = (Subresource("token", "TokenRequest", "create", "authentication.k8s.io"),)
+    grants = (
+        Grant("view", "serviceaccounts", READ),
+        Grant("edit", "serviceaccounts", "impersonate"),
+        Grant("edit", "serviceaccounts", WRITE),
+        Grant("edit", "serviceaccounts/token", "create"),
+    )
+
+
+RESOURCES = [Namespaces(NAMESPACES), ServiceAccounts(SERVICEACCOUNTS)]

@@ -4,19 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from canary_tutorial.lab.api.kinds import variables, volumes
-from canary_tutorial.lab.api.kinds.formats import (
-    DNS_LABEL,
-    PORT_NAME,
-    QUANTITY,
-    SAID,
-    duplicate,
-    not_negative,
-    one_of,
-    port_number,
-    required,
-    without_nul,
-)
+from canary_tutorial.lab.api.kinds import formats, variables, volumes
 from canary_tutorial.lab.api.kinds.resource import fill
 from canary_tutorial.lab.errors import Cause
 from canary_tutorial.lab.objects import Obj
@@ -55,7 +43,7 @@ def default_container(each: Obj) -> None:
 
 
 def check(spec: Obj, path: str) -> Iterable[Cause]:
-    yield from required(spec, path, "containers")
+    yield from formats.required(spec, path, "containers")
     names: set[str] = set()
     yield from volumes.check(spec.get("volumes") or [], f"{path}.volumes")
     mountable = {volume.get("name", "") for volume in spec.get("volumes") or []}
@@ -64,19 +52,20 @@ def check(spec: Obj, path: str) -> Iterable[Cause]:
             if group == "initContainers" and each.get("restartPolicy"):
                 yield Cause.forbidden(f"{path}.{group}[{i}].restartPolicy", "the lab has no sidecar containers")
             yield from _container(each, f"{path}.{group}[{i}]", names, mountable)
-    yield from one_of(spec.get("restartPolicy", "Always"), f"{path}.restartPolicy", "Always", "OnFailure", "Never")
-    yield from not_negative(spec.get("terminationGracePeriodSeconds", 0), f"{path}.terminationGracePeriodSeconds")
+    policy, grace = spec.get("restartPolicy", "Always"), spec.get("terminationGracePeriodSeconds", 0)
+    yield from formats.one_of(policy, f"{path}.restartPolicy", "Always", "OnFailure", "Never")
+    yield from formats.not_negative(grace, f"{path}.terminationGracePeriodSeconds")
 
 
 def _container(each: Obj, path: str, names: set[str], mountable: set[str]) -> Iterable[Cause]:
     name = each.get("name", "")
-    yield from required(each, path, "name")
-    if name and (len(name) > 63 or not DNS_LABEL.fullmatch(name)):
-        yield Cause.invalid(f"{path}.name", name, SAID[DNS_LABEL])
+    yield from formats.required(each, path, "name")
+    if name and (len(name) > 63 or not formats.DNS_LABEL.fullmatch(name)):
+        yield Cause.invalid(f"{path}.name", name, formats.SAID[formats.DNS_LABEL])
     elif name and name in names:
-        yield duplicate(f"{path}.name", name)
+        yield formats.duplicate(f"{path}.name", name)
     names.add(name)
-    yield from required(each, path, "image")
+    yield from formats.required(each, path, "image")
     for i, port in enumerate(each.get("ports") or []):
         yield from _container_port(port, f"{path}.ports[{i}]")
     yield from variables.check(each.get("env") or [], f"{path}.env")
@@ -84,25 +73,25 @@ def _container(each: Obj, path: str, names: set[str], mountable: set[str]) -> It
     yield from volumes.check_mounts(each.get("volumeMounts") or [], mountable, f"{path}.volumeMounts")
     for name in ("command", "args"):
         for i, word in enumerate(each.get(name) or []):
-            yield from without_nul(word, f"{path}.{name}[{i}]")
-    yield from without_nul(each.get("workingDir") or "", f"{path}.workingDir")
+            yield from formats.without_nul(word, f"{path}.{name}[{i}]")
+    yield from formats.without_nul(each.get("workingDir") or "", f"{path}.workingDir")
     yield from _lifecycle(each.get("lifecycle") or {}, f"{path}.lifecycle")
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if each.get(name):
             yield from _probe(each[name], f"{path}.{name}")
     for kind in ("limits", "requests"):
         for resource, amount in ((each.get("resources") or {}).get(kind) or {}).items():
-            if not QUANTITY.fullmatch(str(amount)):
+            if not formats.QUANTITY.fullmatch(str(amount)):
                 yield Cause.invalid(f"{path}.resources.{kind}[{resource}]", amount, "quantities must match the regular "
                     "expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")  # fmt: skip
 
 
 def _container_port(port: Obj, path: str) -> Iterable[Cause]:
-    yield from port_number(port["containerPort"], f"{path}.containerPort")
-    if port.get("name") and (len(port["name"]) > 15 or not PORT_NAME.fullmatch(port["name"])):
+    yield from formats.port_number(port["containerPort"], f"{path}.containerPort")
+    if port.get("name") and (len(port["name"]) > 15 or not formats.PORT_NAME.fullmatch(port["name"])):
         yield Cause.invalid(f"{path}.name", port["name"], "must be no more than 15 characters" if len(port["name"]) > 15
             else "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")  # fmt: skip
-    yield from one_of(port.get("protocol", "TCP"), f"{path}.protocol", "SCTP", "TCP", "UDP")
+    yield from formats.one_of(port.get("protocol", "TCP"), f"{path}.protocol", "SCTP", "TCP", "UDP")
 
 
 def _lifecycle(hooks: Obj, path: str) -> Iterable[Cause]:
@@ -121,11 +110,11 @@ def _handler(handler: Obj, path: str) -> Iterable[Cause]:
     for name in handlers[1:]:
         yield Cause.forbidden(f"{path}.{name}", "may not specify more than 1 handler type")
     if handler.get("exec") is not None:
-        yield from required(handler["exec"], f"{path}.exec", "command")
+        yield from formats.required(handler["exec"], f"{path}.exec", "command")
         for i, word in enumerate(handler["exec"].get("command") or []):
-            yield from without_nul(word, f"{path}.exec.command[{i}]")
+            yield from formats.without_nul(word, f"{path}.exec.command[{i}]")
     for name in ("httpGet", "tcpSocket"):
-        yield from port_number((handler.get(name) or {}).get("port", 1), f"{path}.{name}.port")
+        yield from formats.port_number((handler.get(name) or {}).get("port", 1), f"{path}.{name}.port")
 
 
 def _probe(probe: Obj, path: str) -> Iterable[Cause]:
@@ -133,4 +122,4 @@ def _probe(probe: Obj, path: str) -> Iterable[Cause]:
     if probe.get("grpc") is not None:
         yield Cause.forbidden(f"{path}.grpc", "the lab has no gRPC probes: use httpGet, tcpSocket or exec")
     for name in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"):
-        yield from not_negative(probe.get(name, 0), f"{path}.{name}")
+        yield from formats.not_negative(probe.get(name, 0), f"{path}.{name}")

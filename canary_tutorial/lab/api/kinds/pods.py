@@ -10,7 +10,7 @@ from canary_tutorial.lab.api.kinds.columns import AGE, NAME, Column, age_of, fie
 from canary_tutorial.lab.api.kinds.resource import READ, WRITE, Grant, Resource, Subresource, fill
 from canary_tutorial.lab.errors import Cause
 from canary_tutorial.lab.kinds import PODS
-from canary_tutorial.lab.objects import Obj, condition, is_deleted, is_ready
+from canary_tutorial.lab.objects import Obj, condition, is_deleted, is_ready, without
 
 FROZEN = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
@@ -99,11 +99,10 @@ def _quality_of_service(containers: list[Obj]) -> str:
 
 
 def _frozen(spec: Obj) -> Obj:
-    free = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds")
-    frozen = {key: value for key, value in spec.items() if key not in free}
+    frozen = without(spec, "activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds")
     for group in ("containers", "initContainers"):
         if group in frozen:
-            frozen[group] = [{key: value for key, value in each.items() if key != "image"} for each in frozen[group]]
+            frozen[group] = [without(each, "image") for each in frozen[group]]
     return frozen
 
 

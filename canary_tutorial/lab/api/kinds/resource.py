@@ -1,4 +1,4 @@
-"""`Resource`: what the API does differently from kind to kind. Each module of kinds has a subclass a kind. Pure."""
+"""`Resource`: what differs from kind to kind in the API. Each kind is a subclass, in a module of this package. Pure."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Form:
 
 
 class Resource:
-    """A kind without anything of its own; custom kinds, which are described by their definition, are this one."""
+    """The defaults, which a kind overrides. Custom kinds have these: what is theirs is in their definition."""
 
     columns: tuple[Column, ...] = (NAME, AGE)  # of `kubectl get`
     immutable: tuple[str, ...] = ()  # paths that no update may change

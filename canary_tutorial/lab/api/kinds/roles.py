@@ -41,7 +41,7 @@ class Roles(Resource):
     columns = (NAME, CREATED)
     name = PATH_SEGMENT
     nulls = ("rules",)
-    grants: tuple[Grant, ...] = (Grant("admin", "roles", f"{READ} {WRITE}"),)
+    grants = (Grant("admin", "roles", f"{READ} {WRITE}"),)
 
     def check(self, obj: Obj) -> Iterator[Cause]:
         namespaced = obj["kind"] == "Role"
@@ -51,9 +51,8 @@ class Roles(Resource):
             if not rule.get("verbs"):
                 yield Cause.required(f"{path}.verbs", "verbs must contain at least one value")
             if urls and namespaced:
-                yield Cause.invalid(
-                    f"{path}.nonResourceURLs", urls, "namespaced rules cannot apply to non-resource URLs"
-                )
+                why = "namespaced rules cannot apply to non-resource URLs"
+                yield Cause.invalid(f"{path}.nonResourceURLs", urls, why)
             elif urls and (rule.get("apiGroups") or rule.get("resources") or rule.get("resourceNames")):
                 why = "rules cannot apply to both regular resources and non-resource URLs"
                 yield Cause.invalid(f"{path}.nonResourceURLs", urls, why)
@@ -66,17 +65,13 @@ class Roles(Resource):
             yield from _aggregation(obj["aggregationRule"].get("clusterRoleSelectors") or [])
 
 
-class ClusterRoles(Roles):
-    grants = ()
-
-
 class Bindings(Resource):
     columns = (
         NAME, reference("Role", "roleRef"), AGE,
         *(Column(f"{kind}s", _subjects(kind), 1) for kind in ("User", "Group", "ServiceAccount")),
     )  # fmt: skip
     immutable = ("roleRef",)
-    grants: tuple[Grant, ...] = (Grant("admin", "rolebindings", f"{READ} {WRITE}"),)
+    grants = (Grant("admin", "rolebindings", f"{READ} {WRITE}"),)
     name = PATH_SEGMENT
 
     def default(self, obj: Obj) -> None:
@@ -86,11 +81,11 @@ class Bindings(Resource):
                 fill(subject, apiGroup=RBAC)
 
     def check(self, obj: Obj) -> Iterator[Cause]:
-        reference = obj.get("roleRef") or {}
+        role = obj.get("roleRef") or {}
         kinds = ["ClusterRole", "Role"] if obj["kind"] == "RoleBinding" else ["ClusterRole"]
-        yield from one_of(reference.get("apiGroup", ""), "roleRef.apiGroup", RBAC)
-        yield from one_of(reference.get("kind", ""), "roleRef.kind", *kinds)
-        yield from required(reference, "roleRef", "name")
+        yield from one_of(role.get("apiGroup", ""), "roleRef.apiGroup", RBAC)
+        yield from one_of(role.get("kind", ""), "roleRef.kind", *kinds)
+        yield from required(role, "roleRef", "name")
         for number, subject in enumerate(obj.get("subjects") or []):
             path, kind = f"subjects[{number}]", subject.get("kind", "")
             group = "" if kind == "ServiceAccount" else RBAC
@@ -102,13 +97,4 @@ class Bindings(Resource):
                 yield from required(subject, path, "namespace")
 
 
-class ClusterBindings(Bindings):
-    grants = ()
-
-
-RESOURCES = [
-    Roles(ROLES),
-    Bindings(ROLEBINDINGS),
-    ClusterRoles(CLUSTERROLES),
-    ClusterBindings(CLUSTERROLEBINDINGS),
-]
+RESOURCES = [Roles(ROLES), Bindings(ROLEBINDINGS), Roles(CLUSTERROLES), Bindings(CLUSTERROLEBINDINGS)]

@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from canary_tutorial.lab.api.kinds import formats
 from canary_tutorial.lab.api.kinds.columns import AGE, NAME, Column, field, pairs
-from canary_tutorial.lab.api.kinds.formats import (
-    DNS_LABEL,
-    DNS_LABEL_1035,
-    SAID,
-    duplicate,
-    label_faults,
-    one_of,
-    port_number,
-)
 from canary_tutorial.lab.api.kinds.resource import READ, WRITE, Grant, Resource, Subresource, fill
 from canary_tutorial.lab.errors import Cause
 from canary_tutorial.lab.kinds import ENDPOINTS, ENDPOINTSLICES, SERVICES
@@ -53,9 +45,8 @@ def _slice_ports(obj: Obj, now: datetime) -> str:
 
 
 def _slice_addresses(obj: Obj, now: datetime) -> str:
-    return _three(
-        [address for each in obj.get("endpoints") or [] for address in each.get("addresses") or []], "<unset>"
-    )
+    endpoints = obj.get("endpoints") or []
+    return _three([address for each in endpoints for address in each.get("addresses") or []], "<unset>")
 
 
 def _three(texts: list[str], none: str = "<none>") -> str:
@@ -69,7 +60,7 @@ class Services(Resource):
         Column("External-IP", _external_ip), Column("Port(s)", _ports), AGE, pairs("Selector", "spec.selector"),
     )  # fmt: skip
     immutable = ("spec.clusterIP",)
-    name, name_limit = DNS_LABEL_1035, 63
+    name, name_limit = formats.DNS_LABEL_1035, 63
     subresources = (Subresource("proxy", "ServiceProxyOptions", "create delete get patch update"),)
     grants = (
         Grant("view", "services services/status", READ),
@@ -88,7 +79,7 @@ class Services(Resource):
 
     def check(self, obj: Obj) -> Iterable[Cause]:
         spec = obj["spec"]
-        yield from one_of(spec["type"], "spec.type", "ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+        yield from formats.one_of(spec["type"], "spec.type", "ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
         ports = spec.get("ports") or []
         if not ports and spec.get("clusterIP") != "None" and spec["type"] != "ExternalName":
             yield Cause.required("spec.ports")
@@ -98,15 +89,15 @@ class Services(Resource):
             if len(ports) > 1 and not port.get("name"):
                 yield Cause.required(f"{path}.name")
             elif port.get("name"):
-                if not DNS_LABEL.fullmatch(port["name"]):
-                    yield Cause.invalid(f"{path}.name", port["name"], SAID[DNS_LABEL])
+                if not formats.DNS_LABEL.fullmatch(port["name"]):
+                    yield Cause.invalid(f"{path}.name", port["name"], formats.SAID[formats.DNS_LABEL])
                 if port["name"] in names:
-                    yield duplicate(f"{path}.name", port["name"])
+                    yield formats.duplicate(f"{path}.name", port["name"])
                 names.add(port["name"])
-            yield from port_number(port["port"], f"{path}.port")
-            yield from port_number(port.get("targetPort"), f"{path}.targetPort")
-            yield from one_of(port.get("protocol"), f"{path}.protocol", "SCTP", "TCP", "UDP")
-        yield from label_faults(spec.get("selector") or {}, "spec.selector")
+            yield from formats.port_number(port["port"], f"{path}.port")
+            yield from formats.port_number(port.get("targetPort"), f"{path}.targetPort")
+            yield from formats.one_of(port.get("protocol"), f"{path}.protocol", "SCTP", "TCP", "UDP")
+        yield from formats.label_faults(spec.get("selector") or {}, "spec.selector")
 
 
 class Endpoints(Resource):

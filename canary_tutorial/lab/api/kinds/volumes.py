@@ -6,9 +6,10 @@ The texts are Kubernetes'. The kubelet makes files of these names and paths, so 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
-from canary_tutorial.lab.api.kinds.formats import DNS_LABEL, SAID, duplicate, required, without_nul
+from canary_tutorial.lab.api.kinds.formats import DNS_LABEL, duplicate, name_faults, required, without_nul
 from canary_tutorial.lab.errors import Cause
 from canary_tutorial.lab.objects import Obj
 
@@ -22,10 +23,8 @@ def check(listed: list[Obj], path: str) -> Iterator[Cause]:
         here, name = f"{path}[{i}]", volume.get("name", "")
         yield from _source(volume, here)
         yield from required(volume, here, "name")
-        if len(name) > 63:
-            yield Cause.invalid(f"{here}.name", name, "must be no more than 63 characters")
-        elif name and not DNS_LABEL.fullmatch(name):
-            yield Cause.invalid(f"{here}.name", name, SAID[DNS_LABEL])
+        if name:
+            yield from name_faults(name, f"{here}.name", DNS_LABEL, 63)
         if name and name in names:
             yield duplicate(f"{here}.name", name)
         names.add(name)
@@ -43,17 +42,8 @@ def _source(volume: Obj, path: str) -> Iterator[Cause]:
             yield from check_source(volume[kind] or {}, f"{path}.{kind}")
 
 
-def _config_map(source: Obj, path: str) -> Iterator[Cause]:
-    yield from required(source, path, "name")
-    yield from _modes_and_items(source, path)
-
-
-def _secret(source: Obj, path: str) -> Iterator[Cause]:
-    yield from required(source, path, "secretName")
-    yield from _modes_and_items(source, path)
-
-
-def _modes_and_items(source: Obj, path: str) -> Iterator[Cause]:
+def _config(source: Obj, path: str, name: str = "name") -> Iterator[Cause]:
+    yield from required(source, path, name)
     yield from _mode(source, "defaultMode", path)
     for i, item in enumerate(source.get("items") or []):
         here = f"{path}.items[{i}]"
@@ -133,7 +123,7 @@ def _projected(source: Obj, path: str) -> Iterator[Cause]:
         elif kinds[0] == "downwardAPI":
             yield from _downward(each[kinds[0]], f"{here}.{kinds[0]}")
         else:
-            yield from _config_map(each[kinds[0]], f"{here}.{kinds[0]}")
+            yield from _config(each[kinds[0]], f"{here}.{kinds[0]}")
 
 
 def _host_path(source: Obj, path: str) -> Iterator[Cause]:
@@ -143,8 +133,8 @@ def _host_path(source: Obj, path: str) -> Iterator[Cause]:
 
 
 CHECKS: dict[str, Any] = {
-    "configMap": _config_map,
-    "secret": _secret,
+    "configMap": _config,
+    "secret": partial(_config, name="secretName"),
     "downwardAPI": _downward,
     "projected": _projected,
     "hostPath": _host_path,

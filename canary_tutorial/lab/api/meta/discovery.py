@@ -93,28 +93,21 @@ def _resources(api: Api, group: str, version: str) -> list[Obj]:
     """The resources of one group and version, each followed by its sub-resources."""
     found: list[Obj] = []
     for kind in sorted(api.store.kinds.values(), key=lambda kind: kind.plural):
-        if kind.group == group and version in kind.served:
-            found += _resource(kind, version)
-        if OTHER_GROUPS.get((group, kind.plural)) is kind:
-            found += _resource(kind, version)
+        here = kind.group == group and version in kind.served
+        if here or OTHER_GROUPS.get((group, kind.plural)) is kind:
+            found += _resource(kind)
     for owner, each, plural, kind_name, namespaced in VIRTUAL:
         if (owner, each) == (group, version):
-            singular = kind_name.lower()
-            found.append(
-                {
-                    "name": plural,
-                    "singularName": singular,
-                    "namespaced": namespaced,
-                    "kind": kind_name,
-                    "verbs": ["create"],
-                }
-            )
+            found.append(_entry(plural, kind_name.lower(), namespaced, kind_name, ["create"]))
     return found
 
 
-def _resource(kind: Kind, version: str) -> list[Obj]:
-    main: Obj = {"name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced}
-    main |= {"kind": kind.kind, "verbs": VERBS}
+def _entry(name: str, singular: str, namespaced: bool, kind: str, verbs: list[str]) -> Obj:
+    return {"name": name, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": verbs}
+
+
+def _resource(kind: Kind) -> list[Obj]:
+    main = _entry(kind.plural, kind.singular, kind.namespaced, kind.kind, VERBS)
     main |= {"shortNames": list(kind.short)} if kind.short else {}
     main |= {"categories": list(kind.categories)} if kind.categories else {}
     subs = [*resource_of(kind).subresources]
@@ -122,10 +115,8 @@ def _resource(kind: Kind, version: str) -> list[Obj]:
     subs += [Subresource("scale", "Scale", CHANGE, "autoscaling")] if kind.scale else []
     found = [main]
     for each in sorted(subs, key=lambda sub: sub.name):
-        sub: Obj = {"name": f"{kind.plural}/{each.name}", "singularName": "", "namespaced": kind.namespaced}
-        sub |= {"kind": each.kind, "verbs": each.verbs.split()}
-        sub |= {"group": each.group, "version": "v1"} if each.group else {}
-        found.append(sub)
+        sub = _entry(f"{kind.plural}/{each.name}", "", kind.namespaced, each.kind, each.verbs.split())
+        found.append(sub | ({"group": each.group, "version": "v1"} if each.group else {}))
     return found
 
 
@@ -137,13 +128,8 @@ def _aggregated(api: Api, call: Call, form: str, core: bool) -> web.Response:
         listed = [_aggregated_version(api, group, each) for each in versions]
         meta = {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None}
         found.append({"metadata": meta, "versions": listed})
-    body = {
-        "kind": "APIGroupDiscoveryList",
-        "apiVersion": f"apidiscovery.k8s.io/{form}",
-        "metadata": {},
-        "items": found,
-    }
-    response = call.answer(body)
+    head = {"kind": "APIGroupDiscoveryList", "apiVersion": f"apidiscovery.k8s.io/{form}", "metadata": {}}
+    response = call.answer(head | {"items": found})
     response.headers["Content-Type"] = AGGREGATED.format(version=form)
     return response
 
@@ -154,9 +140,8 @@ def _aggregated_version(api: Api, group: str, version: str) -> Obj:
         gvk = {"group": each.get("group", group), "version": each.get("version", version), "kind": each["kind"]}
         name, _, sub = each["name"].partition("/")
         if sub:
-            resources[-1].setdefault("subresources", []).append(
-                {"subresource": sub, "responseKind": gvk, "verbs": each["verbs"]}
-            )
+            listed = resources[-1].setdefault("subresources", [])
+            listed.append({"subresource": sub, "responseKind": gvk, "verbs": each["verbs"]})
             continue
         resources.append(
             {"resource": name, "responseKind": gvk, "scope": "Namespaced" if each["namespaced"] else "Cluster"}

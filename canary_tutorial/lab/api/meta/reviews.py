@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from canary_tutorial.lab.api.access.authorization import MASTERS, Attributes
+from canary_tutorial.lab.api.access.authorization import EVERYTHING, MASTERS, Attributes
 from canary_tutorial.lab.api.call import Api, Call
 from canary_tutorial.lab.api.meta.discovery import VIRTUAL
 from canary_tutorial.lab.api.paths import Target
@@ -14,10 +14,6 @@ from canary_tutorial.lab.errors import BadRequest, MethodNotAllowed
 from canary_tutorial.lab.objects import Obj
 
 NAMESPACED = {(group, version, name): namespaced for group, version, name, _, namespaced in VIRTUAL}
-EVERYTHING = [
-    {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
-    {"verbs": ["*"], "nonResourceURLs": ["*"]},
-]
 
 
 def serves(target: Target) -> bool:
@@ -58,9 +54,8 @@ def _attributes(spec: Obj) -> Attributes:
         return Attributes(str(other.get("verb", "")), path=str(other.get("path", "")))
     if not isinstance(resource, dict) or other:
         raise BadRequest("exactly one of nonResourceAttributes or resourceAttributes must be specified")
-    text = {
-        key: str(resource.get(key) or "") for key in ("verb", "group", "resource", "subresource", "namespace", "name")
-    }
+    names = ("verb", "group", "resource", "subresource", "namespace", "name")
+    text = {name: str(resource.get(name) or "") for name in names}
     whole = text["resource"] + (f"/{text['subresource']}" if text["subresource"] else "")
     return Attributes(text["verb"], text["group"], whole, text["namespace"], text["name"])
 
@@ -81,12 +76,9 @@ def _rules(api: Api, user: User, namespace: str) -> Obj:
         raise BadRequest("no namespace on request")
     here = [each.rule for each in api.authorizer.rules_for(user) if each.namespace in ("", namespace)]
     rules = EVERYTHING if MASTERS in user.groups else here
+    resources = [each for each in rules if each.get("resources")]
     urls = [each for each in rules if each.get("nonResourceURLs")]
-    return {
-        "incomplete": False,
-        "resourceRules": [each for each in rules if each.get("resources")],
-        "nonResourceRules": urls,
-    }
+    return {"incomplete": False, "resourceRules": resources, "nonResourceRules": urls}
 
 
 def _token(user: User | None) -> Obj:

@@ -16,7 +16,7 @@ import jsonpointer
 from canary_tutorial.lab import schema
 from canary_tutorial.lab.api.wire import bounds
 from canary_tutorial.lab.errors import BadRequest, Invalid
-from canary_tutorial.lab.objects import Obj, clone
+from canary_tutorial.lab.objects import Obj, clone, listed, without
 from canary_tutorial.lab.schema import Schema
 
 MAX_OPERATIONS = 10_000
@@ -68,7 +68,7 @@ def strategic(obj: Any, patch: Obj, shape: Schema) -> Obj:
     """A strategic merge patch by the object's schema."""
     directive = patch.get(DIRECTIVE)
     if directive == "replace":
-        replacement: Obj = _without_directives({key: value for key, value in patch.items() if key != DIRECTIVE})
+        replacement: Obj = _without_directives(without(patch, DIRECTIVE))
         return replacement
     if directive == "delete":
         return {}
@@ -81,8 +81,8 @@ def strategic(obj: Any, patch: Obj, shape: Schema) -> Obj:
         merged = {key: value for key, value in merged.items() if key in names}
     for key, value in patch.items():
         if key.startswith(DELETE):
-            name, gone = key.removeprefix(DELETE), set(map(_identity, value if isinstance(value, list) else []))
-            merged[name] = [each for each in _list(merged.get(name)) if _identity(each) not in gone]
+            name, gone = key.removeprefix(DELETE), set(map(_identity, listed(value)))
+            merged[name] = [each for each in listed(merged.get(name)) if _identity(each) not in gone]
         elif key.startswith((ORDER, DIRECTIVE, RETAIN)):
             continue
         elif value is None:
@@ -93,7 +93,9 @@ def strategic(obj: Any, patch: Obj, shape: Schema) -> Obj:
     for key, order in patch.items():
         name = key.removeprefix(ORDER)
         if key.startswith(ORDER) and name not in patch and name in merged:
-            merged[name] = _ordered(_list(merged[name]), order, schema.merge_key(schema.field(shape, name) or {}) or "")
+            merged[name] = _ordered(
+                listed(merged[name]), order, schema.merge_key(schema.field(shape, name) or {}) or ""
+            )
     return merged
 
 
@@ -106,10 +108,10 @@ def _value(old: Any, new: Any, shape: Schema, order: Any) -> Any:
     if key is None or {DIRECTIVE: "replace"} in new:
         return [_without_directives(each) for each in new if each != {DIRECTIVE: "replace"}]
     if key == "":  # a list of plain values, merged as a set
-        have = set(map(_identity, _list(old)))
-        merged = [*_list(old), *(each for each in new if _identity(each) not in have)]
+        have = set(map(_identity, listed(old)))
+        merged = [*listed(old), *(each for each in new if _identity(each) not in have)]
     else:
-        merged = _merged_list(_list(old), new, key, schema.items(shape))
+        merged = _merged_list(listed(old), new, key, schema.items(shape))
     return _ordered(merged, order, key)
 
 
@@ -172,7 +174,3 @@ def _without_directives(value: Any) -> Any:
 
 def _is_directive(each: Any) -> bool:
     return isinstance(each, dict) and each.get(DIRECTIVE) in ("delete", "replace") and len(each) <= 2
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

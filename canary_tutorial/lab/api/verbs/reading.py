@@ -112,13 +112,9 @@ def _stored_path(target: Target, path: str) -> str | None:
 
 def check_version(api: Api, wanted: int, match: str = "") -> None:
     """Refuse a resourceVersion that this server has not reached, or that is wanted exactly and gone."""
-    if wanted > api.store.version:
-        raise TooNew(f"Too large resource version: {wanted}, current: {api.store.version}",
-                     {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
-                      "retryAfterSeconds": 1})  # fmt: skip
+    if wanted > api.store.version:  # e.g. of a lab that was restarted
+        causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
+        said = f"Too large resource version: {wanted}, current: {api.store.version}"
+        raise Timeout(said, {"causes": causes, "retryAfterSeconds": 1})
     if match == options.EXACT and wanted and wanted != api.store.version:
         raise Gone(f"The resourceVersion for the provided list is too old: {wanted}")
-
-
-class TooNew(Timeout):
-    """A version from the future, e.g. of a lab that was restarted."""

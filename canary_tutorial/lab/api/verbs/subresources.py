@@ -1,4 +1,4 @@
-"""The small sub-resources: /scale of workloads, /finalize of namespaces, /eviction of pods, /token of accounts."""
+"""The small sub-resources: /scale of workloads, /eviction of pods, /token of accounts."""
 
 from __future__ import annotations
 
@@ -93,11 +93,6 @@ def _put(obj: Obj, path: str, value: Any) -> None:
     obj[last] = value
 
 
-async def finalize(api: Api, call: Call) -> web.StreamResponse:
-    """PUT a namespace with fewer spec.finalizers: what its controller does when it is empty."""
-    return await writing.update(api, call)
-
-
 async def evict(api: Api, call: Call) -> web.StreamResponse:
     """Delete a pod in the way of `kubectl drain`; the lab has no disruption budgets that could forbid it."""
     given = (await call.body()).get("deleteOptions") or {}
@@ -126,11 +121,5 @@ async def token(api: Api, call: Call) -> web.StreamResponse:
     now = api.store.now()
     status = {"token": issued, "expirationTimestamp": timestamp(now + timedelta(seconds=seconds))}
     meta = {"name": target.name, "namespace": target.namespace, "creationTimestamp": timestamp(now)}
-    whole = {
-        "kind": "TokenRequest",
-        "apiVersion": "authentication.k8s.io/v1",
-        "metadata": meta,
-        "spec": spec,
-        "status": status,
-    }
-    return call.answer(whole, 201)
+    head = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": meta}
+    return call.answer(head | {"spec": spec, "status": status}, 201)

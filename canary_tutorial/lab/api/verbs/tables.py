@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +16,10 @@ from canary_tutorial.lab.api.kinds.columns import NAME, Column
 from canary_tutorial.lab.api.kinds.registry import resource_of
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.wire import negotiation
-from canary_tutorial.lab.objects import Obj
+from canary_tutorial.lab.objects import Obj, listed
 from canary_tutorial.lab.store import Store
 
+Find = Callable[[Any], list[Any]]
 STEP = re.compile(
     r"\.?([A-Za-z0-9_$/-]+)|\['([^']+)'\]|\[\?\(@\.([\w.]+)\s*==\s*[\"']([^\"']*)[\"']\)\]|\[(\*|-?\d+)\]"
 )
@@ -42,14 +42,12 @@ def table(store: Store, target: Target, objects: list[Obj], include: str) -> Obj
             row["object"] = negotiation.metadata_only(obj)
         rows.append(row)
     alone = objects[0]["metadata"].get("resourceVersion") if len(objects) == 1 else None
-    meta = {"resourceVersion": alone or str(store.version)}
-    return {
+    head = {
         "kind": "Table",
         "apiVersion": negotiation.META,
-        "metadata": meta,
-        "columnDefinitions": definitions,
-        "rows": rows,
+        "metadata": {"resourceVersion": alone or str(store.version)},
     }
+    return head | {"columnDefinitions": definitions, "rows": rows}
 
 
 def _printer_columns(store: Store, target: Target) -> list[Column]:
@@ -84,36 +82,29 @@ def _typed(value: Any, type_: str, now: datetime) -> Any:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
-@dataclass(frozen=True)
-class _Step:
-    """One step of a JSONPath: from a value to the values below it."""
-
-    take: Callable[[Any], list[Any]]
-
-
-def path(text: str) -> Callable[[Any], list[Any]]:
+def path(text: str) -> Find:
     """The JSONPath that printer columns use: `.status.conditions[?(@.type=="Ready")].status`, `.spec.a[0]`."""
     steps = [_step(match) for match in STEP.finditer(text.strip().strip("{}"))]
 
     def find(obj: Any) -> list[Any]:
         values = [obj]
         for step in steps:
-            values = [inner for value in values for inner in step.take(value)]
+            values = [inner for value in values for inner in step(value)]
         return values
 
     return find
 
 
-def _step(match: re.Match[str]) -> _Step:
+def _step(match: re.Match[str]) -> Find:
+    """One step of a JSONPath: from a value to the values below it."""
     name, quoted, key, wanted, index = match.groups()
     field = name or quoted
     if field:
-        return _Step(lambda value: [value[field]] if isinstance(value, dict) and field in value else [])
+        return lambda value: [value[field]] if isinstance(value, dict) and field in value else []
     if key:
         find = path(f".{key}")
-        return _Step(lambda value: [each for each in value if str((find(each) or [""])[0]) == wanted]
-                     if isinstance(value, list) else [])  # fmt: skip
+        return lambda value: [each for each in listed(value) if str((find(each) or [""])[0]) == wanted]
     if index == "*":
-        return _Step(lambda value: list(value) if isinstance(value, list) else [])
+        return listed
     at = int(index)
-    return _Step(lambda value: value[at:][:1] if isinstance(value, list) and -len(value) <= at < len(value) else [])
+    return lambda value: listed(value)[at:][:1] if -len(listed(value)) <= at else []

@@ -21,7 +21,7 @@ from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.verbs import managed_fields, patches, reading
 from canary_tutorial.lab.api.wire import bodies, bounds
 from canary_tutorial.lab.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
-from canary_tutorial.lab.objects import SAFE, Obj, clone, timestamp
+from canary_tutorial.lab.objects import SAFE, Obj, clone, timestamp, without
 
 MAX_WARNINGS = 4096  # characters
 PATCHES = {"application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"}
@@ -81,10 +81,10 @@ def store_changed(api: Api, call: Call, old: Obj, obj: Obj, *, noted: bool = Fal
     status = target.subresource == "status"
     obj["metadata"].setdefault("managedFields", clone(old["metadata"].get("managedFields", [])))
     if status:
-        obj = {**old, "metadata": old["metadata"] | _only(obj["metadata"], "managedFields", "resourceVersion"),
-               "status": obj.get("status", {})}  # fmt: skip
+        meta = {name: value for name, value in obj["metadata"].items() if name in ("managedFields", "resourceVersion")}
+        obj = {**old, "metadata": old["metadata"] | meta, "status": obj.get("status", {})}
     elif kind.status:
-        obj = {**obj, "status": old.get("status", {})} if "status" in old else _without(obj, "status")
+        obj = {**obj, "status": old.get("status", {})} if "status" in old else without(obj, "status")
     obj = admission.defaulted(api.store, kind, target.version, obj)
     causes = [] if status else rules.check(kind, obj) + rules.check_change(kind, old, obj)
     causes += structural_causes(api, target, obj)
@@ -203,11 +203,3 @@ def _shortened(warnings: list[str]) -> list[str]:
     if sum(map(len, warnings)) <= MAX_WARNINGS:
         return warnings
     return [warning[:256] for warning in warnings[: MAX_WARNINGS // 256]]
-
-
-def _only(mapping: Obj, *names: str) -> Obj:
-    return {name: mapping[name] for name in names if name in mapping}
-
-
-def _without(mapping: Obj, name: str) -> Obj:
-    return {key: value for key, value in mapping.items() if key != name}
