@@ -28,7 +28,7 @@ def apply(cluster: Cluster, files: Files, settings: Mapping[str, Any]) -> Table:
     read = {file: cluster.objects(file) for file in files}
     for file, objects in read.items():
         check_needs(cluster, file, objects)
-    objects, changes = manifests.change([obj for objects in read.values() for obj in objects], settings)
+    objects, changes = manifests.with_settings([obj for objects in read.values() for obj in objects], settings)
     found = [before(cluster, obj) for obj in objects]
     rows: list[list[str]] = []
     new_kinds: list[Obj] = []

@@ -188,7 +188,7 @@ class Cluster:
                 if done:
                     return True, text
                 pods_of_it = self.list("pods", namespace, rollouts.selector(deployment))
-                return False, rollouts.trouble(pods_of_it) or text
+                return False, rollouts.blocking_reason(pods_of_it) or text
 
             wait_until(
                 finished,
@@ -241,7 +241,9 @@ class Cluster:
         ]
         if not running:
             raise Missing(
-                f"{target} has no running pod", rollouts.trouble(found) or "Scale it up, or wait for its rollout.", 404
+                f"{target} has no running pod",
+                rollouts.blocking_reason(found) or "Scale it up, or wait for its rollout.",
+                404,
             )
         return running[0]
 

@@ -102,7 +102,7 @@ def _with_addresses(node: Any, namespace: str) -> Any:
     return node
 
 
-def change(objects: list[Obj], settings: Mapping[str, Any]) -> tuple[list[Obj], list[str]]:
+def with_settings(objects: list[Obj], settings: Mapping[str, Any]) -> tuple[list[Obj], list[str]]:
     """Copies of `objects` with `settings` (names of SETTINGS) written in, and what that changed, as lines of text.
 
     A setting of None is left alone. One that no object of the file has a place for is a mistake: BadInput.

@@ -28,7 +28,7 @@ def progress(deployment: Obj) -> tuple[bool, str]:
     return True, f'deployment "{name}" successfully rolled out'
 
 
-def trouble(pods: list[Obj]) -> str:
+def blocking_reason(pods: list[Obj]) -> str:
     """What keeps these pods from running, or "" if nothing in particular does."""
     for pod in pods:
         status = pod.get("status", {})

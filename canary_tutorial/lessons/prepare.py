@@ -65,7 +65,7 @@ def create(cluster: Cluster, creates: Mapping[str, Sequence[Obj]], settings: Map
     for file, objects in creates.items():
         if file == "canary-podinfo.yaml":
             continue
-        changed, _ = manifests.change(list(objects), settings if file == "test-podinfo.yaml" and objects else {})
+        changed, _ = manifests.with_settings(list(objects), settings if file == "test-podinfo.yaml" and objects else {})
         for obj in changed:
             cluster.apply_object(with_short_control_loop(obj) if file == "flagger-deployment.yaml" else obj)
 

@@ -28,7 +28,7 @@ def why_nothing_happens(
         return "Flagger is installed, but none of its pods is available: cluster.get('pods', namespace='*') shows why."
     if status.get("phase") in ("Waiting", "WaitingPromotion"):
         return "A gate is closed: the canary waits for approval."
-    if trouble := rollouts.trouble(list(pods)):
+    if trouble := rollouts.blocking_reason(list(pods)):
         return f"The new version does not start: {trouble}."
     if status.get("phase") in ("Initialized", "Succeeded", "Failed") and target["spec"].get("replicas") == 0:
         return (
@@ -38,7 +38,7 @@ def why_nothing_happens(
     return f"Flagger's last word: {events[-1].message}" if events else "Flagger has said nothing about it yet."
 
 
-def halt(message: str, *, requests: float, window: float, scrape: float = 1, counted: bool = True) -> str:
+def why_halted(message: str, *, requests: float, window: float, scrape: float = 1, counted: bool = True) -> str:
     """What an event that begins with "Halt" means. `requests`: how many the canary got in the window (seconds).
 
     `scrape` is Prometheus' interval in seconds, `counted` whether it knows the canary's metric at all.

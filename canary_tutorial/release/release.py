@@ -95,14 +95,14 @@ class Release:
         return ticks.Ticks(found)
 
     @property
-    def seen_until(self) -> float:
+    def picture_end(self) -> float:
         """Where the picture of this release ends: a little after its end, as far as that is past."""
         return min(time.time(), self.ended + AFTERMATH) if self.ended else time.time()
 
     @property
     def step(self) -> float:
         """Seconds between two samples of its picture: one, and more where there would be over MOST of them."""
-        return max(1.0, ceil((self.seen_until - self.began) / MOST))
+        return max(1.0, ceil((self.picture_end - self.began) / MOST))
 
     @property
     def weights(self) -> list[int]:
@@ -120,7 +120,7 @@ class Release:
     def series(self) -> list[Series]:
         """The webinar's plot of this release: its own two workloads, whatever else runs in the namespace."""
         metrics = self.canary.metrics
-        return self._own(metrics.request_rate(self.began - LEAD, self.seen_until, self.window, self.step))
+        return self._own(metrics.request_rate(self.began - LEAD, self.picture_end, self.window, self.step))
 
     def requests_by_step(self, load: float = 20, settle: float = 0.5) -> Table:
         """For each step and series: requests per second counted in its steady part (from `settle` seconds after its
@@ -240,7 +240,7 @@ class Release:
                     failing = 0.0
                     if (what, kind) == ("DELETED", "canaries"):
                         raise Missing(f"the Canary {name} was deleted during its release", BACK, 404)
-                    self._take(kind, obj)
+                    self._observe(kind, obj)
             except Unreachable as exc:
                 failing = failing or time.time()
                 if time.time() - failing > PATIENCE:
@@ -269,12 +269,12 @@ class Release:
                 return self._watch("events", "")
         return None
 
-    def _take(self, kind: str, obj: Obj) -> None:
+    def _observe(self, kind: str, obj: Obj) -> None:
         with self._lock:
             if self._stop.is_set():
                 return
             if kind == "events":
-                self._take_event(obj)
+                self._observe_event(obj)
                 return
             self._objects[kind] = obj
             point = timeline.observe(self._objects["canaries"], self._objects.get("virtualservices"), time.time())
@@ -303,7 +303,7 @@ class Release:
         self.image = self.image or image
         return image != self.image
 
-    def _take_event(self, obj: Obj) -> None:
+    def _observe_event(self, obj: Obj) -> None:
         about = obj.get("involvedObject", {})
         if (about.get("kind"), about.get("name")) != ("Canary", self.canary.name) or _version(obj) in self._seen:
             return

@@ -57,9 +57,9 @@ def check_tracks(release: Release) -> list[Track]:
         names = {"namespace": canary.namespace, "workload": canary.target, "window": window, "quantile": 0.99}
         try:
             if window not in counted:
-                found = metrics.query_range(REQUESTS.format(**names), release.began, release.seen_until, release.step)
+                found = metrics.query_range(REQUESTS.format(**names), release.began, release.picture_end, release.step)
                 counted[window] = dict(sample for series in found for sample in series.samples)
-            found = metrics.query_range(query.format(**names), release.began, release.seen_until, release.step)
+            found = metrics.query_range(query.format(**names), release.began, release.picture_end, release.step)
         except TutorialError:
             found = []
         samples = [(at - release.began, value) for series in found for at, value in series.samples if at >= noticed]

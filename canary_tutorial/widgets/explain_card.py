@@ -181,7 +181,7 @@ class ExplainCard(Showing):
             counted = bool(requests) or self.canary.metrics.known(self.canary.target)
         except TutorialError:
             counted = True  # Prometheus does not answer: nothing can be said of what it has seen
-        meaning = explain.halt(said, requests=requests, window=window, counted=counted)
+        meaning = explain.why_halted(said, requests=requests, window=window, counted=counted)
         return f"{said} — {meaning}"
 
     def text(self) -> str:

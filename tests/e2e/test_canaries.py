@@ -95,12 +95,12 @@ def stage(cluster: Cluster, *, users: bool = True, headers: str = "", interval: 
     """podinfo, its users and a Canary in the cluster's namespace; returns the Canary, at rest."""
     names = ["test-podinfo.yaml", *(["test-loadtester.yaml"] if users else [])]
     objects = [obj for name in names for obj in manifests.read(manifests.find(name))]
-    objects, _ = manifests.change(objects, {"min_ready_seconds": 0})
+    objects, _ = manifests.with_settings(objects, {"min_ready_seconds": 0})
     for obj in objects:
         cluster.apply_object(moved(obj, cluster.namespace, headers))
     cluster.rollout_status("deployment/podinfo", timeout=60)
     (canary,) = manifests.read(manifests.find("canary-podinfo.yaml"))
-    canary, _ = manifests.change([canary], {"interval": interval, "window": interval})
+    canary, _ = manifests.with_settings([canary], {"interval": interval, "window": interval})
     canary = moved(canary[0], cluster.namespace, "")
     spec = canary["spec"]
     spec.update(analysis.pop("spec", {}))

@@ -146,7 +146,7 @@ def test_null_and_absent_are_the_same_wherever_an_object_is_read(tmp_path: Path,
     with served(tmp_path, lambda method, path: (200, {}, given[path.rpartition("/")[2]])) as cluster:
         deployment, pod, canary, routes, event = (cluster.get("customresourcedefinitions", name) for name in given)
     assert rollouts.progress(deployment)[0]
-    assert rollouts.trouble([pod]) == ""
+    assert rollouts.blocking_reason([pod]) == ""
     assert timeline.observe(canary, routes, 0).phase == ""
     assert plan(canary["spec"]).ticks > 3
     assert "Flagger is not installed" in why_nothing_happens(canary, deployment, [], [pod], [])

@@ -72,6 +72,7 @@ def test_only_public_names_are_imported(path: Path):
         "from canary_tutorial.kube.wait import wait_until", "from canary_tutorial import connection",
         "import canary_tutorial.release", "def later():\n    from canary_tutorial.errors import TutorialError",
         "from canary_tutorial.widgets import board",
+        "import canary_tutorial\ncanary_tutorial.kube.wait.wait_until()", "from canary_tutorial import *",
     ],
 )  # fmt: skip
 def test_a_planted_internal_import_is_found(source: str):

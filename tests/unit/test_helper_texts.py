@@ -100,8 +100,8 @@ def pod(**state: Any) -> dict[str, Any]:
     ],
 )
 def test_what_keeps_a_pod_is_named(found: dict[str, Any], text: str):
-    assert text in rollouts.trouble([found])
-    assert bool(rollouts.trouble([found])) is bool(text)
+    assert text in rollouts.blocking_reason([found])
+    assert bool(rollouts.blocking_reason([found])) is bool(text)
 
 
 CANARY = {"metadata": {"name": "podinfo"}, "spec": {"analysis": {}}, "status": {"phase": "Succeeded"}}
@@ -147,11 +147,11 @@ HALT = "Halt podinfo.test advancement"
     ],
 )
 def test_a_halt_is_explained_by_the_cause_that_applies(message: str, requests: float, window: float, text: str):
-    assert text in explain.halt(message, requests=requests, window=window)
+    assert text in explain.why_halted(message, requests=requests, window=window)
 
 
 def test_a_metric_that_was_never_seen_is_probably_misspelt():
-    assert "is the metric's name right" in explain.halt(nothing("x"), requests=0, window=9, counted=False)
+    assert "is the metric's name right" in explain.why_halted(nothing("x"), requests=0, window=9, counted=False)
 
 
 def test_fault_switches_are_replaced_and_the_rest_of_the_command_stays():

@@ -10,7 +10,7 @@ from canary_tutorial.kube import manifests
 
 def test_the_files_carry_the_webinars_values_and_a_notebook_changes_them_in_the_open():
     objects = manifests.read(manifests.find("canary-podinfo.yaml"))
-    changed, lines = manifests.change(objects, {"interval": "5s", "window": "4s"})
+    changed, lines = manifests.with_settings(objects, {"interval": "5s", "window": "4s"})
     assert objects[0]["spec"]["analysis"]["interval"] == "30s"
     assert changed[0]["spec"]["analysis"]["interval"] == "5s"
     assert [metric["interval"] for metric in changed[0]["spec"]["analysis"]["metrics"]] == ["4s", "4s"]
@@ -22,15 +22,15 @@ def test_the_files_carry_the_webinars_values_and_a_notebook_changes_them_in_the_
 
 def test_a_setting_of_none_or_of_the_same_value_changes_nothing():
     objects = manifests.read(manifests.find("canary-podinfo.yaml"))
-    assert manifests.change(objects, {"interval": "30s", "threshold": None}) == (objects, [])
+    assert manifests.with_settings(objects, {"interval": "30s", "threshold": None}) == (objects, [])
 
 
 def test_a_setting_that_the_file_has_no_place_for_is_a_mistake():
     objects = manifests.read(manifests.find("canary-podinfo.yaml"))
     with pytest.raises(BadInput, match="of a Deployment, and this file holds none"):
-        manifests.change(objects, {"min_ready_seconds": 1})
+        manifests.with_settings(objects, {"min_ready_seconds": 1})
     with pytest.raises(BadInput, match="there is no setting intervall"):
-        manifests.change(objects, {"intervall": "5s"})
+        manifests.with_settings(objects, {"intervall": "5s"})
 
 
 def test_an_unknown_file_is_told_with_the_known_ones():

@@ -16,7 +16,7 @@ def watched(image: str, runs: str) -> Release:
     release = Release(canary, image, "podinfo:2.0.0", [])
     release._objects = {}
     status = {"phase": "Progressing", "lastAppliedSpec": "one"}
-    release._take("canaries", {"spec": {"targetRef": {"name": "podinfo"}}, "status": status})
+    release._observe("canaries", {"spec": {"targetRef": {"name": "podinfo"}}, "status": status})
     return release
 
 

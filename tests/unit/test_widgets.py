@@ -163,7 +163,7 @@ def test_the_boards_checks_begin_with_what_flagger_noticed():
     canary = SimpleNamespace(namespace="test", target="podinfo", metrics=metrics)
     metric = {"name": "request-success-rate", "interval": "4s", "thresholdRange": {"min": 99}}
     release = SimpleNamespace(
-        canary=canary, spec={"analysis": {"metrics": [metric]}}, events=[], began=100, ended=0, seen_until=107, step=1,
+        canary=canary, spec={"analysis": {"metrics": [metric]}}, events=[], began=100, ended=0, picture_end=107, step=1,
         points=[Point(100, "Succeeded", 100, 0, False, 0), Point(104, "Progressing", 100, 0, False, 0)],
     )  # fmt: skip
     (track,) = board.check_tracks(release)
