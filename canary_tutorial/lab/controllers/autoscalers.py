@@ -11,7 +11,7 @@ from datetime import datetime
 from canary_tutorial.lab.controllers.controller import Context, Controller, Key, key_of, namespace_of
 from canary_tutorial.lab.controllers.effects import Effect, Record, Update
 from canary_tutorial.lab.kinds import AUTOSCALERS, DEPLOYMENTS, REPLICASETS, Kind
-from canary_tutorial.lab.objects import Obj, clone, timestamp
+from canary_tutorial.lab.objects import Obj, clone, condition, timestamp
 from canary_tutorial.lab.store import Event, Store
 
 COMPONENT = "horizontal-pod-autoscaler"
@@ -64,11 +64,10 @@ def plan(autoscaler: Obj, kind: Kind, target: Obj | None, now: datetime) -> list
 def _status(
     autoscaler: Obj, current: int, wanted: int, conditions: list[tuple[str, str, str, str]], now: datetime
 ) -> list[Effect]:
-    before = {c.get("type"): c for c in (autoscaler.get("status") or {}).get("conditions") or []}
     fresh = []
     for type_, value, reason, message in conditions:
-        same = before.get(type_, {}).get("status") == value
-        since = (before[type_].get("lastTransitionTime") if same else None) or timestamp(now)
+        old = condition(autoscaler, type_) or {}
+        since = (old.get("lastTransitionTime") if old.get("status") == value else None) or timestamp(now)
         fresh.append(
             {"type": type_, "status": value, "reason": reason, "message": message, "lastTransitionTime": since}
         )
