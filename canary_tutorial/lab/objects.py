@@ -14,6 +14,7 @@ Obj = dict[str, Any]
 Data = TypeVar("Data")
 
 SAFE = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' alphabet for generated names: no vowels, so no words
+SIDECAR = "istio-proxy"
 
 
 def clone(value: Data) -> Data:
@@ -75,7 +76,13 @@ def moment(text: str) -> datetime:
 
 
 def condition(obj: Obj, type_: str) -> Obj | None:
-    return next((c for c in (obj.get("status") or {}).get("conditions") or [] if c.get("type") == type_), None)
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    return next((each for each in conditions if each and each.get("type") == type_), None)
+
+
+def has_sidecar(pod: Obj) -> bool:
+    containers = (pod.get("spec") or {}).get("containers") or []
+    return any(container.get("name") == SIDECAR for container in containers)
 
 
 def is_ready(pod: Obj) -> bool:

@@ -47,8 +47,8 @@ LAYERS = {
     "lab.api.checks": "rules schemas walk | structural | admission decoding",
     "lab.api.verbs": "managed_fields patches tables | reading | watch writing | apply deleting | subresources",
     "lab.controllers": """
-        effects surge | autoscalers deployment_status endpoints garbage namespaces replicasets services
-        deployments | manager
+        effects surge | controller deployment_status
+        autoscalers deployments endpoints garbage namespaces replicasets services | manager
     """,
     "lab.kubelet": """
         heartbeat logs reading scrape_targets status | environment probes run | place probing sessions

@@ -5,14 +5,35 @@ The lab has no metrics API, so nothing can be scaled by load; the conditions say
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
+from canary_tutorial.lab.controllers.controller import Context, Controller, Key, key_of, namespace_of
 from canary_tutorial.lab.controllers.effects import Effect, Record, Update
-from canary_tutorial.lab.kinds import AUTOSCALERS, Kind
-from canary_tutorial.lab.objects import Obj, clone, timestamp
+from canary_tutorial.lab.kinds import AUTOSCALERS, DEPLOYMENTS, REPLICASETS, Kind
+from canary_tutorial.lab.objects import Obj, clone, condition, timestamp
+from canary_tutorial.lab.store import Event, Store
 
 COMPONENT = "horizontal-pod-autoscaler"
 NO_METRICS = "the HPA was unable to compute the replica count: the lab has no metrics API (metrics.k8s.io)"
+
+
+def concerns(event: Event, store: Store) -> Iterator[Key]:
+    """An autoscaler, and those whose target a Deployment is."""
+    if event.kind is AUTOSCALERS:
+        yield key_of(AUTOSCALERS, event.object)
+    if event.kind is DEPLOYMENTS:
+        for autoscaler in store.list(AUTOSCALERS, namespace_of(event.object)):
+            reference = (autoscaler.get("spec") or {}).get("scaleTargetRef") or {}
+            if reference.get("name") == event.object["metadata"]["name"]:
+                yield key_of(AUTOSCALERS, autoscaler)
+
+
+def reconcile(autoscaler: Obj, context: Context) -> list[Effect]:
+    reference = autoscaler["spec"]["scaleTargetRef"]
+    kind = DEPLOYMENTS if reference["kind"] == "Deployment" else REPLICASETS
+    target = context.store.find(kind, reference["name"], autoscaler["metadata"]["namespace"])
+    return plan(autoscaler, kind, target, context.store.now())
 
 
 def plan(autoscaler: Obj, kind: Kind, target: Obj | None, now: datetime) -> list[Effect]:
@@ -43,11 +64,10 @@ def plan(autoscaler: Obj, kind: Kind, target: Obj | None, now: datetime) -> list
 def _status(
     autoscaler: Obj, current: int, wanted: int, conditions: list[tuple[str, str, str, str]], now: datetime
 ) -> list[Effect]:
-    before = {c.get("type"): c for c in (autoscaler.get("status") or {}).get("conditions") or []}
     fresh = []
     for type_, value, reason, message in conditions:
-        same = before.get(type_, {}).get("status") == value
-        since = (before[type_].get("lastTransitionTime") if same else None) or timestamp(now)
+        old = condition(autoscaler, type_) or {}
+        since = (old.get("lastTransitionTime") if old.get("status") == value else None) or timestamp(now)
         fresh.append(
             {"type": type_, "status": value, "reason": reason, "message": message, "lastTransitionTime": since}
         )
@@ -55,3 +75,6 @@ def _status(
     if status == autoscaler.get("status"):
         return []
     return [Update(AUTOSCALERS, clone(autoscaler) | {"status": status}, "status")]
+
+
+CONTROLLER = Controller(AUTOSCALERS, concerns, reconcile)

@@ -6,13 +6,15 @@ grow the new and shrink the old ones within maxSurge and maxUnavailable, forget 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from canary_tutorial.lab.controllers.controller import Context, Controller, Key, key_of, namespace_of
 from canary_tutorial.lab.controllers.deployment_status import status_of
 from canary_tutorial.lab.controllers.effects import Create, Delete, Effect, Record, Update, Wake
 from canary_tutorial.lab.controllers.surge import max_surge, max_unavailable, replicas_of
-from canary_tutorial.lab.kinds import DEPLOYMENTS, REPLICASETS
+from canary_tutorial.lab.kinds import DEPLOYMENTS, PODS, REPLICASETS
 from canary_tutorial.lab.objects import (
     Obj,
     clone,
@@ -23,6 +25,7 @@ from canary_tutorial.lab.objects import (
     short_hash,
 )
 from canary_tutorial.lab.selectors import label_selector
+from canary_tutorial.lab.store import Event, Store
 
 COMPONENT = "deployment-controller"
 HASH = "pod-template-hash"
@@ -30,6 +33,23 @@ REVISION = "deployment.kubernetes.io/revision"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
 MAXIMUM = "deployment.kubernetes.io/max-replicas"
 NOT_COPIED = {"kubectl.kubernetes.io/last-applied-configuration", REVISION, DESIRED, MAXIMUM}
+
+
+def concerns(event: Event, store: Store) -> Iterator[Key]:
+    """A Deployment, that of a ReplicaSet, and that of a pod which has gone: Recreate waits for it."""
+    if event.kind is DEPLOYMENTS:
+        yield key_of(DEPLOYMENTS, event.object)
+    namespace, owner = namespace_of(event.object), controller_of(event.object)
+    if owner and owner["kind"] == "ReplicaSet" and event.type == "DELETED":
+        replicaset = store.find(REPLICASETS, owner["name"], namespace)
+        owner = controller_of(replicaset) if replicaset else None
+    if owner and owner["kind"] == "Deployment":
+        yield DEPLOYMENTS, namespace, owner["name"]
+
+
+def reconcile(deployment: Obj, context: Context) -> list[Effect]:
+    namespace, store = deployment["metadata"]["namespace"], context.store
+    return plan(deployment, store.list(REPLICASETS, namespace), store.list(PODS, namespace), store.now())
 
 
 def plan(deployment: Obj, replicasets: list[Obj], pods: list[Obj], now: datetime) -> list[Effect]:
@@ -293,3 +313,6 @@ def _forget(deployment: Obj, old: list[Obj]) -> list[Effect]:
     ]
     surplus = idle[: max(0, len(idle) - keep)]
     return [Delete(REPLICASETS, rs["metadata"]["name"], rs["metadata"]["namespace"]) for rs in surplus]
+
+
+CONTROLLER = Controller(DEPLOYMENTS, concerns, reconcile)

@@ -10,10 +10,15 @@ from canary_tutorial.lab.objects import Obj
 
 @dataclass(frozen=True)
 class Create:
-    """A new object; with `metadata.generateName` the runner finds a name."""
+    """A new object; with `metadata.generateName` the runner finds a name.
+
+    If it is made for another object (`regarding`), Events about that one say whether it was created.
+    """
 
     kind: Kind
     obj: Obj
+    regarding: Obj | None = None
+    component: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,31 @@ A pod that is being deleted leaves at once, so that traffic goes elsewhere while
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from canary_tutorial.lab.controllers.controller import Context, Controller, Key, key_of, namespace_of
 from canary_tutorial.lab.controllers.effects import Create, Delete, Effect, Update
-from canary_tutorial.lab.kinds import ENDPOINTS, ENDPOINTSLICES, SERVICES, Kind
+from canary_tutorial.lab.kinds import ENDPOINTS, ENDPOINTSLICES, PODS, SERVICES, Kind
 from canary_tutorial.lab.objects import Obj, clone, is_deleted, is_ready, owner_reference
+from canary_tutorial.lab.store import Event, Store
+
+
+def concerns(event: Event, store: Store) -> Iterator[Key]:
+    """A Service, and those that may select a pod. Endpoints that somebody made by hand concern nobody here."""
+    if event.kind is SERVICES:
+        yield key_of(SERVICES, event.object)
+    if event.kind is PODS:
+        yield from (key_of(SERVICES, service) for service in store.list(SERVICES, namespace_of(event.object)))
+
+
+def reconcile(service: Obj, context: Context) -> list[Effect]:
+    store, name, namespace = context.store, service["metadata"]["name"], service["metadata"]["namespace"]
+    slices = store.list(ENDPOINTSLICES, namespace, slice_labels(name))
+    return plan(service, store.list(PODS, namespace), store.find(ENDPOINTS, name, namespace), next(iter(slices), None))
+
+
+def clean_up(service_name: str, namespace: str, context: Context) -> list[Effect]:
+    return gone(context.store.find(ENDPOINTS, service_name, namespace), service_name, namespace)
 
 
 def plan(service: Obj, pods: list[Obj], endpoints: Obj | None, endpointslice: Obj | None) -> list[Effect]:
@@ -132,3 +154,6 @@ def _write(kind: Kind, current: Obj | None, wanted: Obj) -> list[Effect]:
     merged = clone(current)
     merged["metadata"]["labels"] = wanted["metadata"]["labels"]
     return [Update(kind, {"metadata": merged["metadata"]} | {k: v for k, v in wanted.items() if k != "metadata"})]
+
+
+CONTROLLER = Controller(SERVICES, concerns, reconcile, clean_up)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
+from canary_tutorial.lab.controllers.controller import Context, Controller, Key, key_of, namespace_of
 from canary_tutorial.lab.controllers.effects import Create, Delete, Effect, Record, Update, Wake
 from canary_tutorial.lab.kinds import PODS, REPLICASETS
 from canary_tutorial.lab.objects import (
@@ -18,9 +20,23 @@ from canary_tutorial.lab.objects import (
     seconds_until_available,
 )
 from canary_tutorial.lab.selectors import label_selector
+from canary_tutorial.lab.store import Event, Store
 
 COMPONENT = "replicaset-controller"
 BURST = 50  # pods made in one pass: the lab has others to serve between two
+
+
+def concerns(event: Event, store: Store) -> Iterator[Key]:
+    """A ReplicaSet, and that of a pod."""
+    if event.kind is REPLICASETS:
+        yield key_of(REPLICASETS, event.object)
+    owner = controller_of(event.object)
+    if owner and owner["kind"] == "ReplicaSet":
+        yield REPLICASETS, namespace_of(event.object), owner["name"]
+
+
+def reconcile(replicaset: Obj, context: Context) -> list[Effect]:
+    return plan(replicaset, context.store.list(PODS, replicaset["metadata"]["namespace"]), context.store.now())
 
 
 def plan(replicaset: Obj, pods: list[Obj], now: datetime) -> list[Effect]:
@@ -55,7 +71,7 @@ def plan(replicaset: Obj, pods: list[Obj], now: datetime) -> list[Effect]:
 def _scale(replicaset: Obj, active: list[Obj]) -> list[Effect]:
     surplus = len(active) - int(replicaset["spec"].get("replicas", 1))
     if surplus <= 0:  # those that are made bring the next pass
-        return [Create(PODS, _pod(replicaset)) for _ in range(min(-surplus, BURST))]
+        return [Create(PODS, _pod(replicaset), replicaset, COMPONENT) for _ in range(min(-surplus, BURST))]
     effects: list[Effect] = []
     for pod in sorted(active, key=usefulness)[:surplus]:
         meta = pod["metadata"]
@@ -104,3 +120,6 @@ def _adopt(replicaset: Obj, pod: Obj) -> Effect:
     adopted = clone(pod)
     adopted["metadata"].setdefault("ownerReferences", []).append(owner_reference(REPLICASETS, replicaset))
     return Update(PODS, adopted)
+
+
+CONTROLLER = Controller(REPLICASETS, concerns, reconcile)

@@ -10,14 +10,14 @@ import time
 from canary_tutorial.lab.kubelet.logs import Log
 from canary_tutorial.lab.kubelet.probes import Exec, Prober, watch
 from canary_tutorial.lab.kubelet.probing import Probing
-from canary_tutorial.lab.kubelet.programs import SIDECAR, listen_address, program_for
+from canary_tutorial.lab.kubelet.programs import listen_address, program_for
 from canary_tutorial.lab.kubelet.reading import explained
 from canary_tutorial.lab.kubelet.run import Program, Run
 from canary_tutorial.lab.kubelet.sandbox import Sandbox, in_thread
 from canary_tutorial.lab.kubelet.status import ContainerState, back_off, terminated
 from canary_tutorial.lab.machine.images import ImageError, find_image
 from canary_tutorial.lab.machine.network import OUTBOUND_PORT
-from canary_tutorial.lab.objects import Obj, timestamp
+from canary_tutorial.lab.objects import SIDECAR, Obj, timestamp
 
 PULL_BACK_OFF = 10.0  # seconds, doubled up to 300
 FORGIVEN = 600.0  # seconds of running after which earlier crashes do not count any more

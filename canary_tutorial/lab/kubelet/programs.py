@@ -16,14 +16,9 @@ from canary_tutorial.lab.kubelet.volumes import below_pod
 from canary_tutorial.lab.machine import files
 from canary_tutorial.lab.machine.images import Start, find_image, tag_of
 from canary_tutorial.lab.machine.network import OUTBOUND_PORT, app_address
-from canary_tutorial.lab.objects import Obj
+from canary_tutorial.lab.objects import Obj, has_sidecar
 
-SIDECAR = "istio-proxy"
 WORK = "work"  # where the programs of a pod run, below its directory
-
-
-def has_sidecar(pod: Obj) -> bool:
-    return any(container.get("name") == SIDECAR for container in pod["spec"]["containers"])
 
 
 def listen_address(pod: Obj, place: Place) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from canary_tutorial.lab.machine.files import write_below
-from canary_tutorial.lab.objects import Obj
+from canary_tutorial.lab.objects import Obj, condition
 
 log = logging.getLogger(__name__)
 TARGETS = "targets.json"
@@ -40,7 +40,7 @@ def _targets(pod: Obj) -> list[dict[str, Any]]:
         f"{META}name": meta["name"],
         f"{META}ip": status["podIP"],
         f"{META}phase": status.get("phase") or "",
-        f"{META}ready": _ready(status),
+        f"{META}ready": _ready(pod),
     }
     for kind in ("label", "annotation"):
         for key, value in (meta.get(f"{kind}s") or {}).items():
@@ -61,6 +61,6 @@ def write_targets(directory: Path, pods: Iterable[Obj]) -> None:
     write_below(directory, TARGETS, json.dumps(targets(pods)))
 
 
-def _ready(status: Obj) -> str:
-    conditions = status.get("conditions") or []
-    return next((str(c.get("status")).lower() for c in conditions if c and c.get("type") == "Ready"), "unknown")
+def _ready(pod: Obj) -> str:
+    ready = condition(pod, "Ready")
+    return str(ready.get("status")).lower() if ready else "unknown"

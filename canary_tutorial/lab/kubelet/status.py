@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from canary_tutorial.lab.objects import Obj, timestamp
+from canary_tutorial.lab.objects import Obj, condition, timestamp
 
 
 @dataclass
@@ -104,14 +103,14 @@ def _incomplete(init: list[ContainerState]) -> str:
 
 def _condition(before: Obj, type_: str, holds: bool, reason: str, message: str, now: datetime) -> Obj:
     value = "True" if holds else "False"
-    old: dict[str, Any] = next((c for c in before.get("conditions") or [] if c.get("type") == type_), {})
+    old = condition({"status": before}, type_) or {}
     since = (old.get("lastTransitionTime") if old.get("status") == value else None) or timestamp(now)
-    condition: Obj = {"type": type_, "status": value, "lastProbeTime": None, "lastTransitionTime": since}
+    fresh: Obj = {"type": type_, "status": value, "lastProbeTime": None, "lastTransitionTime": since}
     if not holds and reason:
-        condition["reason"] = reason
+        fresh["reason"] = reason
         if message:
-            condition["message"] = message
-    return condition
+            fresh["message"] = message
+    return fresh
 
 
 def terminated(code: int, started: str, finished: datetime, container_id: str, reason: str | None = None) -> Obj:

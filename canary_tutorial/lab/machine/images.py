@@ -103,9 +103,7 @@ IMAGES: Mapping[str, Image] = {
 
 def find_image(reference: str) -> Image:
     """The table's entry for `registry/path/name:tag`, or `ImageError` in the words of a registry."""
-    path, _, tag = reference.partition("@")[0].rpartition(":")
-    if "/" in tag or not path:
-        path, tag = reference, "latest"
+    path, tag = _path_and_tag(reference)
     parts = path.split("/")
     image = IMAGES.get("/".join(parts[-2:])) or IMAGES.get(parts[-1])
     if image is None or (image.tags is not None and tag not in image.tags):
@@ -117,8 +115,12 @@ def find_image(reference: str) -> Image:
 
 
 def tag_of(reference: str) -> str:
-    tag = reference.rpartition(":")[2]
-    return "latest" if "/" in tag or tag == reference else tag
+    return _path_and_tag(reference)[1]
+
+
+def _path_and_tag(reference: str) -> tuple[str, str]:
+    path, _, tag = reference.partition("@")[0].rpartition(":")
+    return (reference, "latest") if "/" in tag or not path else (path, tag)
 
 
 def _named_by(variable: str) -> list[str]:

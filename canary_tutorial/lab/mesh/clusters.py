@@ -15,14 +15,13 @@ from canary_tutorial.lab.mesh.world import (
     address_of,
     app_of,
     fqdn,
-    has_sidecar,
     key_of,
     labels_of,
     ports_of,
     said,
     workload_of,
 )
-from canary_tutorial.lab.objects import Obj
+from canary_tutorial.lab.objects import Obj, has_sidecar
 
 METADATA = "istio"  # where labels for metrics are kept, on clusters and on endpoints
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"

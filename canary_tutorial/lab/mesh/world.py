@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canary_tutorial.lab.mesh import values
-from canary_tutorial.lab.objects import Obj
+from canary_tutorial.lab.objects import SIDECAR, Obj, has_sidecar
 
 Key = tuple[str, str]  # namespace, name
 DOMAIN = "svc.cluster.local"
-SIDECAR = "istio-proxy"
 UNKNOWN = "unknown"  # Istio's word in labels for what it cannot know
 
 
@@ -114,10 +113,6 @@ def labels_of(pod: Obj) -> dict[str, str]:
 
 def containers_of(pod: Obj) -> list[Obj]:
     return spec_of(pod).get("containers") or []
-
-
-def has_sidecar(pod: Obj) -> bool:
-    return any(container.get("name") == SIDECAR for container in containers_of(pod))
 
 
 def is_gateway(pod: Obj) -> bool:

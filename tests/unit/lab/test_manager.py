@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from controller_objects import template
 
 from canary_tutorial.lab.api.checks.admission import admit
 from canary_tutorial.lab.api.kinds.registry import KINDS
-from canary_tutorial.lab.controllers import manager
+from canary_tutorial.lab.controllers import manager, services
 from canary_tutorial.lab.events import Recorder
 from canary_tutorial.lab.kinds import (
     AUTOSCALERS,
@@ -140,3 +141,48 @@ def test_one_malformed_object_stops_nobody_else(kind: Kind, bad: Obj) -> None:
         )
 
     asyncio.run(run())
+
+
+async def settled(turns: int = 20) -> None:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+def test_endpoints_made_by_hand_stay_and_those_of_a_service_go_with_it() -> None:
+    async def run() -> None:
+        store = world()
+        owner = store.create(CONFIGMAPS, {"metadata": {"name": "owner", "namespace": "test"}})["metadata"]
+        reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["uid"]}
+        store.create(ENDPOINTS, {"metadata": {"name": "mine", "namespace": "test"}})
+        store.create(ENDPOINTS, {"metadata": {"name": "owned", "namespace": "test", "ownerReferences": [reference]}})
+        store.create(SERVICES, {"metadata": {"name": "web", "namespace": "test"}, "spec": {"selector": {"a": "b"}}})
+        await until(lambda: store.find(ENDPOINTS, "web", "test"))
+        store.delete(SERVICES, "web", "test")
+        await settled()
+        assert sorted(each["metadata"]["name"] for each in store.list(ENDPOINTS, "test")) == ["mine", "owned"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("fails", ["concerns", "reconcile"])
+def test_a_controller_that_fails_stops_no_other(
+    fails: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The one that gives Services their address goes before the one that writes their Endpoints."""
+
+    def fail(*_: Any) -> Any:
+        raise KeyError("odd")
+
+    broken = [
+        replace(each, **{fails: fail}) if each.reconcile is services.reconcile else each for each in manager.CONTROLLERS
+    ]
+    monkeypatch.setattr(manager, "CONTROLLERS", broken)
+
+    async def run() -> None:
+        store = world()
+        store.create(SERVICES, {"metadata": {"name": "web", "namespace": "test"}, "spec": {"selector": {"a": "b"}}})
+        await settled()
+        assert store.find(ENDPOINTS, "web", "test")
+
+    asyncio.run(run())
+    assert "KeyError: 'odd'" in caplog.text

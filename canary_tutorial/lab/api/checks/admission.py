@@ -15,7 +15,7 @@ from canary_tutorial.lab.api.kinds import pod_specs
 from canary_tutorial.lab.api.kinds.registry import resource_of
 from canary_tutorial.lab.errors import Forbidden
 from canary_tutorial.lab.kinds import MUTATINGWEBHOOKS, NAMESPACES, PODS, Kind
-from canary_tutorial.lab.objects import Obj, clone
+from canary_tutorial.lab.objects import SIDECAR, Obj, clone, has_sidecar
 from canary_tutorial.lab.store import Store
 
 INJECTOR = "istio-sidecar-injector"
@@ -53,7 +53,7 @@ def wants_sidecar(store: Store, pod: Obj) -> bool:
     meta = pod["metadata"]
     if store.find(MUTATINGWEBHOOKS, INJECTOR) is None:
         return False
-    if any(each.get("name") == "istio-proxy" for each in pod["spec"]["containers"]):
+    if has_sidecar(pod):
         return False
     asked = (meta.get("labels") or {}).get(INJECT) or (meta.get("annotations") or {}).get(INJECT)
     space = store.find(NAMESPACES, meta.get("namespace", ""))
@@ -66,7 +66,7 @@ def wants_sidecar(store: Store, pod: Obj) -> bool:
 def injected(pod: Obj) -> Obj:
     """The pod with its proxy container."""
     pod = clone(pod)
-    proxy: Obj = {"name": "istio-proxy", "image": PROXY_IMAGE}
+    proxy: Obj = {"name": SIDECAR, "image": PROXY_IMAGE}
     proxy["ports"] = [{"containerPort": 15090, "name": "http-envoy-prom", "protocol": "TCP"}]
     pod_specs.default_container(proxy)
     pod["spec"]["containers"] = [*pod["spec"]["containers"], proxy]
