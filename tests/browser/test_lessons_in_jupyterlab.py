@@ -69,6 +69,6 @@ def test_a_version_with_errors_is_rolled_back_and_no_user_sees_one(notebook: Not
     notebook.picture("card-rolled-back", card)
     users = notebook.run("users = errors.impact()")
     expect(users).to_contain_text(
-        re.compile(r"answered, 0 of them failed; mirrored: \d+ copies, [1-9]\d* of them failed")
+        re.compile(r"answered, 0 of them failed; mirrored: \d+ requests, [1-9]\d* of them failed")
     )
     assert notebook.complaints == []
