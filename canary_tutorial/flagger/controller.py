@@ -1,7 +1,7 @@
-"""The loops: a cache of Canaries by list and watch, one job per Canary, ticks on a fixed beat. I/O: asyncio, the API.
+"""The control loop: a cache of Canaries by list and watch, one job per Canary. I/O: asyncio, the API.
 
-Nothing but Canaries is watched. Every control-loop interval, each cached Canary without a job gets one, which ticks at
-once and then each analysis interval; late ticks come together and never overlap.
+Only Canaries are watched. At every control-loop interval, each cached Canary without a job gets one. The job ticks at
+once and then at each analysis interval; ticks never overlap, and late ones are merged into one.
 """
 
 from __future__ import annotations

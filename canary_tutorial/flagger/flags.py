@@ -1,4 +1,4 @@
-"""Command-line flags as Go's flag package reads them: -name=value, --name value, -switch. Pure."""
+"""Parses command-line flags as Go's flag package does: -name=value, --name value, -switch. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`python -m canary_tutorial.flagger.replay FILE`: a recorded run as a table, decided anew by today's rules.
+"""`python -m canary_tutorial.flagger.replay FILE`: prints recorded ticks as a table, and runs today's rules on them.
 
 `--json` prints one object per tick (see `trace.py`) instead. Exit code 1: the rules decide otherwise than they did when
-the run was recorded; 2: the file cannot be read.
+the ticks were recorded; 2: the file cannot be read.
 """
 
 from __future__ import annotations
