@@ -1,8 +1,8 @@
-"""What runs on a cluster already, wherever and however it was installed: the mesh, Prometheus, Flagger.
+"""Finds the mesh, Prometheus and Flagger on a cluster, wherever and however they were installed.
 
-Each is found once, here, by its image and by the labels that Helm charts and plain manifests give it. An account that
-may not list all namespaces sees its own and the usual ones; `Found.everywhere` says whether all were seen. I/O:
-through a Cluster, reading only.
+They are recognized by their images and by the labels that Helm charts and plain manifests set. An account that may not
+list all namespaces sees its own and the usual ones; `Found.everywhere` says whether all were seen. I/O: through a
+Cluster, reading only.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The parts that a release needs and that a cluster has or has not: mesh, Prometheus, Flagger, each with the manifests
-that bring it and with how to see that it is there already, whoever installed it. I/O: through a Cluster, reading only.
+"""The parts that a release needs (mesh, Prometheus, Flagger): the manifests that install each, and the test whether it is
+there already, whoever installed it. I/O: through a Cluster, reading only.
 """
 
 from __future__ import annotations

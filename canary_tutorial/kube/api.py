@@ -1,10 +1,10 @@
 """HTTP client for the Kubernetes API, with objects as plain dicts.
 
-The official client brings what is hard: kubeconfig, certificates, tokens that expire, WebSockets. Its models stay
-outside, so that a learner sees what the YAML says. Kinds are looked up in the server's own discovery, as kubectl does,
-which makes `deploy`, `deployments` and `Deployment` the same. `kubernetes.dynamic` was tried for discovery, apply and
-watch: it takes as many requests and lines, keeps what it found in a file that every user of the machine may read, fails
-as a whole where the account may not see one group, and does not wait when a busy server asks for it (Retry-After).
+The official client reads the kubeconfig, and does certificates, expiring tokens and WebSockets. Its models are not used,
+so that a learner sees the YAML's own fields. Kinds are resolved by the server's discovery, as kubectl does, so `deploy`,
+`deployments` and `Deployment` are the same. `kubernetes.dynamic` was tried for discovery, apply and watch: it takes as
+many requests and lines, caches discovery in a file that every user of the machine may read, fails as a whole where the
+account may not read one group, and does not wait when a busy server asks for it (Retry-After).
 All I/O with the API server is here and in `exec.py`.
 """
 

@@ -1,7 +1,7 @@
 """A Kubernetes cluster, the lab's or another one, with kubectl's verbs on plain dicts.
 
-A kind may be given as kubectl takes it (`deploy`, `Canary`), a
-namespace left out is the cluster's own (`test`), and "*" means all of them.
+A kind may be given as kubectl takes it (`deploy`, `Canary`). The default namespace is the cluster's own (`test`); "*"
+means all namespaces.
 """
 
 from __future__ import annotations

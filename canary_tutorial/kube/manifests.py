@@ -1,7 +1,7 @@
-"""The YAML files below `manifests/`: find, read, and change a few values on the way to the cluster.
+"""Reads the YAML files below `manifests/`, and changes a lesson's settings in them before they are applied.
 
-The files carry the webinar's values (an interval of 30s), so that `kubectl apply -f` does what the notebook does, only
-slower. A lesson that wants to be quick names what it changes, and sees it: every change is listed as `path: old → new`.
+The files have the webinar's values (an interval of 30s), so `kubectl apply -f` does the same as the notebook, only slower.
+A lesson that needs shorter intervals names its settings, and every change is listed as `path: old → new`.
 I/O: reading files.
 """
 

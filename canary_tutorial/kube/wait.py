@@ -1,4 +1,4 @@
-"""Waiting, with a word every now and then, and an end that says what was missing."""
+"""Waits until a condition holds, reports progress meanwhile, and raises TookTooLong at the timeout."""
 
 from __future__ import annotations
 

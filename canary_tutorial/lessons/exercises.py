@@ -1,4 +1,4 @@
-"""Exercises: is an answer right, and what is a hint where it is not. I/O: prints."""
+"""Exercises: checks an answer, and prints a hint where it is wrong. I/O: prints."""
 
 from __future__ import annotations
 

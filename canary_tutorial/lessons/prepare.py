@@ -1,6 +1,6 @@
-"""What a lesson brings with it: the stage it plays on, and exercises that look at the cluster. I/O: through a Cluster.
+"""Sets up the cluster for a lesson: installs what is missing, and makes the Canary idle. I/O: through a Cluster.
 
-Each lesson runs alone, so each begins by asking for what it needs; what is there already is left as it is.
+Each lesson runs alone, so each begins with `prepare`; what is installed already stays as it is.
 """
 
 from __future__ import annotations

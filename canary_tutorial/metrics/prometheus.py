@@ -1,9 +1,9 @@
-"""Questions to Prometheus, typed answers. Prometheus is reached through the API server's service proxy, so that the
-same code works on every cluster and nothing has to be forwarded. All I/O with Prometheus is here.
+"""Queries Prometheus through the API server's service proxy, with typed results. The same code works on every cluster, and
+nothing has to be forwarded. All I/O with Prometheus is here.
 
-Istio counts a request twice: the client's sidecar (reporter="source") says what the caller got, retries and all; the
-server's (reporter="destination") what each version answered, mirrored requests among them. So "what users saw" is asked
-of the source, "what mirroring kept from them" of the destination.
+Istio counts a request twice: the client's sidecar (reporter="source") what the caller got, after retries; the server's
+(reporter="destination") what each version answered, mirrored requests included. So what users saw is read from the
+source, and mirrored requests from the destination.
 """
 
 from __future__ import annotations

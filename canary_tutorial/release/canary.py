@@ -1,7 +1,7 @@
-"""One Canary, and what one does with it. Everything goes through the Kubernetes API.
+"""One Canary and its verbs (release, approve, pause, abort, ...), all through the Kubernetes API.
 
-`release` changes the image of the target as `kubectl set image` does; the rest is Flagger's work, which `Release`
-(release.py) watches.
+`release` changes the target's image as `kubectl set image` does. Flagger does the rest, which `Release` (release.py)
+watches.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A release being watched, from the change of the image to its end.
+"""Watches a release, from the change of the image to its end; changes nothing in the cluster.
 
-Background threads collect what happens (watches of the Canary and its VirtualService, Flagger's log; no polling);
-`follow` tells it as it goes, with a live plot where a person looks on and a lasting picture at the end. The thread ends
-with the release. Nothing here changes the cluster.
+Background threads collect its data (watches of the Canary and its VirtualService, Flagger's log; no polling) until the
+release ends. `follow` prints each change; in a live front end it draws a chart, which becomes a static picture at
+the end.
 """
 
 from __future__ import annotations

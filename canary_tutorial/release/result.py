@@ -1,7 +1,7 @@
-"""What came of a release, in numbers that a program can read. Pure but for `record`, which displays.
+"""The result of a release, in numbers that a program can read. Pure but for `record`, which displays.
 
-A notebook ends by recording its results as an output of its own media type. Whoever executed the notebook finds them in
-the file: no path to agree upon, and nothing is lost when the kernel goes.
+A notebook ends by recording its results as an output of its own media type. Whoever executed the notebook reads them from
+its file: no path has to be agreed on, and the results outlive the kernel.
 """
 
 from __future__ import annotations

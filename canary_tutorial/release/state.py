@@ -1,6 +1,6 @@
-"""What a Canary says of itself: its object, phase, weights, images, events, and why nothing happens.
+"""A Canary's state: its object, phase, weights, images, events, and why nothing happens.
 
-Properties read the cluster anew each time, so that a cell always shows what is true now. I/O: through a Cluster,
+Properties read the cluster anew each time, so that a cell always shows the present state. I/O: through a Cluster,
 reading only.
 """
 

@@ -1,7 +1,7 @@
-"""A release as a sequence of what was true: phase, weights, mirroring, failed checks. Pure: objects in, points out.
+"""A release as a sequence of states: phase, weights, mirroring, failed checks. Pure: objects in, points out.
 
-The weights are read from the VirtualService, where Flagger itself keeps them; the phase and the failed checks from the
-Canary's status.
+The weights are read from the VirtualService, where Flagger itself keeps them; phase and failed checks from the Canary's
+status.
 """
 
 from __future__ import annotations

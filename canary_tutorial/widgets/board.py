@@ -1,7 +1,7 @@
-"""The live release board: one screen with the plot, the weights, the checks against their thresholds, pods and events.
+"""The live release board: a screen with the plot, the weights, the checks against their thresholds, pods and events.
 
-In a live front end a thread feeds one FigureWidget and one HTML page about once a second, with one round of queries,
-and stops by itself at the end, leaving the plain picture. The kernel stays free: other cells can run meanwhile.
+In a live front end a thread feeds one FigureWidget and one HTML page about once a second, with one round of queries. At the
+end it stops and leaves the static picture. The kernel stays free, so other cells can run meanwhile.
 """
 
 from __future__ import annotations

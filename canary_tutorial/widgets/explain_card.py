@@ -1,6 +1,6 @@
 """The explain card: for every check its query, window, samples, value and threshold; what happens next, and when.
 
-`what_next` and `Check` are pure; the card asks the cluster.
+`what_next` and `Check` are pure; the card reads the cluster.
 """
 
 from __future__ import annotations
