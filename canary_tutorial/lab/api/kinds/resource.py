@@ -1,4 +1,4 @@
-"""`Resource`: what the API does differently from kind to kind. Each module of kinds has one subclass per kind. Pure."""
+"""`Resource`: what the API does differently from kind to kind. Each module of kinds has a subclass a kind. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small sub-resources: /scale of workloads, /finalize of namespaces, /eviction of pods, /token of accounts."""
+"""The small sub-resources: /scale of workloads, /finalize of namespaces, /eviction of pods, /token of accounts."""
 
 from __future__ import annotations
 
