@@ -74,7 +74,7 @@ class Cluster(cluster.Cluster):
         return clean_up.clean_up(self)
 
     def canary(self, name: str = "podinfo", namespace: str | None = None) -> Canary:
-        """The Canary object of that name, to release, watch and question."""
+        """The Canary of that name: its state, its verbs and its releases."""
         return Canary(self, name, namespace or self.namespace, lambda: self.metrics)
 
     @property
@@ -93,7 +93,7 @@ class Cluster(cluster.Cluster):
 
     @property
     def metrics(self) -> Metrics:
-        """Questions to this cluster's Prometheus."""
+        """Queries to this cluster's Prometheus."""
         return Metrics.of_cluster(self, self.prometheus)
 
     @property

@@ -104,7 +104,7 @@ def need(extra: str, *modules: str) -> None:
         raise NotInstalled(f"not installed: {', '.join(missing)}", f'pip install "canary-tutorial[{extra}]"')
 
 
-OUT_OF_ORDER = "A cell above makes it: Run → Run All Above Selected Cell. A restarted kernel needs every cell anew."
+OUT_OF_ORDER = "An earlier cell creates it, and this kernel has not run that cell: Run > Run All Above Selected Cell"
 
 
 def show_plainly(shell: Any) -> None:

@@ -21,7 +21,7 @@ REFRESH = 1.0  # seconds
 
 
 def live() -> bool:
-    """Whether someone looks on: JupyterLab names its session in the kernel's environment, papermill does not."""
+    """Whether this kernel has a live front end: JupyterLab names its session in the kernel's environment, papermill does not."""
     return bool(os.environ.get("JPY_SESSION_NAME") or os.environ.get("VSCODE_PID")) and "ipykernel" in sys.modules
 
 

@@ -20,7 +20,7 @@ from canary_tutorial.flagger.shapes import SPEC, misfit
 from canary_tutorial.flagger.spec import Canary, Settings, mapping
 from canary_tutorial.flagger.status import INITIALIZING
 
-RESYNC = 30.0  # seconds between looks at Canaries whose deletion is not finished
+RESYNC = 30.0  # seconds between tries for Canaries whose deletion is not finished
 Key = tuple[str, str]  # namespace, name
 
 
@@ -33,7 +33,7 @@ class Controller:
         self._cache: dict[Key, Obj] = {}  # the last object seen of each Canary
         self._scheduled: dict[Key, Canary] = {}  # those that are in order
         self._jobs: dict[Key, Job] = {}
-        self._queued: dict[Key, bool] = {}  # being looked at -> and again afterwards
+        self._queued: dict[Key, bool] = {}  # being synced -> and again afterwards
         self._background: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:

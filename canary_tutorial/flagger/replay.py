@@ -58,7 +58,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         found = rows(options.file.read_text().splitlines())
     except (OSError, ValueError, KeyError) as error:
-        print(f"{options.file} is no recording: {error}", file=sys.stderr)
+        print(f"{options.file} is not a recording: {error}", file=sys.stderr)
         return 2
     except recording.Differs as why:
         print(why, file=sys.stderr)

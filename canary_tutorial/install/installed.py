@@ -57,12 +57,12 @@ def flagger(cluster: Cluster) -> Found:
 
 
 def watches(flagger: Obj, namespace: str) -> bool:
-    """Whether this Flagger looks after Canaries in `namespace`: its flag -namespace may name another one."""
+    """Whether this Flagger watches Canaries in `namespace`: its flag -namespace may name another one."""
     return argument(flagger, "namespace") in ("", namespace)
 
 
 def the_flagger(cluster: Cluster) -> Obj:
-    """The Deployment of the Flagger that looks after the cluster's namespace. Raises Missing, which says why none is
+    """The Deployment of the Flagger that watches the cluster's namespace. Raises Missing, which says why none is
     known."""
     found = flagger(cluster)
     if found.first:

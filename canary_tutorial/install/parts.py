@@ -104,9 +104,9 @@ def _flagger(cluster: Cluster) -> Seen:
         mesh = installed.argument(found.first, "mesh-provider") or "istio"
         if not installed.watches(found.first, cluster.namespace):
             only = installed.argument(found.first, "namespace")
-            return Seen(MISSING, f"{_where(found.first)} looks after the namespace {only} only")
+            return Seen(MISSING, f"{_where(found.first)} watches the namespace {only} only")
         if not mesh.startswith("istio"):
-            return Seen(MISSING, f"{_where(found.first)} looks after {mesh}, and the lessons need istio")
+            return Seen(MISSING, f"{_where(found.first)} is set up for {mesh}, and the lessons need istio")
         return Seen(THERE, _where(found.first))
     if not found.everywhere and _flagger_kinds(cluster).state == THERE:
         return Seen(UNKNOWN, f"flagger.app is served; your account {_may_not('list', 'deployments')}")

@@ -157,7 +157,7 @@ class Pages:
             return await self._failed(str(error), "Run the first cells of a lesson: they start a lab and fill it.")
         except (TimeoutError, ClientError, OSError) as error:
             problem = f"The cluster does not answer: {error}"
-            return await self._failed(problem, "Is it still running? canary-tutorial status tells.")
+            return await self._failed(problem, "Is it still running? For the lab: canary-tutorial status")
         if says_kubernetes(found):
             problem = (
                 f"{TITLES[self.name]} (the service {self.namespace}/{self.service}) does not answer in {cluster.name}."

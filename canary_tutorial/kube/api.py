@@ -172,8 +172,8 @@ class Api:
                 if wanted in resource.names:
                     return resource
         raise Missing(
-            f"this cluster knows no kind called {name}",
-            "If it is Istio's or Flagger's, apply its CustomResourceDefinition first: lesson 1 does.",
+            f'The server doesn\'t have a resource type "{name}".',
+            'Install its CustomResourceDefinition: cluster.apply("flagger-crd.yaml"), or "mesh.yaml" for Istio.',
             status=404,
         )
 
@@ -184,8 +184,8 @@ class Api:
                 if (resource.group_version, resource.kind) == (obj["apiVersion"], obj["kind"]):
                     return resource
         raise Missing(
-            f"this cluster knows no {obj['kind']} of {obj['apiVersion']}",
-            "Apply its CustomResourceDefinition first: lesson 1 does.",
+            f'No matches for kind "{obj["kind"]}" in version "{obj["apiVersion"]}".',
+            'Install its CustomResourceDefinition: cluster.apply("flagger-crd.yaml"), or "mesh.yaml" for Istio.',
             status=404,
         )
 
@@ -248,11 +248,11 @@ def of_kubeconfig(path: str | None, context: str | None) -> Api:
         load(path, context, client_configuration=configuration, persist_config=False)
     except (config.ConfigException, yaml.YAMLError, OSError, TypeError, AttributeError) as exc:
         file = path or os.environ.get("KUBECONFIG") or "~/.kube/config"
-        why = "is not a kubeconfig" if not isinstance(exc, config.ConfigException | OSError) else "will not do"
+        why = "is not a kubeconfig" if not isinstance(exc, config.ConfigException | OSError) else "cannot be used"
         said = " ".join(str(exc).split())
         raise BadInput(
-            f"the kubeconfig {file} {why}" + (f" for the context {context}" if context else "") + f": {said}",
-            f"Which contexts it has: kubectl --kubeconfig {file} config get-contexts.",
+            (f'Cannot connect to "{context}". ' if context else "") + f"The kubeconfig {file} {why}: {said}",
+            f"kubectl --kubeconfig {file} config get-contexts",
         ) from exc
     return Api(configuration)
 

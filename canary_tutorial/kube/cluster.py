@@ -303,5 +303,5 @@ class Cluster:
 def _split(target: str) -> tuple[str, str]:
     kind, slash, name = target.partition("/")
     if not slash:
-        raise BadInput(f"{target!r} names no object", 'Write it as kubectl does: "deployment/podinfo".')
+        raise BadInput(f"{target!r} does not name an object", 'Write it as kubectl does: "deployment/podinfo".')
     return kind, name

@@ -61,7 +61,7 @@ def read(path: Path) -> list[Obj]:
         raise BadInput(f"{path} is not valid YAML: {exc}") from exc
     for obj in objects:
         if not isinstance(obj, dict) or not obj.get("kind") or not obj.get("apiVersion"):
-            raise BadInput(f"{path} holds something that is no Kubernetes object: no kind or apiVersion in it.")
+            raise BadInput(f"{path} has a document that is not a Kubernetes object: kind or apiVersion is missing.")
     return objects
 
 

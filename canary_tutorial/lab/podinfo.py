@@ -60,7 +60,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--random-delay-max", type=int, default=5, help="largest delay")
     parser.add_argument("--random-delay-unit", choices=("s", "ms"), default="s", help="unit of the two")
     parser.add_argument("--ui-message", default=os.environ.get("PODINFO_UI_MESSAGE", ""), help="greeting")
-    parser.add_argument("--ui-color", default=os.environ.get("PODINFO_UI_COLOR", ""), help="colour of the page")
+    parser.add_argument("--ui-color", default=os.environ.get("PODINFO_UI_COLOR", ""), help="color of the page")
     for name in IGNORED:
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS)  # podinfo's own manifests set these
     return parser.parse_args(words)

@@ -9,7 +9,7 @@ from canary_tutorial.errors import TutorialError
 
 
 class NotYet(TutorialError):
-    """An exercise is not solved; raised only where nobody looks on, so that tests see it."""
+    """An exercise is not solved; raised only in headless runs, so that tests see it."""
 
 
 def check(question: str, answer: bool, hint: str = "") -> None:

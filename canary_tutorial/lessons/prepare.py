@@ -87,8 +87,8 @@ def with_short_control_loop(obj: dict[str, Any]) -> dict[str, Any]:
 
 
 def scale_up_sleeping(cluster: Cluster) -> None:
-    """What of ours is asleep: a load tester or a Prometheus at 0 pods, as a broken-off experiment may leave them, and
-    Flagger as its manifest has it, which lesson 1 applies."""
+    """Scale up what an interrupted lesson left at 0 pods (load tester, Prometheus), and give Flagger its short control
+    loop again, which lesson 1 removes by applying the manifest."""
     for name, namespace in (("prometheus", "istio-system"), ("flagger", "istio-system"), ("flagger-loadtester", None)):
         found = cluster.find("deployments", name, namespace) if cluster.can_i("get", "deployments", namespace) else None
         if found and is_ours(found) and not found["spec"].get("replicas"):

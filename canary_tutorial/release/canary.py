@@ -74,11 +74,11 @@ class Canary(CanaryState):
         command = container.get("command") or [] if flags is None else with_flags(container.get("command") or [], flags)
         if image == container["image"] and command == (container.get("command") or []):
             raise BadInput(
-                f"{self.target} is already set to {image}: Kubernetes sees no change, and Flagger no new revision",
+                f"Nothing to release: {self.target} is already set to {image}. The same template is not a new revision.",
                 "Choose another tag.",
             )
         if show and self.phase in RUNNING:
-            print("A release is under way. Flagger gives it up, and begins anew with this version.")
+            print("A release is under way. Flagger restarts the analysis with this version.")
         release = Release(self, image, self.image(primary=True), list(flags or []))
         if watch:
             release.start()
@@ -140,7 +140,9 @@ class Canary(CanaryState):
 
     def _gate(self, path: str) -> None:
         if self.cluster.find("services", GATES, self.namespace) is None:
-            raise BadInput("there are no gates in this namespace", 'Bring them: cluster.apply("gates.yaml").')
+            raise BadInput(
+                f'Service "{GATES}" not found in namespace "{self.namespace}"', 'cluster.apply("gates.yaml")'
+            )
         page = self.cluster.page(f"{GATES}:80", path, self.namespace)
         body = {"name": self.name, "namespace": self.namespace}
         self.say(f"echo {shlex.quote(json.dumps(body))} | kubectl create --raw {page} -f -")
@@ -150,8 +152,8 @@ class Canary(CanaryState):
         phase = self.phase
         if phase not in RUNNING:
             raise BadInput(
-                f"there is no release to end: the canary is {phase or 'new'}",
-                "Set an image first. Flagger detects it at its next tick; then this can be done.",
+                f"No release to end: the canary is {phase or 'new'}. Flagger has not detected a new revision.",
+                'After canary.release(...): canary.wait("Progressing")',
             )
 
     def _patch(self, body: Obj) -> None:

@@ -86,7 +86,7 @@ def as_text(data: dict[str, Any]) -> str:
         noticed = next((at for name, at in data["phases"] if name in timeline.RUNNING), 0.0)
         rest = data["seconds"] - noticed
         lines.append(
-            f"  time      {data['seconds']:.1f} s: noticed after {noticed:.1f} s, then {rest:.1f} s; "
+            f"  time      {data['seconds']:.1f} s: detected after {noticed:.1f} s, then {rest:.1f} s; "
             f"the sum of its intervals is {ideal:.0f} s" + (f" ({rest / ideal:.2f} times)" if ideal else "")
         )
     else:

@@ -108,7 +108,7 @@ def _state(number: int, tick: Tick) -> list[str]:
 def _checks(tick: Tick) -> list[str]:
     lines = []
     for check in tick["checks"]:
-        unit = f" {UNITS[check['metric']]}" if check["metric"] in UNITS else ""
+        unit = UNITS.get(check["metric"], "")
         value = "no value" if check["value"] is None else f"{check['value']:.4g}{unit}"
         counted = f", {check['samples']:.0f} requests" if "samples" in check else ""
         verdict = "passed" if check["verdict"] == "passed" else "FAILED"

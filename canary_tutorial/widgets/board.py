@@ -72,9 +72,9 @@ def check_tracks(release: Release) -> list[Track]:
         judged = [sample for sample in samples if not release.ended or release.began + sample[0] <= last_look(events)]
         if judged:  # Flagger did not judge what arrives after its last tick
             at, value = judged[-1]
-            title += f": {value:.4g} {unit} {beside.get(at, '')}"
+            title += f": {value:.4g}{unit} {beside.get(at, '')}"
         bounds = [
-            Limit(v, f"{'at least' if i == 0 else 'at most'} {v:g} {unit}", least=i == 0)
+            Limit(v, f"{'at least' if i == 0 else 'at most'} {v:g}{unit}", least=i == 0)
             for i, v in enumerate(limits(metric))
             if v is not None
         ]
@@ -147,7 +147,7 @@ class ReleaseBoard:
         bar = (
             "<div style='display:flex;height:1.4em;border-radius:4px;overflow:hidden;font-size:.85em;text-align:center'>"
             + "".join(
-                f"<div style='width:{share}%;background:{ROLES[name].colour};color:{INK[name]}'>{label} {share} %</div>"
+                f"<div style='width:{share}%;background:{ROLES[name].colour};color:{INK[name]}'>{label} {share}%</div>"
                 for name, share, label in (("primary", point.primary, "primary"), ("shifted", point.canary, "canary"))
                 if share
             )

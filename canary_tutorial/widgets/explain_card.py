@@ -55,8 +55,8 @@ def limits(metric: Obj) -> tuple[float | None, float | None]:
 def threshold_text(metric: Obj, unit: str) -> str:
     least, most = limits(metric)
     words = [
-        f"at least {least:g} {unit}" if least is not None else "",
-        f"at most {most:g} {unit}" if most is not None else "",
+        f"at least {least:g}{unit}" if least is not None else "",
+        f"at most {most:g}{unit}" if most is not None else "",
     ]
     return " and ".join(word for word in words if word) or "none"
 

@@ -31,7 +31,7 @@ def test_a_version_is_picked_released_and_watched_to_its_success(notebook: Noteb
     expect(board).to_contain_text("Progressing")
     for series in ("primary", "shifted", "mirrored"):
         expect(board.locator(".js-plotly-plot .legend")).to_contain_text(f"{series}:")
-    expect(board).to_contain_text(re.compile("canary (20|40|60) %"))
+    expect(board).to_contain_text(re.compile("canary (20|40|60)%"))
     card, stream, graph = map(notebook.run, ("ExplainCard(canary)", "UserStream(", "ServiceGraph("))
     expect(card).to_contain_text("request-success-rate")
     expect(stream).to_contain_text("answers by the primary")

@@ -105,7 +105,7 @@ def regex(value: Any, what: str = "regex") -> str:
     try:
         program = _compiled(pattern)
     except re2.error as error:
-        raise ValueError(f"{what}: {_short(pattern)} is no regular expression: {_why(error)}") from None
+        raise ValueError(f"{what}: {_short(pattern)} is not a regular expression: {_why(error)}") from None
     if program.programsize > LARGEST_PROGRAM:
         raise ValueError(f"{what}: {_short(pattern)} is too large a regular expression")
     return pattern

@@ -106,7 +106,7 @@ def service_address(api: Api, namespace: str, name: str, port: str) -> tuple[str
     reference = address.get("targetRef") or {}
     pod = api.store.find(PODS, reference.get("name", ""), reference.get("namespace", namespace))
     if pod is None:
-        raise ServiceUnavailable(f'no endpoints available for service "{name}": {address["ip"]} is no pod of this lab')
+        raise ServiceUnavailable(f'no endpoints available for service "{name}": {address["ip"]} is not a lab pod')
     return api.node.address(pod), number
 
 

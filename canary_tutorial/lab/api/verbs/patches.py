@@ -134,7 +134,7 @@ def _merged_list(old: list[Any], new: list[Any], key: str, item: Schema) -> list
 
 
 def _ordered(merged: list[Any], order: Any, key: str) -> list[Any]:
-    """The order that the patch wants; what it does not name keeps its place behind its former neighbour."""
+    """The order that the patch wants; what it does not name keeps its place behind its former neighbor."""
     if not isinstance(order, list):
         return merged
 
