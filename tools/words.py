@@ -60,7 +60,7 @@ WORDS = [
     ),
     (r"(?:\d|\{\})(?: | )%(?!\w)", "20%, without a space"),
 ]
-PATTERNS = [(re.compile(wrong), right) for wrong, right in WORDS]
+PATTERNS = [(re.compile(wrong, re.IGNORECASE), right) for wrong, right in WORDS]
 
 # Where a word stays: (file, part of its line), and why.
 ALLOWED: dict[tuple[str, str], str] = {}
@@ -141,8 +141,8 @@ def faults(path: Path) -> Iterator[str]:
         for pattern, right in PATTERNS:
             for match in pattern.finditer(joined):
                 around = joined[max(0, match.start() - 60) : match.end() + 60]
-                if any(file == name and part in around for file, part in ALLOWED):
-                    continue
+                if match[0].isupper() or any(file == name and part in around for file, part in ALLOWED):
+                    continue  # a constant's name, or a proper use
                 line = first + text.count("\n", 0, match.start())
                 yield f"{name}:{line}: {match[0].strip()!r}: {right}"
 

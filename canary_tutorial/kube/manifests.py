@@ -75,7 +75,7 @@ def needs(objects: list[Obj]) -> tuple[str, str]:
 
 
 def placed(objects: list[Obj], namespace: str) -> list[Obj]:
-    """Copies of the tutorial's objects, with `namespace` instead of `test`: where they live, and in the addresses
+    """The tutorial's objects with `namespace` instead of `test`: in their metadata, and in the addresses
     (`podinfo.test:9898`, `http://gates.test/`) by which they find each other."""
     if namespace == NAMESPACE:
         return copy.deepcopy(objects)
@@ -103,7 +103,7 @@ def _with_addresses(node: Any, namespace: str) -> Any:
 
 
 def change(objects: list[Obj], settings: Mapping[str, Any]) -> tuple[list[Obj], list[str]]:
-    """Copies of `objects` with `settings` (names of SETTINGS) written in, and what that changed, as lines of text.
+    """New objects: `objects` with `settings` (names of SETTINGS) written in, and what that changed, as lines of text.
 
     A setting of None is left alone. One that no object of the file has a place for is a mistake: BadInput.
     """

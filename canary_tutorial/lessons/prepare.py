@@ -31,7 +31,7 @@ def prepare(
     window: str = "3s",
     min_ready_seconds: int = 1,
 ) -> Canary | None:
-    """Bring what a lesson needs and is not there: of mesh, Prometheus, Flagger, podinfo, load tester.
+    """Install what a lesson needs and the cluster lacks: mesh, Prometheus, Flagger, podinfo, load tester.
 
     `cluster.preflight()` runs first, and says what will be created. With `canary`, also the Canary with these settings,
     idle: a release that runs is waited for. Returns the Canary (None without). Raises NotReady, NotOurs,

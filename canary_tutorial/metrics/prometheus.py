@@ -73,7 +73,7 @@ class Impact:
 
 
 class Metrics:
-    """Prometheus of one cluster, asked about one namespace."""
+    """Queries to the Prometheus of one cluster, about one namespace."""
 
     def __init__(self, prometheus: Any, namespace: str, where: str) -> None:
         self.prometheus, self.namespace, self.where = prometheus, namespace, where

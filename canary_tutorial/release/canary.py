@@ -25,12 +25,12 @@ FAULTS = ("--random-error", "--random-delay", "--unhealthy", "--unready")  # pod
 
 
 class Canary(CanaryState):
-    """What `cluster.canary()` returns. `say` gets the command that each of an operator's verbs stands for."""
+    """What `cluster.canary()` returns. `say` gets the command that does the same as a verb."""
 
     say: Callable[[str], None] = staticmethod(print)
 
     def wait(self, *phases: str, timeout: float | None = None) -> None:
-        """Until the canary is in one of `phases`. Raises TookTooLong, saying what keeps it."""
+        """Until the canary is in one of `phases`. Raises TookTooLong, with the reason."""
         timeout = timeout or 60 + 4 * self.interval
 
         def reached() -> tuple[bool, str]:
@@ -98,11 +98,11 @@ class Canary(CanaryState):
     # -- an operator's part; each prints the command that it stands for
 
     def approve(self) -> None:
-        """Open the gate: confirm-rollout, confirm-promotion and confirm-traffic-increase hooks that ask /gate/check."""
+        """Open the gate: confirm-rollout, confirm-promotion and confirm-traffic-increase hooks that call /gate/check."""
         self._gate("gate/open")
 
     def hold(self) -> None:
-        """Close the gate: the next time that Flagger asks, the release waits."""
+        """Close the gate: the release waits from the next time that Flagger calls it."""
         self._gate("gate/close")
 
     def pause(self) -> None:
@@ -162,7 +162,7 @@ class Canary(CanaryState):
         self.cluster.patch("canaries", self.name, body, self.namespace)
 
     def _afterwards(self, put_back: Callable[[], None]) -> None:
-        """Put a switch back once the release has ended: it was meant for this one only."""
+        """Run `put_back` once the release has ended: the switch was meant for this one only."""
 
         def wait() -> None:
             try:

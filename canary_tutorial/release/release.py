@@ -31,7 +31,7 @@ PATIENCE = 15.0  # seconds for a cluster that does not answer, and beyond two in
 
 
 class Picture(Protocol):
-    """A plot of a release on the screen, alive until it is closed."""
+    """A plot of a release on the screen, live until it is closed."""
 
     def wait(self, seconds: float) -> None:
         """Let the plot run on for a while."""
@@ -74,7 +74,7 @@ class Release:
 
     @property
     def running(self) -> bool:
-        """Whether Flagger has detected the release, and not yet ended it."""
+        """Whether Flagger has detected the release and not yet ended it."""
         return not self.ended and any(p.phase in RUNNING for p in self.points)
 
     @property
