@@ -36,7 +36,7 @@ WORDS = [
     (r"\btold\b", "measured, reported, or say who says it"),
     (r"\bat rest\b", "idle"),
     (
-        r"(?<!primary's )(?<!name the )(?<!: )\bcopies\b(?! (?:the|your|a|an|it|its|each|every|what|all|\S+'s)\b)",
+        r"(?<!primary's )(?<!name the )(?<!: )\bcopies\b(?! of `| (?:the|your|a|an|it|its|each|every|what|all|\S+'s)\b)",
         "mirrored requests (of a template: copies it)",
     ),
     (r"\bcop(?:y|ies) of (?:a|each|every|all|the) requests?\b", "mirrored request"),

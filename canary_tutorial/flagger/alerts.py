@@ -1,4 +1,4 @@
-"""Alerts to Slack, Microsoft Teams and others: which providers get which alert, and the body each takes. Pure but for `post`.
+"""Alerts to chat rooms: which providers hear of what, and the body that each takes. Pure but for `post`.
 
 A provider is an AlertProvider object; what the flags configure has the same shape.
 """

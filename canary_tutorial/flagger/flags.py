@@ -1,4 +1,4 @@
-"""Parses command-line flags as Go's flag package does: -name=value, --name value, -switch. Pure."""
+"""Command-line flags as Go's flag package reads them: -name=value, --name value, -switch. Pure."""
 
 from __future__ import annotations
 

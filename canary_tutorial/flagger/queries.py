@@ -1,4 +1,4 @@
-"""PromQL of the built-in metrics and MetricTemplates, the verdicts on their values, and numbers as Go prints them. Pure."""
+"""Questions to Prometheus, verdicts on the answers, and numbers as Go prints them. Pure."""
 
 from __future__ import annotations
 

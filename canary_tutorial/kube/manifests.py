@@ -103,7 +103,7 @@ def _with_addresses(node: Any, namespace: str) -> Any:
 
 
 def change(objects: list[Obj], settings: Mapping[str, Any]) -> tuple[list[Obj], list[str]]:
-    """New objects: `objects` with `settings` (names of SETTINGS) written in, and what that changed, as lines of text.
+    """Copies of `objects` with `settings` (names of SETTINGS) written in, and what that changed, as lines of text.
 
     A setting of None is left alone. One that no object of the file has a place for is a mistake: BadInput.
     """

@@ -1,7 +1,7 @@
-"""Garbage collection: deletes objects whose owners no longer exist. Pure.
+"""Garbage collection: objects whose owners are gone, or about to go. Pure.
 
-A dependent is deleted when none of its owners exists any more. An owner with foreground deletion waits for its
-dependents; one with orphan deletion is first removed from their ownerReferences.
+A dependent goes when none of its owners exists any more. An owner that was deleted in the foreground waits for its
+dependents; one that was deleted as an orphan lets go of them first.
 """
 
 from __future__ import annotations
