@@ -1,7 +1,7 @@
-"""Learn progressive delivery by releasing: real canaries, on real traffic, with no cluster needed.
+"""Learn progressive delivery by running real canary releases, with real traffic, without a cluster.
 
-A notebook begins with `from canary_tutorial import connect` and gets the rest from what that returns. Names are
-imported when they are first used, so that importing the package costs nothing.
+A notebook begins with `from canary_tutorial import connect`; canaries, releases and metrics are reached from its Cluster.
+Public names are imported on first use, so that importing the package loads none of its dependencies.
 """
 
 from __future__ import annotations

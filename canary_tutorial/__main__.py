@@ -1,4 +1,4 @@
-"""`python -m canary_tutorial` is the command `canary-tutorial`."""
+"""Entry point: `python -m canary_tutorial` runs the command `canary-tutorial`."""
 
 from canary_tutorial.cli.tutorial import main
 

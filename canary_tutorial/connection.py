@@ -1,9 +1,9 @@
-"""Which cluster? Without being asked, the lab; another one only by its name.
+"""Connects to a cluster: to the lab by default, to a kubeconfig's context only when it is named.
 
-`connect()` never reads the user's current context: it asks the lab's own command where the lab is, and starts one if
-none runs. `connect(context="kind-demo")`, or CANARY_TUTORIAL_CONTEXT in the environment, chooses a context of a
-kubeconfig; its server and the namespace that will be written are shown before anything is. From here on nothing in
-the helper knows which of the two it talks to.
+`connect()` never reads the user's current context: it runs the lab's `status` command for the address, and starts a lab if
+none runs. `connect(context="kind-demo")`, or CANARY_TUTORIAL_CONTEXT in the environment, selects a context of the
+kubeconfig; the server and the namespace to be written are printed before anything is written. All other modules work
+the same way on either cluster.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Cluster(cluster.Cluster):
         return clean_up.clean_up(self)
 
     def canary(self, name: str = "podinfo", namespace: str | None = None) -> Canary:
-        """The Canary object of that name, to release, watch and question."""
+        """The Canary of that name: its state, its verbs and its releases."""
         return Canary(self, name, namespace or self.namespace, lambda: self.metrics)
 
     @property
@@ -93,7 +93,7 @@ class Cluster(cluster.Cluster):
 
     @property
     def metrics(self) -> Metrics:
-        """Questions to this cluster's Prometheus."""
+        """Queries to this cluster's Prometheus."""
         return Metrics.of_cluster(self, self.prometheus)
 
     @property

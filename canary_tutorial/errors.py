@@ -1,8 +1,8 @@
-"""Every error that a learner can meet, one base class, sorted by what the reader can do about it.
+"""The exceptions that a learner can meet, with one base class, sorted by what the reader can do about them.
 
-A message says what is missing; `next_step` says what to do about it, and is printed below it. Foreign errors (of the
-Kubernetes client, of Prometheus, of a subprocess) are translated once, at the edge where they arise, `from exc`.
-In a notebook these errors show their message alone: a traceback helps with our mistakes, not with a wrong tag.
+A message says what is missing; `next_step`, printed below it, says what to do. Errors of the Kubernetes client, of
+Prometheus and of subprocesses are translated where they are caught (`raise ... from exc`). In a notebook these errors
+print their message without a traceback, which helps with bugs of this package, not with a wrong tag.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def need(extra: str, *modules: str) -> None:
         raise NotInstalled(f"not installed: {', '.join(missing)}", f'pip install "canary-tutorial[{extra}]"')
 
 
-OUT_OF_ORDER = "A cell above makes it: Run → Run All Above Selected Cell. A restarted kernel needs every cell anew."
+OUT_OF_ORDER = "An earlier cell creates it, and this kernel has not run that cell: Run > Run All Above Selected Cell"
 
 
 def show_plainly(shell: Any) -> None:

@@ -1,6 +1,6 @@
 """The folders that come with the package: manifests/ and notebooks/.
 
-A wheel has them inside the package, a checkout beside it (pyproject.toml, force-include).
+They are inside the package in a wheel, and beside it in a checkout (pyproject.toml, force-include).
 """
 
 from pathlib import Path

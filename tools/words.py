@@ -30,13 +30,13 @@ BEFORE_NOUN = (
 
 # (what is wrong, what is right)
 WORDS = [
-    (rf"\b{BEFORE_NOUN} looks?\b", "tick (Flagger's), scrape (Prometheus')"),
+    (rf"\b(?:{BEFORE_NOUN}|Flagger's) looks?\b", "tick (Flagger's), scrape (Prometheus')"),
     (r"\blooks? away\b", "skips its ticks"),
     (r"\b(?:a|the|its|keep|late|hundred) beats?\b", "tick"),
     (r"\btold\b", "measured, reported, or say who says it"),
     (r"\bat rest\b", "idle"),
     (
-        r"(?<!primary's )(?<!name the )(?<!: )\bcopies\b(?! (?:the|your|a|an|it|its|each|every|what|all|\S+'s)\b)",
+        r"(?<!primary's )(?<!name the )(?<!: )\bcopies\b(?! of `| (?:the|your|a|an|it|its|each|every|what|all|\S+'s)\b)",
         "mirrored requests (of a template: copies it)",
     ),
     (r"\bcop(?:y|ies) of (?:a|each|every|all|the) requests?\b", "mirrored request"),
@@ -47,7 +47,7 @@ WORDS = [
     (r"\bstretch(?:es)? of time\b", "window, interval"),
     (r"\b(?:put|puts|putting) (?:\w+ ){0,2}back\b", "reverts"),
     (r"\btak(?:es?|ing|en) (?:itself|it|them|everything|all \w+|everybody)? ?back\b", "rolls back"),
-    (r"\bFlagger (?:\w+ )?notic(?:es?|ed|ing)\b", "Flagger detects"),
+    (r"\bFlagger(?:\'s)? (?:\w+ ){0,3}notic(?:es?|ed|ing)\b", "Flagger detects"),
     (r"\bin mid-run\b", "during a release"),
     (r"\bempty shell\b", "a Deployment with 0 pods"),
     (r"\bdoor (?:for|to|of) ", "say what it is: target, client, entry point"),
@@ -58,9 +58,9 @@ WORDS = [
         r"(?<![Tt]here )(?<!that )\bis no (?:duration|number|address|lab|notebook|image|object|\w+ at all)\b",
         "is not a ...",
     ),
-    (r"\d(?: | )%(?!\w)", "20%, without a space"),
+    (r"(?:\d|\{\})(?: | )%(?!\w)", "20%, without a space"),
 ]
-PATTERNS = [(re.compile(wrong), right) for wrong, right in WORDS]
+PATTERNS = [(re.compile(wrong, re.IGNORECASE), right) for wrong, right in WORDS]
 
 # Where a word stays: (file, part of its line), and why.
 ALLOWED: dict[tuple[str, str], str] = {}
@@ -135,13 +135,14 @@ def faults(path: Path) -> Iterator[str]:
     """A line for each wrong word of a file: where it is, what it is, what would be right."""
     name = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
     for first, text in texts(path):
-        # A sentence goes on across lines; a match is reported on the line where it begins.
+        # A sentence goes on across lines, indented ones too; a match is reported on the line where it begins.
+        text = re.sub(r"\n[ \t]+", "\n", text)
         joined = text.replace("\n", " ")
         for pattern, right in PATTERNS:
             for match in pattern.finditer(joined):
                 around = joined[max(0, match.start() - 60) : match.end() + 60]
-                if any(file == name and part in around for file, part in ALLOWED):
-                    continue
+                if match[0].isupper() or any(file == name and part in around for file, part in ALLOWED):
+                    continue  # a constant's name, or a proper use
                 line = first + text.count("\n", 0, match.start())
                 yield f"{name}:{line}: {match[0].strip()!r}: {right}"
 

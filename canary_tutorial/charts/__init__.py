@@ -1,4 +1,4 @@
-"""Pictures of a release: pure figures from data, and how they get on the screen.
+"""Charts of a release: computed as data, drawn as plotly figures and SVG, displayed in notebooks.
 
 Belongs here: charts as plain data, as plotly figures and as SVG.
 Does not belong here: controls. May import `release` and below.

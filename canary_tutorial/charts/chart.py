@@ -1,8 +1,8 @@
-"""The picture of a release as plain data: tracks of lines over one time axis, with the phases as bands. Pure.
+"""A release's chart as plain data: tracks of lines over one time axis, with Flagger's phases as bands. Pure.
 
-`release_chart` builds it from samples and points; `plotly_figure` here and `svg` in `charts_svg.py` draw the same
-chart, one to move about in, one that stays in a file. Lines differ in colour, dash and marker alike, and the colours
-(Okabe and Ito's) keep apart for colour-blind eyes and on dark and light ground.
+`release_chart` builds it from samples and points. `plotly_figure` draws it for interactive use, `svg` (svg.py) for saved
+files. Lines differ in color, dash and marker, so that no reader depends on color alone; the colors are Okabe and Ito's,
+which color-blind readers can tell apart on light and dark backgrounds.
 """
 
 from __future__ import annotations

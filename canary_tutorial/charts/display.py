@@ -1,8 +1,8 @@
-"""The chart of a release on the screen: alive where a person looks on, lasting in what is saved.
+"""Displays a release's chart in a notebook: live while the release runs, as a static picture once it has ended.
 
-In JupyterLab or VS Code one FigureWidget is fed about once a second by a thread, with one round of queries each time;
-at the end it gives way to a plain picture (plotly's data, SVG and text side by side), which a saved notebook shows
-without a server. Headless, only that picture is made: a FigureWidget would leave 5 MB and an empty chart.
+In JupyterLab or VS Code, a thread feeds one FigureWidget about once a second, with one round of queries each time. At the
+end a static picture replaces it (plotly's data, SVG and text side by side), which a saved notebook shows without a
+server. Headless runs make only that picture: a FigureWidget would leave 5 MB and an empty chart.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REFRESH = 1.0  # seconds
 
 
 def live() -> bool:
-    """Whether someone looks on: JupyterLab names its session in the kernel's environment, papermill does not."""
+    """Whether this kernel has a live front end: JupyterLab names its session in the kernel's environment, papermill does not."""
     return bool(os.environ.get("JPY_SESSION_NAME") or os.environ.get("VSCODE_PID")) and "ipykernel" in sys.modules
 
 

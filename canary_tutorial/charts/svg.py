@@ -1,7 +1,7 @@
-"""A chart as SVG, drawn by hand: the picture that stays in an executed notebook and in a report. Pure.
+"""Draws a chart as SVG, for executed notebooks and reports. Pure.
 
-plotly can only write pictures where a Chrome is installed. This draws the same `Chart` with the same colours, dashes
-and markers, in a few kilobytes that every browser shows without a server.
+plotly needs Chrome to write pictures. This draws the same `Chart` with the same colors, dashes and markers, in a few
+kilobytes that every browser shows without a server.
 """
 
 from __future__ import annotations

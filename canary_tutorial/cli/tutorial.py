@@ -1,6 +1,6 @@
-"""The command `canary-tutorial`: passes the lab's own commands on, runs lessons and reports, prints a canary's ticks.
+"""The command `canary-tutorial`: forwards the lab's own commands, runs lessons and reports, prints a release's ticks.
 
-Light on imports, so that `--help` answers at once. A TutorialError is printed as its message, with exit code 1.
+Imports little, so that `--help` answers at once. A TutorialError is printed as its message, with exit code 1.
 """
 
 from __future__ import annotations

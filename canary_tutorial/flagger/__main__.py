@@ -1,8 +1,8 @@
 """The controller's process: `python -m canary_tutorial.flagger -mesh-provider=istio ...`, with Flagger's own flags.
 
-Flagger raises analysis intervals below 10s to 10s; FLAGGER_MIN_ANALYSIS_INTERVAL (say, 1s) lowers that for lessons.
-FLAGGER_TRACE=1 adds one log line per tick with what it saw (see `trace.py`); FLAGGER_RECORD names a file for a recording of
-the run (see `recording.py`), which `python -m canary_tutorial.flagger.replay` shows and decides anew.
+Flagger raises analysis intervals below 10s to 10s; FLAGGER_MIN_ANALYSIS_INTERVAL (say, 1s) lowers that minimum for lessons.
+FLAGGER_TRACE=1 logs one line per tick with its data (see `trace.py`). FLAGGER_RECORD names a file for a recording of the
+ticks (see `recording.py`), which `python -m canary_tutorial.flagger.replay` prints and runs through the rules again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Gates, hooks and metrics: everything that is asked before a step. Rules only."""
+"""Gates, webhooks and metric checks: everything that must pass before a step. Rules only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The primary's HorizontalPodAutoscaler, and how many pods a target wakes up with. Pure."""
+"""The primary's HorizontalPodAutoscaler, and the replicas of a target that is scaled up from zero. Pure."""
 
 from __future__ import annotations
 

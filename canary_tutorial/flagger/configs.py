@@ -1,4 +1,4 @@
-"""Tracked ConfigMaps and Secrets: which ones a target names, whether they changed, the primary's copies. Rules only."""
+"""Tracked ConfigMaps and Secrets: those that a target names, whether they changed, the primary's copies. Rules only."""
 
 from __future__ import annotations
 

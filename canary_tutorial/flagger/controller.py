@@ -1,7 +1,7 @@
-"""The loops: a cache of Canaries by list and watch, one job per Canary, ticks on a fixed beat. I/O: asyncio, the API.
+"""The control loop: a cache of Canaries by list and watch, one job per Canary. I/O: asyncio, the API.
 
-Nothing but Canaries is watched. Every control-loop interval, each cached Canary without a job gets one, which ticks at
-once and then each analysis interval; late ticks come together and never overlap.
+Only Canaries are watched. At every control-loop interval, each cached Canary without a job gets one. The job ticks at
+once and then at each analysis interval; ticks never overlap, and late ones are merged into one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from canary_tutorial.flagger.shapes import SPEC, misfit
 from canary_tutorial.flagger.spec import Canary, Settings, mapping
 from canary_tutorial.flagger.status import INITIALIZING
 
-RESYNC = 30.0  # seconds between looks at Canaries whose deletion is not finished
+RESYNC = 30.0  # seconds between tries for Canaries whose deletion is not finished
 Key = tuple[str, str]  # namespace, name
 
 
@@ -33,7 +33,7 @@ class Controller:
         self._cache: dict[Key, Obj] = {}  # the last object seen of each Canary
         self._scheduled: dict[Key, Canary] = {}  # those that are in order
         self._jobs: dict[Key, Job] = {}
-        self._queued: dict[Key, bool] = {}  # being looked at -> and again afterwards
+        self._queued: dict[Key, bool] = {}  # being synced -> and again afterwards
         self._background: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:

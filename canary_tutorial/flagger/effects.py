@@ -1,8 +1,8 @@
-"""What a tick asks and does: the vocabulary between the rules and whoever carries them out.
+"""The effects that the rules yield: every read, write, webhook call, metric query and log line of a tick.
 
-The rules are generators. They yield one of these and are sent the answer; a refusal is thrown in as `Refused`. So they
-need no client, no clock and no network, and a run of them can be recorded, replayed and tested with scripted answers.
-Named tuples, because a tick makes some thirty of them and should think for less than 50 microseconds.
+The rules are generators. They yield an effect and are sent its answer; a refusal is thrown in as `Refused`. So they need
+no client, no clock and no network, and their ticks can be recorded, replayed and tested with scripted answers.
+Named tuples, because a tick makes some thirty of them and should compute for less than 50 microseconds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Events as client-go's recorder writes them. `Correlator` is pure: it says what to write; `kube` writes it.
+"""Events as client-go's recorder writes them. `Correlator` is pure: it decides what to write; `kube` writes it.
 
-The same event again raises a count. From the tenth different text on, with gaps of ten minutes at most, texts go into
-one rolling event that says "(combined from similar events)". An object gets 25 writes at once, then one in 5 minutes.
+The same event again raises a count. From the tenth different text on, with at most ten minutes between them, texts are
+combined into one event that says "(combined from similar events)". An object gets 25 writes at once, then one in 5 minutes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Deletion with revertOnDeletion: give the target its pods, its Service and its routes back. Rules only.
+"""Deletion with revertOnDeletion: restores the target's replicas, its Service and its VirtualService. Rules only.
 
-The order: announce it, wake the target and wait for its pods (the controller waits between looks), then `give_back`.
+In this order: announce it, scale the target up and wait for its pods (the controller tries again later), `give_back`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Ticks of one Canary on a fixed cadence, as Go's ticker beats: at once, then each interval. I/O: asyncio's clock.
+"""Runs the ticks of one Canary as Go's ticker does: at once, then at each interval. I/O: asyncio's clock.
 
-Late beats come together into one. Ticks never overlap: not with each other, nor with those of a job that is replaced.
+Late ticks are merged into one. Ticks never overlap: not with each other, nor with those of a job that is replaced.
 """
 
 from __future__ import annotations

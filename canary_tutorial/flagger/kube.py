@@ -1,4 +1,4 @@
-"""The Kubernetes API as the controller uses it: objects as dicts, refusals as `Refused`. I/O: lightkube."""
+"""Client for the Kubernetes API: objects as dicts, refused requests as `Refused`. I/O: lightkube."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leader election with a Lease: of several replicas one acts. I/O: the API."""
+"""Leader election by a Lease: of several replicas, only the leader runs the control loop. I/O: the API."""
 
 from __future__ import annotations
 

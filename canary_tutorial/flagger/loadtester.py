@@ -1,14 +1,14 @@
-"""Flagger's load tester: gates that people open, and tasks that webhooks ask for. Standard library only.
+"""Flagger's load tester: gates that people open, and tasks that webhooks request. Standard library only.
 
     /gate/{approve,halt,check,open,close}   /rollback/{check,open,close}   /healthz   everything else: a task
 
-A gate is closed until it is opened; its key is the Canary's name and namespace. A task of type cmd is taken at once
-(202) and run in the background, the same one only once at a time; one of type bash is run to its end (200, or 500 with
+A gate is closed until it is opened; its key is the Canary's name and namespace. A task of type cmd is accepted at once
+(202) and runs in the background, the same one only once at a time; one of type bash runs to its end (200, or 500 with
 its output). Listens on $LISTEN_ADDRESS (127.0.0.1 outside a pod).
 
-Whoever has an account on this machine reaches that address, and so does a web page in its browsers. So there are no
-tasks, unless -tasks-token-file names a file: then a task runs whose metadata has the file's text as `token`. And what a
-page of another origin asks for is refused, gates included (`origins.py`).
+Every account on this machine can reach that address, and so can a web page in one of its browsers. Therefore tasks are
+refused unless -tasks-token-file names a file; then a task runs if its metadata has the file's text as `token`. Requests
+from pages of another origin are refused, those for gates included (`origins.py`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Log lines as Flagger's: one JSON object each, on standard error. I/O: stderr."""
+"""Writes log lines in Flagger's format: one JSON object each, on standard error. I/O: stderr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flagger's own metrics and health, on `:port/metrics` and `/healthz`. I/O: one HTTP server in a thread."""
+"""Serves Flagger's own metrics and health, on `:port/metrics` and `/healthz`. I/O: one HTTP server in a thread."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Did a web page of somebody else make a browser send this request? Pure.
+"""Decides whether a request was sent by a browser for a page of another origin (CSRF). Pure.
 
-A browser sends a "simple" POST of any page to any address, and only its headers tell: `Origin`, and `Sec-Fetch-Site`
-where the address is a loopback one. Programs (Flagger, curl, the service proxy) send neither. A page's own name may
-lead to this very address (DNS rebinding), so the same origin counts only where the host is an address.
+A browser sends a "simple" POST of any page to any address; only its headers show that: `Origin`, and `Sec-Fetch-Site`
+where the address is a loopback one. Programs (Flagger, curl, the service proxy) send neither. A page's own host name may
+resolve to this very address (DNS rebinding), so the same origin counts only where the host is an address.
 """
 
 from __future__ import annotations

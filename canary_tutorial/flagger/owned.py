@@ -1,4 +1,4 @@
-"""What the objects that Flagger makes have in common: owner, labels, the target they follow. Pure."""
+"""What the objects that Flagger creates have in common: owner reference, labels, the target's selector label. Pure."""
 
 from __future__ import annotations
 

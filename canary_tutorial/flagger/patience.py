@@ -1,8 +1,8 @@
-"""Trying again as client-go does: each request of a client, whatever it asks. I/O: HTTP.
+"""Retries each request of a client as client-go does, whatever its verb. I/O: HTTP.
 
-A server that is busy for a moment (429 or 5xx with `Retry-After`, say just after a CustomResourceDefinition changed) is
-asked again after that many seconds, and so is one that cuts a connection in the middle of a GET: ten times at most.
-(The mesh has the same module: the two towers share no code.)
+After an answer of 429 or 5xx with `Retry-After` (for example, just after a CustomResourceDefinition changed), the request
+is sent again after that many seconds; so is a GET whose connection breaks before the answer is complete. Ten times at most.
+(The mesh has the same module: the lab and Flagger share no code.)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Carrying out what the rules ask: every effect in one place. I/O: the API, Prometheus, webhooks, logs.
+"""Executes the effects that the rules yield. I/O: the API, Prometheus, webhooks, logs.
 
-A tick is driven here: the generator yields an effect, gets its answer or a `Refused`, and goes on. `trace` hears of each
-tick as a row (`trace.py`), `record` as a line from which it can be replayed (`recording.py`).
+It drives a tick: the generator yields an effect, is sent its answer or a `Refused`, and continues. `trace` gets each tick
+as a row (`trace.py`), `record` as a line from which it can be replayed (`recording.py`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The primary Deployment: made from the target, and promoted to it. Pure."""
+"""The primary Deployment: its first version, created from the target, and its promoted one. Pure."""
 
 from __future__ import annotations
 

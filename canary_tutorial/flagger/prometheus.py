@@ -1,4 +1,4 @@
-"""Asking Prometheus, as Flagger's provider does. I/O: HTTP."""
+"""Queries Prometheus as Flagger's provider does. I/O: HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a Deployment ready? Flagger's five tests in their order. Pure."""
+"""Whether a Deployment is ready: Flagger's five conditions in their order. Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Services, routes and autoscaler around a target, kept right on each tick. Rules only.
+"""Creates and corrects the Services, routes and autoscaler of a target at each tick. Rules only.
 
-How these objects look is in `services`, `autoscalers` and `routes`.
+`services`, `autoscalers` and `routes` have the contents of these objects.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""A run as a file: per tick one line of JSON with every question of the rules and its answer. Pure.
+"""A recording of ticks: per tick one line of JSON with every effect that the rules yielded, and its answer. Pure.
 
     {"time": "...", "name": "podinfo", "namespace": "test", "settings": {...},
      "steps": [{"effect": ["Get", "Canary", "podinfo", "test"], "answer": {...}}, ...]}
 
-The controller writes one when FLAGGER_RECORD names a file; for its owner alone, as tracked Secrets are in it. The rules
-know nothing but these answers, so `replayed` runs them again, on any machine and after any change of theirs, and tells
-where they now decide otherwise.
+The controller writes one when FLAGGER_RECORD names a file, readable by its owner alone, since it contains tracked Secrets.
+These answers are the rules' only input, so `replayed` runs the rules on them again, on any machine and after any change
+of the rules, and reports where they now decide otherwise.
 """
 
 from __future__ import annotations

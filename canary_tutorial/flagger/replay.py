@@ -1,7 +1,7 @@
-"""`python -m canary_tutorial.flagger.replay FILE`: a recorded run as a table, decided anew by today's rules.
+"""`python -m canary_tutorial.flagger.replay FILE`: prints recorded ticks as a table, and runs today's rules on them.
 
 `--json` prints one object per tick (see `trace.py`) instead. Exit code 1: the rules decide otherwise than they did when
-the run was recorded; 2: the file cannot be read.
+the ticks were recorded; 2: the file cannot be read.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         found = rows(options.file.read_text().splitlines())
     except (OSError, ValueError, KeyError) as error:
-        print(f"{options.file} is no recording: {error}", file=sys.stderr)
+        print(f"{options.file} is not a recording: {error}", file=sys.stderr)
         return 2
     except recording.Differs as why:
         print(why, file=sys.stderr)

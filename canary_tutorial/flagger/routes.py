@@ -1,6 +1,6 @@
-"""VirtualServices as Flagger writes them, and weights as it reads them back. Pure.
+"""Writes VirtualServices as Flagger does, and reads the weights from them. Pure.
 
-The VirtualService, not the Canary's status, remembers the weights: whoever edits it by hand edits the release.
+The weights are kept in the VirtualService, not in the Canary's status: whoever edits it by hand edits the release.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The three Services and two DestinationRules beside a target. Pure."""
+"""The three Services and two DestinationRules that Flagger creates for a target. Pure."""
 
 from __future__ import annotations
 

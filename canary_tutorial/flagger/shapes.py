@@ -1,8 +1,8 @@
-"""What a Canary must look like to be read at all: Go's types for the fields that the rules read. Pure.
+"""The Go types of a Canary's fields that the rules read, and the check of a Canary against them. Pure.
 
-A Canary's schema catches most of this. What it lets through (1.5 failed checks, a port of 10 digits), and what a
-cluster with another schema lets through, is found here once, when the Canary is taken in. So the rules need no checks
-of their own. Null, an empty value and a missing field mean the same, as everywhere.
+A Canary's schema catches most errors. What it accepts nevertheless (1.5 failed checks, a port of 10 digits), and what
+another schema accepts, is found once, when the Canary enters the cache. So the rules need no checks of their own. Null,
+an empty value and a missing field mean the same, as everywhere.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A Canary as the rules read it: names, defaults and steps. Pure."""
+"""A Canary as the rules read it: names, defaults and step weights. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing the Canary's status: sync, phase, single fields. Rules only; see `status.py` for what is written."""
+"""Writes the Canary's status: a full sync, the phase, single fields. Rules only; `status.py` has what is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strategies' steps, promotion, the end of a run. Rules only; each ends the tick."""
+"""The steps of each strategy, promotion, and the end of a release. Rules only; each ends the tick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The target Deployment and its primary: made, promoted, scaled, checked. Rules only; what the primary is: `primaries`."""
+"""The target Deployment and its primary: creates, promotes, scales and checks them. Rules only; see also `primaries`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of every event. Some name the Canary, some its target: that is Flagger's way, kept to the letter."""
+"""The text of every event, to the letter as Flagger writes it: some name the Canary, some its target."""
 
 from __future__ import annotations
 

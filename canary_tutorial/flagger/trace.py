@@ -1,11 +1,11 @@
-"""A tick as a row: what was seen and done, one JSON object per tick. Pure.
+"""A tick as a row: what Flagger read, measured and did, one JSON object per tick. Pure.
 
     {"time": "...Z", "canary": "podinfo.test", "phase": "Progressing", "primary": 80, "canary_weight": 20,
      "mirrored": false, "failedChecks": 0, "checks": [{"metric", "query", "interval", "value", "threshold", "verdict"}],
      "hooks": [{"name", "type", "error"}], "events": [{"type", "message"}]}
 
-Weights, phase and failedChecks are those at the end of the tick. The controller writes these rows into its log as the
-field `tick` of a line with the message "tick" when FLAGGER_TRACE is set; `canary-tutorial trace` shows them.
+Weights, phase and failedChecks are those at the end of the tick. When FLAGGER_TRACE is set, the controller logs each row
+as the field `tick` of a line with the message "tick"; `canary-tutorial trace` prints them.
 """
 
 from __future__ import annotations

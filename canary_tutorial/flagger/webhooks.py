@@ -1,6 +1,6 @@
-"""Calling webhooks: payloads, retries, and what counts as yes. `payload` and `event_payload` are pure. I/O: HTTP.
+"""Calls webhooks: payloads, retries, and which answers approve. `payload` and `event_payload` are pure. I/O: HTTP.
 
-Yes is 200, 201 or 202. Connection errors, 429 and 5xx (but 501) are tried again `retries` times, after 1, 2, 4 ... 30s.
+200, 201 and 202 approve. Connection errors, 429 and 5xx (but 501) are retried `retries` times, after 1, 2, 4 ... 30s.
 """
 
 from __future__ import annotations

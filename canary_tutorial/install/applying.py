@@ -1,7 +1,7 @@
-"""Applying manifests without taking anything over: what `Cluster.apply` and `Cluster.install` do.
+"""Applies manifests without overwriting other people's objects: the code of `Cluster.apply` and `Cluster.install`.
 
-First every object is looked at, and only if all of them may be written, they are. A conflict with another field manager
-is never forced; over fields that the tutorial itself patched since, it is. I/O: through a Cluster.
+It reads every object first, and writes only if all of them may be written. A conflict with another field manager is never
+forced; one with the tutorial's own later patches is. I/O: through a Cluster.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Taking away what the tutorial created, and nothing else.
+"""Deletes what the tutorial created, and nothing else.
 
-First what is in the cluster's own namespace; then, unless somebody still uses them, the parts that all share: mesh,
-Prometheus, Flagger and their kinds; last the namespaces, unless they hold anything else. Each object is deleted by its
-uid, so that one of the same name that somebody made meanwhile stays. I/O: through a Cluster.
+The order: objects in the cluster's own namespace; then, unless somebody else still uses them, the parts that all share
+(mesh, Prometheus, Flagger and their CRDs); last the namespaces, unless they hold anything else. Each deletion has the
+object's uid as a precondition, so that a new object of the same name stays. I/O: through a Cluster.
 """
 
 from __future__ import annotations

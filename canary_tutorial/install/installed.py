@@ -1,8 +1,8 @@
-"""What runs on a cluster already, wherever and however it was installed: the mesh, Prometheus, Flagger.
+"""Finds the mesh, Prometheus and Flagger on a cluster, wherever and however they were installed.
 
-Each is found once, here, by its image and by the labels that Helm charts and plain manifests give it. An account that
-may not list all namespaces sees its own and the usual ones; `Found.everywhere` says whether all were seen. I/O:
-through a Cluster, reading only.
+They are recognized by their images and by the labels that Helm charts and plain manifests set. An account that may not
+list all namespaces sees its own and the usual ones; `Found.everywhere` says whether all were seen. I/O: through a
+Cluster, reading only.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ def flagger(cluster: Cluster) -> Found:
 
 
 def watches(flagger: Obj, namespace: str) -> bool:
-    """Whether this Flagger looks after Canaries in `namespace`: its flag -namespace may name another one."""
+    """Whether this Flagger watches Canaries in `namespace`: its flag -namespace may name another one."""
     return argument(flagger, "namespace") in ("", namespace)
 
 
 def the_flagger(cluster: Cluster) -> Obj:
-    """The Deployment of the Flagger that looks after the cluster's namespace. Raises Missing, which says why none is
+    """The Deployment of the Flagger that watches the cluster's namespace. Raises Missing, which says why none is
     known."""
     found = flagger(cluster)
     if found.first:

@@ -1,8 +1,8 @@
-"""Whose object is this? Read from the object's own metadata, by rules without I/O.
+"""Decides whether the tutorial created an object, from the object's own metadata. Pure.
 
-What the tutorial creates carries LABEL, put there by a server-side apply of the field manager MANAGER. Both together
-say "ours": a label alone may have been copied, and an object that was there before never gets it. Everything else
-belongs to somebody else, and is neither changed nor deleted.
+The tutorial's objects have LABEL, set by a server-side apply of the field manager MANAGER. Both are required: a label
+alone may have been copied, and an object that existed before never gets it. All other objects belong to somebody else,
+and are neither changed nor deleted.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The parts that a release needs and that a cluster has or has not: mesh, Prometheus, Flagger, each with the manifests
-that bring it and with how to see that it is there already, whoever installed it. I/O: through a Cluster, reading only.
+"""The parts that a release needs (mesh, Prometheus, Flagger): the manifests that install each, and the test whether it is
+there already, whoever installed it. I/O: through a Cluster, reading only.
 """
 
 from __future__ import annotations
@@ -104,9 +104,9 @@ def _flagger(cluster: Cluster) -> Seen:
         mesh = installed.argument(found.first, "mesh-provider") or "istio"
         if not installed.watches(found.first, cluster.namespace):
             only = installed.argument(found.first, "namespace")
-            return Seen(MISSING, f"{_where(found.first)} looks after the namespace {only} only")
+            return Seen(MISSING, f"{_where(found.first)} watches the namespace {only} only")
         if not mesh.startswith("istio"):
-            return Seen(MISSING, f"{_where(found.first)} looks after {mesh}, and the lessons need istio")
+            return Seen(MISSING, f"{_where(found.first)} is set up for {mesh}, and the lessons need istio")
         return Seen(THERE, _where(found.first))
     if not found.everywhere and _flagger_kinds(cluster).state == THERE:
         return Seen(UNKNOWN, f"flagger.app is served; your account {_may_not('list', 'deployments')}")

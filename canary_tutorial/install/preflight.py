@@ -1,8 +1,8 @@
-"""What a cluster must have before the tutorial writes to it, and every object that it would create there.
+"""Checks what a cluster has before the tutorial writes to it, and lists every object that would be created there.
 
-`look` only reads. Each row of its table is `there`, `will create`, `missing` or `unknown`; while one is `missing`,
-`require` raises, and nothing goes on. `unknown` is what the account may not see: the lesson goes on, and says so where
-it turns out to matter.
+`look` only reads. Each row of its table is `there`, `will create`, `missing` or `unknown`; `require` raises while one is
+`missing`. `unknown` is what the account may not read: the lesson goes on, and fails with a message where that part is
+needed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The web pages of the cluster's programs, opened from JupyterLab: Prometheus and podinfo.
+"""Serves the web pages of Prometheus and podinfo in JupyterLab, on the lab and on other clusters, without port-forward.
 
-jupyter-server-proxy runs `python -m canary_tutorial.jupyter.pages NAME SOCKET` behind its own prefix (/user/x/prometheus/ on
-Binder); this hands each request on to the API server's service proxy, with the cluster's credentials, and bends what
-assumes to be at the root of its server. So a page opens on the lab and on a cluster of yours alike, and nothing has to
-be forwarded by hand. It listens on a Unix socket: who may open it is for Jupyter to decide.
+jupyter-server-proxy runs `python -m canary_tutorial.jupyter.pages NAME SOCKET` behind its own prefix (/user/x/prometheus/
+on Binder). Each request is forwarded to the API server's service proxy, with the cluster's credentials; absolute paths in
+answers are rewritten, since these programs assume to be served from `/`. It listens on a Unix socket, so that Jupyter
+controls the access.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Pages:
             return await self._failed(str(error), "Run the first cells of a lesson: they start a lab and fill it.")
         except (TimeoutError, ClientError, OSError) as error:
             problem = f"The cluster does not answer: {error}"
-            return await self._failed(problem, "Is it still running? canary-tutorial status tells.")
+            return await self._failed(problem, "Is it still running? For the lab: canary-tutorial status")
         if says_kubernetes(found):
             problem = (
                 f"{TITLES[self.name]} (the service {self.namespace}/{self.service}) does not answer in {cluster.name}."

@@ -1,10 +1,10 @@
 """HTTP client for the Kubernetes API, with objects as plain dicts.
 
-The official client brings what is hard: kubeconfig, certificates, tokens that expire, WebSockets. Its models stay
-outside, so that a learner sees what the YAML says. Kinds are looked up in the server's own discovery, as kubectl does,
-which makes `deploy`, `deployments` and `Deployment` the same. `kubernetes.dynamic` was tried for discovery, apply and
-watch: it takes as many requests and lines, keeps what it found in a file that every user of the machine may read, fails
-as a whole where the account may not see one group, and does not wait when a busy server asks for it (Retry-After).
+The official client reads the kubeconfig, and does certificates, expiring tokens and WebSockets. Its models are not used,
+so that a learner sees the YAML's own fields. Kinds are resolved by the server's discovery, as kubectl does, so `deploy`,
+`deployments` and `Deployment` are the same. `kubernetes.dynamic` was tried for discovery, apply and watch: it takes as
+many requests and lines, caches discovery in a file that every user of the machine may read, fails as a whole where the
+account may not read one group, and does not wait when a busy server asks for it (Retry-After).
 All I/O with the API server is here and in `exec.py`.
 """
 
@@ -172,8 +172,8 @@ class Api:
                 if wanted in resource.names:
                     return resource
         raise Missing(
-            f"this cluster knows no kind called {name}",
-            "If it is Istio's or Flagger's, apply its CustomResourceDefinition first: lesson 1 does.",
+            f'The server doesn\'t have a resource type "{name}".',
+            'Install its CustomResourceDefinition: cluster.apply("flagger-crd.yaml"), or "mesh.yaml" for Istio.',
             status=404,
         )
 
@@ -184,8 +184,8 @@ class Api:
                 if (resource.group_version, resource.kind) == (obj["apiVersion"], obj["kind"]):
                     return resource
         raise Missing(
-            f"this cluster knows no {obj['kind']} of {obj['apiVersion']}",
-            "Apply its CustomResourceDefinition first: lesson 1 does.",
+            f'No matches for kind "{obj["kind"]}" in version "{obj["apiVersion"]}".',
+            'Install its CustomResourceDefinition: cluster.apply("flagger-crd.yaml"), or "mesh.yaml" for Istio.',
             status=404,
         )
 
@@ -248,11 +248,11 @@ def of_kubeconfig(path: str | None, context: str | None) -> Api:
         load(path, context, client_configuration=configuration, persist_config=False)
     except (config.ConfigException, yaml.YAMLError, OSError, TypeError, AttributeError) as exc:
         file = path or os.environ.get("KUBECONFIG") or "~/.kube/config"
-        why = "is not a kubeconfig" if not isinstance(exc, config.ConfigException | OSError) else "will not do"
+        why = "is not a kubeconfig" if not isinstance(exc, config.ConfigException | OSError) else "cannot be used"
         said = " ".join(str(exc).split())
         raise BadInput(
-            f"the kubeconfig {file} {why}" + (f" for the context {context}" if context else "") + f": {said}",
-            f"Which contexts it has: kubectl --kubeconfig {file} config get-contexts.",
+            (f'Cannot connect to "{context}". ' if context else "") + f"The kubeconfig {file} {why}: {said}",
+            f"kubectl --kubeconfig {file} config get-contexts",
         ) from exc
     return Api(configuration)
 

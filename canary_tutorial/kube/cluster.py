@@ -1,7 +1,7 @@
 """A Kubernetes cluster, the lab's or another one, with kubectl's verbs on plain dicts.
 
-A kind may be given as kubectl takes it (`deploy`, `Canary`), a
-namespace left out is the cluster's own (`test`), and "*" means all of them.
+A kind may be given as kubectl takes it (`deploy`, `Canary`). The default namespace is the cluster's own (`test`); "*"
+means all namespaces.
 """
 
 from __future__ import annotations
@@ -305,5 +305,5 @@ class Cluster:
 def _split(target: str) -> tuple[str, str]:
     kind, slash, name = target.partition("/")
     if not slash:
-        raise BadInput(f"{target!r} names no object", 'Write it as kubectl does: "deployment/podinfo".')
+        raise BadInput(f"{target!r} does not name an object", 'Write it as kubectl does: "deployment/podinfo".')
     return kind, name

@@ -1,4 +1,4 @@
-"""Programs in pods: `kubectl exec` over the API's WebSocket, with the output printed as it comes."""
+"""Runs programs in pods: `kubectl exec` over the API's WebSocket; the output is printed as it comes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The YAML files below `manifests/`: find, read, and change a few values on the way to the cluster.
+"""Reads the YAML files below `manifests/`, and changes a lesson's settings in them before they are applied.
 
-The files carry the webinar's values (an interval of 30s), so that `kubectl apply -f` does what the notebook does, only
-slower. A lesson that wants to be quick names what it changes, and sees it: every change is listed as `path: old → new`.
+The files have the webinar's values (an interval of 30s), so `kubectl apply -f` does the same as the notebook, only slower.
+A lesson that needs shorter intervals names its settings, and every change is listed as `path: old → new`.
 I/O: reading files.
 """
 
@@ -61,7 +61,7 @@ def read(path: Path) -> list[Obj]:
         raise BadInput(f"{path} is not valid YAML: {exc}") from exc
     for obj in objects:
         if not isinstance(obj, dict) or not obj.get("kind") or not obj.get("apiVersion"):
-            raise BadInput(f"{path} holds something that is no Kubernetes object: no kind or apiVersion in it.")
+            raise BadInput(f"{path} has a document that is not a Kubernetes object: kind or apiVersion is missing.")
     return objects
 
 
@@ -75,7 +75,7 @@ def needs(objects: list[Obj]) -> tuple[str, str]:
 
 
 def placed(objects: list[Obj], namespace: str) -> list[Obj]:
-    """Copies of the tutorial's objects, with `namespace` instead of `test`: where they live, and in the addresses
+    """The tutorial's objects with `namespace` instead of `test`: in their metadata, and in the addresses
     (`podinfo.test:9898`, `http://gates.test/`) by which they find each other."""
     if namespace == NAMESPACE:
         return copy.deepcopy(objects)

@@ -1,4 +1,4 @@
-"""What an object of Kubernetes is here: what its YAML says, as a dict."""
+"""`Obj`: a Kubernetes object as a dict, with the fields of its YAML."""
 
 from typing import Any
 

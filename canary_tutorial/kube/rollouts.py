@@ -1,7 +1,7 @@
-"""How far a Deployment's rollout is, and what keeps it. Pure: from the objects to a sentence.
+"""How far a Deployment's rollout is, and what blocks it, as sentences. Pure: computed from the objects.
 
-The texts of `progress` are those of `kubectl rollout status`; `trouble` adds what one would look up next: the reason
-why a pod's container does not start.
+The texts of `progress` are those of `kubectl rollout status`; `trouble` adds what you would look up next: the reason why
+a pod's container does not start.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Waiting, with a word every now and then, and an end that says what was missing."""
+"""Waits until a condition holds, reports progress meanwhile, and raises TookTooLong at the timeout."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def wait_until(
                 return
             line.say(text)
             if line.elapsed > timeout:
-                raise TookTooLong(f"waited {timeout:.0f} s for {what}: {text}", next_step)
+                raise TookTooLong(f"Timed out after {timeout:.0f} s waiting for {what}: {text}", next_step)
             time.sleep(pause)
             pause = min(2 * pause, 0.1 if line.elapsed < 2 else 0.4)

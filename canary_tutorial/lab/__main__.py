@@ -1,4 +1,4 @@
-"""`python -m canary_tutorial.lab`: runs the lab's command, or says what to install where the extra `lab` is missing."""
+"""`python -m canary_tutorial.lab`: runs the lab's command, or names the extra to install where its packages are missing."""
 
 import sys
 from importlib.util import find_spec

@@ -1,8 +1,8 @@
-"""The lab's own command: `canary-tutorial up | check | status | logs | down`, and `run` in the foreground.
+"""The lab's commands: `canary-tutorial up | check | status | logs | down`, and `run` in the foreground.
 
 `up` starts the guard, which starts the main process (`main.py`), and waits until `lab.json` says that it is ready. The
-other commands read that file. Light on imports: each call should answer at once. Exit codes: 0, 1 for an error, 2 for
-words that are not understood, 3 (`status` alone) for a lab that does not run, 130 after Ctrl-C.
+other commands read that file. Imports little, so that each command answers at once. Exit codes: 0, 1 for an error, 2 for
+arguments that are not understood, 3 (`status` alone) for a lab that does not run, 130 after Ctrl-C.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the API server asks of others: a `Node` that runs pods, a `Session` in a container, a `User` behind a token.
+"""Protocols that the API server uses: a `Node` that runs pods, a `Session` in a container, a `User` of a token.
 
-Protocols only: the kubelet implements `Node`, the tests have a fake, and the API server knows neither.
+The kubelet implements `Node`, and the tests have a fake; so the API server imports neither.
 """
 
 from __future__ import annotations

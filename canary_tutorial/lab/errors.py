@@ -1,8 +1,8 @@
-"""What an API server answers when it says no.
+"""The errors that the API server returns.
 
-Every refusal is an `ApiError`; its class is the HTTP answer (`class Conflict: code = 409`), its texts are the
-ones that Kubernetes gives, because people search for them and programs match on them. `status_object()` is the
-`Status` that goes over the wire. Pure: raising and rendering only.
+Every one is an `ApiError`; its class is the HTTP answer (`class Conflict: code = 409`). The texts are Kubernetes' own,
+because people search for them and programs match on them. `status_object()` is the `Status` that goes over the
+wire. Pure: raising and rendering only.
 """
 
 from __future__ import annotations

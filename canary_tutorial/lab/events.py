@@ -1,7 +1,7 @@
-"""Events: what controllers and the kubelet tell, in the form that `kubectl describe` shows. On the store.
+"""Writes Events for controllers and the kubelet, in the form that `kubectl describe` shows. On the store.
 
-The same event again raises the count of the Event that is there. When more than ten messages differ only in their
-text, one Event stands for the rest. Both as client-go's recorder does.
+The same event again raises the count of the existing Event. When more than ten messages differ only in their text, they
+are combined into one Event. Both as client-go's recorder does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`Kind`: how objects of a kind are named, and whether they have a status and a scale. And the kinds that code names.
+"""`Kind`: a kind's names, and whether it has a status and a scale; and the kinds that code refers to by name.
 
-The store, the controllers and the kubelet name them, and stand below the API. A kind that none of those names is in its
-module of `api/kinds`, where everything else about kinds is. CustomResourceDefinitions add more (`Store.kinds`).
+These are the kinds that the store, the controllers and the kubelet use, which may not import the API. Every other kind is
+defined in its module of `api/kinds`, as is all else about kinds. CustomResourceDefinitions add more (`Store.kinds`).
 """
 
 from __future__ import annotations

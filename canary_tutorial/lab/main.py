@@ -1,4 +1,4 @@
-"""The lab's main process: store, controllers, kubelet and API server, wired together. I/O: all of it starts here."""
+"""The lab's main process: creates store, controllers, kubelet and API server, and connects them. I/O: all of it starts here."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""podinfo: the small web service that the lessons release. Standard library only: three of them may run at once.
+"""podinfo: the small web service that the lessons release. Standard library only, since up to three run at once.
 
-It says which version answered, can be made to fail or to be slow by the flags that people know from podinfo, and counts
-what is written to it, so that a lesson can show what mirroring does to a write. Versions differ only in what they say
-and in their colour. It listens on $LISTEN_ADDRESS (127.0.0.1 outside a pod); $IMAGE_TAG is its version.
+Its answers contain its version, flags known from podinfo make it fail or slow, and it counts what is written to it, so
+that a lesson can show what mirroring does to a write. Versions differ only in the version that they report and in their
+color. It listens on $LISTEN_ADDRESS (127.0.0.1 outside a pod); $IMAGE_TAG is its version.
 
-Unlike the real one, the faults spare /healthz, /readyz and /metrics, so that a faulty release is judged by its traffic.
-On SIGTERM it says that it is not ready, goes on answering for a moment while the mesh turns to others, and finishes
-what it has begun.
+Unlike with the real one, the faults spare /healthz, /readyz and /metrics, so that a faulty release is judged by its
+traffic. On SIGTERM it reports not ready, serves for another moment while the mesh moves requests to other pods, and
+completes the requests that it has begun.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--random-delay-max", type=int, default=5, help="largest delay")
     parser.add_argument("--random-delay-unit", choices=("s", "ms"), default="s", help="unit of the two")
     parser.add_argument("--ui-message", default=os.environ.get("PODINFO_UI_MESSAGE", ""), help="greeting")
-    parser.add_argument("--ui-color", default=os.environ.get("PODINFO_UI_COLOR", ""), help="colour of the page")
+    parser.add_argument("--ui-color", default=os.environ.get("PODINFO_UI_COLOR", ""), help="color of the page")
     for name in IGNORED:
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS)  # podinfo's own manifests set these
     return parser.parse_args(words)

@@ -1,7 +1,7 @@
-"""Quantities (`250m`, `64Mi`) in the one form in which Kubernetes stores them: `1000m` is `1`, `0.5` is `500m`. Pure.
+"""Converts quantities (`250m`, `64Mi`) to the one form in which Kubernetes stores them: `1000m` is `1`, `0.5` is `500m`. Pure.
 
-The API server writes them so when it reads an object; otherwise a client that does the same (kubectl, on
-`rollout undo`) would see a difference where there is none.
+The API server does so when it reads an object; otherwise a client that does the same (kubectl, on `rollout undo`) would
+see a difference where there is none.
 """
 
 from __future__ import annotations

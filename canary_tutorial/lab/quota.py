@@ -1,7 +1,7 @@
-"""How much of the lab one namespace may take, so that whoever fills it stops nobody else. Pure.
+"""How much of the lab one namespace may use, so that a full one does not stop the others. Pure.
 
-A namespace has a guaranteed part. While there is room in all it may take that much; when all together have taken everything, each
-may still have its reserve. What goes beyond is refused in the words of Kubernetes' quotas, which are a namespace's too.
+Each namespace may use a fixed amount while the lab has some left; when the lab is full, each may still use its reserve.
+More than that is refused with the text of Kubernetes' ResourceQuota.
 """
 
 from __future__ import annotations

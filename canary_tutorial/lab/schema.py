@@ -1,4 +1,4 @@
-"""The shapes of objects: the published schemas of built-in kinds, and how to walk any schema.
+"""The published schemas of built-in kinds, and functions that walk any schema.
 
 The file `schemas/kinds.json.gz` (made by `tools/make_schemas.py`) holds types by name, which refer to each other with
 `$ref`. A CustomResourceDefinition brings its own schema, without references. The functions here walk both alike.

@@ -1,4 +1,4 @@
-"""Label and field selectors: which objects a list, a watch or a controller means.
+"""Label and field selectors: which objects a list, a watch or a controller selects.
 
 `labels("app=podinfo,tier in (a, b),!legacy")` and `fields("metadata.name=podinfo")` give a test for objects;
 `label_selector({"matchLabels": ...})` does so for the selector inside an object. Pure; a selector that cannot be

@@ -1,11 +1,11 @@
-"""The lab's memory: every object, its versions, and who wants to hear of changes.
+"""The lab's store: every object in memory, its resourceVersion, and the watchers that get each change.
 
-The rules are etcd's and the API machinery's: each write gets the next `resourceVersion`; whoever writes on an old one
-gets a `Conflict`; writing what is already there is no write; deletion waits for finalizers and, for pods, for the
+The rules are etcd's and the API machinery's: each write gets the next `resourceVersion`; a write with an old one gets a
+`Conflict`; a write that changes nothing is not stored; deletion waits for finalizers and, for pods, for the
 kubelet; the last events of each kind are kept, so that a watcher can resume.
 
-Pure: no I/O, no threads, no event loop; time comes from the `now` it is given. Objects that come out are shared and
-must not be changed: `change()` hands a copy to a function and writes what comes of it.
+Pure: no I/O, no threads, no event loop; time comes from the `now` it is given. Objects that it returns are shared and
+must not be changed: `change()` passes a copy to a function and writes the result.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who may ask: tokens of the lab's administrator and of ServiceAccounts. Kept in memory only."""
+"""Bearer tokens of the lab's administrator and of ServiceAccounts. Kept in memory only."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Copies the lessons to a folder of the reader's own, and never overwrites a notebook that the reader has changed.
+"""Copies the lessons to the reader's folder, and never overwrites a notebook that the reader has changed.
 
-COPIED in that folder has the checksum of each notebook as it was copied: one that still has it is replaced by a newer
-version of the package. I/O: files.
+The file COPIED there has each notebook's checksum at the time of the copy. A notebook that still has it is replaced when
+a newer version of the package is installed. I/O: files.
 """
 
 from __future__ import annotations

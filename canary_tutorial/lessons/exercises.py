@@ -1,4 +1,4 @@
-"""Exercises: is an answer right, and what is a hint where it is not. I/O: prints."""
+"""Exercises: checks an answer, and prints a hint where it is wrong. I/O: prints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from canary_tutorial.errors import TutorialError
 
 
 class NotYet(TutorialError):
-    """An exercise is not solved; raised only where nobody looks on, so that tests see it."""
+    """An exercise is not solved; raised only in headless runs, so that tests see it."""
 
 
 def check(question: str, answer: bool, hint: str = "") -> None:

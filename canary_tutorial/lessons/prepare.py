@@ -1,6 +1,6 @@
-"""What a lesson brings with it: the stage it plays on, and exercises that look at the cluster. I/O: through a Cluster.
+"""Sets up the cluster for a lesson: installs what is missing, and makes the Canary idle. I/O: through a Cluster.
 
-Each lesson runs alone, so each begins by asking for what it needs; what is there already is left as it is.
+Each lesson runs alone, so each begins with `prepare`; what is installed already stays as it is.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def prepare(
     window: str = "3s",
     min_ready_seconds: int = 1,
 ) -> Canary | None:
-    """Bring what a lesson needs and is not there: of mesh, Prometheus, Flagger, podinfo, load tester.
+    """Install what a lesson needs and the cluster lacks: mesh, Prometheus, Flagger, podinfo, load tester.
 
     `cluster.preflight()` runs first, and says what will be created. With `canary`, also the Canary with these settings,
     idle: a release that runs is waited for. Returns the Canary (None without). Raises NotReady, NotOurs,
@@ -87,8 +87,8 @@ def with_short_control_loop(obj: dict[str, Any]) -> dict[str, Any]:
 
 
 def scale_up_sleeping(cluster: Cluster) -> None:
-    """What of ours is asleep: a load tester or a Prometheus at 0 pods, as a broken-off experiment may leave them, and
-    Flagger as its manifest has it, which lesson 1 applies."""
+    """Scale up what an interrupted lesson left at 0 pods (load tester, Prometheus), and give Flagger its short control
+    loop again, which lesson 1 removes by applying the manifest."""
     for name, namespace in (("prometheus", "istio-system"), ("flagger", "istio-system"), ("flagger-loadtester", None)):
         found = cluster.find("deployments", name, namespace) if cluster.can_i("get", "deployments", namespace) else None
         if found and is_ours(found) and not found["spec"].get("replicas"):

@@ -1,9 +1,9 @@
-"""Questions to Prometheus, typed answers. Prometheus is reached through the API server's service proxy, so that the
-same code works on every cluster and nothing has to be forwarded. All I/O with Prometheus is here.
+"""Queries Prometheus through the API server's service proxy, with typed results. The same code works on every cluster, and
+nothing has to be forwarded. All I/O with Prometheus is here.
 
-Istio counts a request twice: the client's sidecar (reporter="source") says what the caller got, retries and all; the
-server's (reporter="destination") what each version answered, mirrored requests among them. So "what users saw" is asked
-of the source, "what mirroring kept from them" of the destination.
+Istio counts a request twice: the client's sidecar (reporter="source") what the caller got, after retries; the server's
+(reporter="destination") what each version answered, mirrored requests included. So what users saw is read from the
+source, and mirrored requests from the destination.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ REQUEST_RATE = (
     'reporter="destination", destination_workload_namespace="{namespace}", response_code!~"5.*"}}[{window}]))'
 )
 # Flagger's two built-in checks, as it asks them, and what they are measured in.
-UNITS = {"request-success-rate": "%", "request-duration": "ms"}
+UNITS = {"request-success-rate": "%", "request-duration": " ms"}  # as they follow a number
 _OF = 'reporter="destination", destination_workload_namespace="{namespace}", destination_workload=~"{workload}"'
 SUCCESS_RATE = (
     f'sum(rate(istio_requests_total{{{{{_OF}, response_code!~"5.*"}}}}[{{window}}])) / '
@@ -51,7 +51,7 @@ class Measured:
     unit: str
 
     def __str__(self) -> str:
-        value = "no value" if self.value is None else f"{self.value:.4g} {self.unit}"
+        value = "no value" if self.value is None else f"{self.value:.4g}{self.unit}"
         return f"{value} of {self.samples:.0f} requests"
 
 
@@ -73,7 +73,7 @@ class Impact:
 
 
 class Metrics:
-    """Prometheus of one cluster, asked about one namespace."""
+    """Queries to the Prometheus of one cluster, about one namespace."""
 
     def __init__(self, prometheus: Any, namespace: str, where: str) -> None:
         self.prometheus, self.namespace, self.where = prometheus, namespace, where
@@ -115,21 +115,21 @@ class Metrics:
         except PrometheusApiClientException as exc:
             text = str(exc)
             if "parse error" in text or "bad_data" in text:
-                raise NoData(f"Prometheus does not understand {promql!r}: {text}") from exc
+                raise NoData(f"Prometheus cannot parse {promql!r}: {text}") from exc
             raise self._silent(text) from exc
         except RetryError as exc:  # the API server's proxy has found no pod behind the service, again and again
             raise self._silent("it has no pod that is ready") from exc
         except RequestException as exc:
             raise Unreachable(
-                f"the cluster does not answer the questions for {self.where}",
-                "Is it still running? `canary-tutorial status` tells.",
+                f"The cluster does not answer, so Prometheus at {self.where} cannot be queried.",
+                "Is it still running? For the lab: canary-tutorial status",
             ) from exc
 
     def _silent(self, text: str) -> Unreachable:
         return Unreachable(
-            f"no Prometheus answers at the service {self.where}: {text}",
-            'Apply "prometheus.yaml" and wait for its rollout: lesson 1 does. '
-            f"If your cluster has one elsewhere, name it: {PROMETHEUS}=namespace/service:port.",
+            f"Prometheus does not answer at {self.where}: {text}",
+            'cluster.apply("prometheus.yaml"); on a cluster that has one elsewhere: '
+            f"export {PROMETHEUS}=NAMESPACE/SERVICE:PORT",
         )
 
     # -- the tutorial's questions -------------------------------------------------------------------------------
@@ -207,14 +207,14 @@ class Metrics:
         found = self.query(f"count by(request_host) ({of})")
         if not found:
             raise NoData(
-                f"Prometheus has counted no requests in the namespace {self.namespace}",
+                f'Prometheus has no requests in namespace "{self.namespace}".',
                 "Three causes are usual: the pods have no sidecar (READY must say 2/2), the load tester does not run, "
                 "or Prometheus does not scrape the sidecars. cluster.get('pods') shows the first two.",
             )
         if not any(series.labels.get("request_host") for series in found):
             raise NoData(
-                "the requests are counted without the label request_host, so mirrored and shifted ones look alike",
-                "Istio adds that label where a Telemetry resource asks for it: cluster.apply('telemetry.yaml').",
+                "Cannot tell mirrored requests from shifted ones: the metrics have no label request_host.",
+                "Istio adds it where a Telemetry resource says so: cluster.apply('telemetry.yaml')",
             )
 
 

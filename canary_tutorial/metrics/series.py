@@ -1,8 +1,8 @@
-"""Time series as Prometheus answers them, and honest arithmetic on counters. Pure.
+"""Time series as Prometheus returns them, and exact arithmetic on counters. Pure.
 
-`increase` counts what was counted: the difference between scrapes, a restart of the counter included. PromQL's own
-`increase()` extrapolates to the edges of its window and so answers 19.7 requests; a tutorial that says "users saw 0
-failures out of 760 requests" must not.
+`increase` is the difference between scrapes, counter resets included. PromQL's own `increase()` extrapolates to the edges
+of its window and returns 19.7 requests; a sentence such as "users saw 0 failures out of 760 requests" needs the
+exact number.
 """
 
 from __future__ import annotations

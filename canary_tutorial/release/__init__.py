@@ -1,5 +1,5 @@
 """One Canary and its releases.
 
-Belongs here: what a Canary says of itself and what one does with it, a release as it goes on, its plan, its ticks, its
-result. Does not belong here: pictures and widgets. May import `metrics` and below, and Flagger's pure rules.
+Belongs here: a Canary's state and its verbs; a release's progress, plan, ticks and result.
+Does not belong here: pictures and widgets. May import `metrics` and below, and Flagger's pure rules.
 """

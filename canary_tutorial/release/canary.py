@@ -1,7 +1,7 @@
-"""One Canary, and what one does with it. Everything goes through the Kubernetes API.
+"""One Canary and its verbs (release, approve, pause, abort, ...), all through the Kubernetes API.
 
-`release` changes the image of the target as `kubectl set image` does; the rest is Flagger's work, which `Release`
-(release.py) watches.
+`release` changes the target's image as `kubectl set image` does. Flagger does the rest, which `Release` (release.py)
+watches.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ FAULTS = ("--random-error", "--random-delay", "--unhealthy", "--unready")  # pod
 
 
 class Canary(CanaryState):
-    """What `cluster.canary()` returns. `say` gets the command that each of an operator's verbs stands for."""
+    """What `cluster.canary()` returns. `say` gets the command that does the same as a verb."""
 
     say: Callable[[str], None] = staticmethod(print)
 
     def wait(self, *phases: str, timeout: float | None = None) -> None:
-        """Until the canary is in one of `phases`. Raises TookTooLong, saying what keeps it."""
+        """Until the canary is in one of `phases`. Raises TookTooLong, with the reason."""
         timeout = timeout or 60 + 4 * self.interval
 
         def reached() -> tuple[bool, str]:
@@ -74,11 +74,11 @@ class Canary(CanaryState):
         command = container.get("command") or [] if flags is None else with_flags(container.get("command") or [], flags)
         if image == container["image"] and command == (container.get("command") or []):
             raise BadInput(
-                f"{self.target} is already set to {image}: Kubernetes sees no change, and Flagger no new revision",
+                f"Nothing to release: {self.target} is already set to {image}. The same template is not a new revision.",
                 "Choose another tag.",
             )
         if show and self.phase in RUNNING:
-            print("A release is under way. Flagger gives it up, and begins anew with this version.")
+            print("A release is under way. Flagger restarts the analysis with this version.")
         release = Release(self, image, self.image(primary=True), list(flags or []))
         if watch:
             release.start()
@@ -98,11 +98,11 @@ class Canary(CanaryState):
     # -- an operator's part; each prints the command that it stands for
 
     def approve(self) -> None:
-        """Open the gate: confirm-rollout, confirm-promotion and confirm-traffic-increase hooks that ask /gate/check."""
+        """Open the gate: confirm-rollout, confirm-promotion and confirm-traffic-increase hooks that call /gate/check."""
         self._gate("gate/open")
 
     def hold(self) -> None:
-        """Close the gate: the next time that Flagger asks, the release waits."""
+        """Close the gate: the release waits from the next time that Flagger calls it."""
         self._gate("gate/close")
 
     def pause(self) -> None:
@@ -140,7 +140,9 @@ class Canary(CanaryState):
 
     def _gate(self, path: str) -> None:
         if self.cluster.find("services", GATES, self.namespace) is None:
-            raise BadInput("there are no gates in this namespace", 'Bring them: cluster.apply("gates.yaml").')
+            raise BadInput(
+                f'Service "{GATES}" not found in namespace "{self.namespace}"', 'cluster.apply("gates.yaml")'
+            )
         page = self.cluster.page(f"{GATES}:80", path, self.namespace)
         body = {"name": self.name, "namespace": self.namespace}
         self.say(f"echo {shlex.quote(json.dumps(body))} | kubectl create --raw {page} -f -")
@@ -150,8 +152,8 @@ class Canary(CanaryState):
         phase = self.phase
         if phase not in RUNNING:
             raise BadInput(
-                f"there is no release to end: the canary is {phase or 'new'}",
-                "Set an image first. Flagger detects it at its next tick; then this can be done.",
+                f"No release to end: the canary is {phase or 'new'}. Flagger has not detected a new revision.",
+                'After canary.release(...): canary.wait("Progressing")',
             )
 
     def _patch(self, body: Obj) -> None:
@@ -160,7 +162,7 @@ class Canary(CanaryState):
         self.cluster.patch("canaries", self.name, body, self.namespace)
 
     def _afterwards(self, put_back: Callable[[], None]) -> None:
-        """Put a switch back once the release has ended: it was meant for this one only."""
+        """Run `put_back` once the release has ended: the switch was meant for this one only."""
 
         def wait() -> None:
             try:

@@ -1,7 +1,7 @@
-"""Why a canary halts, said in a sentence with the next step. Pure: from objects, events and measured values.
+"""Why a canary halts, as a sentence with the next step. Pure: computed from objects, events and measured values.
 
-Flagger's own text for the commonest halt ("no values found ... probably not receiving traffic") has several causes;
-`halt` names the one that applies. `why_nothing_happens` is for a release that Flagger does not seem to notice.
+Flagger's text for the most frequent halt ("no values found ... probably not receiving traffic") has several causes;
+`halt` names the one that applies. `why_nothing_happens` is for a release that Flagger does not detect.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def why_nothing_happens(
     if canary["spec"].get("suspend"):
         return f"The canary is suspended. Let it go on: set spec.suspend of {name} to false."
     if not flagger and seen:
-        return "Flagger is not installed, so nobody looks at the canary: cluster.preflight() says how to get it."
+        return "Flagger is not installed: cluster.preflight() says how to get it."
     if flagger and not any(d.get("status", {}).get("availableReplicas") for d in flagger):
         return "Flagger is installed, but none of its pods is available: cluster.get('pods', namespace='*') shows why."
     if status.get("phase") in ("Waiting", "WaitingPromotion"):
@@ -32,10 +32,10 @@ def why_nothing_happens(
         return f"The new version does not start: {trouble}."
     if status.get("phase") in ("Initialized", "Succeeded", "Failed") and target["spec"].get("replicas") == 0:
         return (
-            "Flagger sees no new revision: the pod template is the one that it promoted last, or that it has already "
+            "Flagger detects no new revision: the pod template is the one that it promoted last, or that it has already "
             "rejected. Choose another image."
         )
-    return f"Flagger's last word: {events[-1].message}" if events else "Flagger has said nothing about it yet."
+    return f"Flagger's last event: {events[-1].message}" if events else "Flagger has sent no event about it yet."
 
 
 def why_halted(message: str, *, requests: float, window: float, scrape: float = 1, counted: bool = True) -> str:
@@ -59,11 +59,11 @@ def why_halted(message: str, *, requests: float, window: float, scrape: float = 
     if found := re.search(r"success rate ([\d.]+)% < ([\d.]+)%", message):
         rate = float(found[1])
         failed = (
-            f"About {requests * (1 - rate / 100):.0f} of {requests:.0f} requests" if requests else f"{100 - rate:g} %"
+            f"About {requests * (1 - rate / 100):.0f} of {requests:.0f} requests" if requests else f"{100 - rate:g}%"
         )
         return f"{failed} failed: {found[1]}% succeeded; the threshold is {found[2]}%."
     if found := re.search(r"request duration (\S+) > (\S+)", message):
-        return f"One request in a hundred took longer than {found[1]}; {found[2]} is allowed."
+        return f"One request in a hundred took longer than {found[1]}; the threshold is {found[2]}."
     if "approval" in message:
         return "A gate is closed: the canary waits until it is opened."
     if "not ready" in message:

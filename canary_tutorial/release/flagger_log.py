@@ -1,8 +1,8 @@
-"""What Flagger says: its events, and its log, read through the Kubernetes API.
+"""Reads Flagger's events and its log through the Kubernetes API.
 
-Events are not enough: Kubernetes' recorders write at most 25 about one object before they let only one through each five
-minutes, and after ten different ones put the rest into one. Flagger logs each event as a line of JSON, so its log has all
-of them. I/O: through a Cluster.
+Events are not enough: client-go's recorder writes at most 25 about one object, then one in five minutes, and after ten
+different texts combines the rest into one event. Flagger logs each event as a line of JSON, so its log has all of
+them. I/O: through a Cluster.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The plan of a release: what Flagger would do, tick by tick, if every check passed, or if every check failed.
+"""The plan of a release: what Flagger does at each tick if every check passes, or if every check fails.
 
-Nothing of Flagger's is written down here a second time. Its rules are run on a small model of a cluster, in which pods are
-ready at once, gates are open, and Prometheus answers with the very threshold of each metric (or beyond it). Pure.
+Flagger's rules are not repeated here but run, on a small model of a cluster: pods are ready at once, gates are open, and
+Prometheus answers with exactly the threshold of each metric (or with a value beyond it). Pure.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A release being watched, from the change of the image to its end.
+"""Watches a release, from the change of the image to its end; changes nothing in the cluster.
 
-Background threads collect what happens (watches of the Canary and its VirtualService, Flagger's log; no polling);
-`follow` tells it as it goes, with a live plot where a person looks on and a lasting picture at the end. The thread ends
-with the release. Nothing here changes the cluster.
+Background threads collect its data (watches of the Canary and its VirtualService, Flagger's log; no polling) until the
+release ends. `follow` prints each change; in a live front end it draws a chart, which becomes a static picture at
+the end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PATIENCE = 15.0  # seconds for a cluster that does not answer, and beyond two in
 
 
 class Picture(Protocol):
-    """A plot of a release on the screen, alive until it is closed."""
+    """A plot of a release on the screen, live until it is closed."""
 
     def wait(self, seconds: float) -> None:
         """Let the plot run on for a while."""
@@ -41,7 +41,7 @@ class Picture(Protocol):
 
 
 class Release:
-    """One run of `canary`: of `image`, or of whichever comes next if that is "".
+    """One release of `canary`: of `image`, or of whichever comes next if that is "".
 
     `points` and `events` grow while it is watched; times in seconds since the epoch.
     """
@@ -74,7 +74,7 @@ class Release:
 
     @property
     def running(self) -> bool:
-        """Whether Flagger has detected the release, and not yet ended it."""
+        """Whether Flagger has detected the release and not yet ended it."""
         return not self.ended and any(p.phase in RUNNING for p in self.points)
 
     @property
@@ -137,7 +137,7 @@ class Release:
                 if weight and found is not None:
                     asked = load * weight / 100
                     off = round(100 * (found / asked - 1), 1)
-                    rows.append([step.phase, name, f"{weight} %", round(asked, 1), round(found, 1), off])
+                    rows.append([step.phase, name, f"{weight}%", round(asked, 1), round(found, 1), off])
         return Table(["phase", "series", "weight", "expected", "measured", "off by %"], rows, "requests per second")
 
     def _own(self, found: list[Series]) -> list[Series]:
@@ -169,7 +169,7 @@ class Release:
 
     def __iter__(self) -> Iterator[Point | Event]:
         """Points and events as they come, to the end. Raises Unreachable if the cluster goes, TookTooLong if Flagger
-        does not notice the release."""
+        does not detect the release."""
         while True:
             try:
                 news = self._news.get(timeout=0.5)
@@ -205,7 +205,7 @@ class Release:
         return self
 
     def follow(self, show: bool = True) -> Release:
-        """Tell what happens until it ends, with a plot; returns the release itself. Interrupt it when you like:
+        """Print what happens until it ends, with a plot; returns the release itself. Interrupt it when you like:
         the release goes on without you, and so does the watching."""
         picture = Release.draw(self) if show and Release.draw else None
         try:
@@ -227,9 +227,7 @@ class Release:
         limit = 2 * interval(self.spec) + PATIENCE
         if not self.ended and not self.running and self.seconds > limit and not self._stop.is_set():
             self.stop()
-            raise TookTooLong(
-                f"{self.seconds:.0f} s after the change, Flagger has not begun a release", self.canary.explain()
-            )
+            raise TookTooLong(f"No release has started {self.seconds:.0f} s after the change.", self.canary.explain())
 
     def _watch(self, kind: str, name: str) -> None:
         """One thread: what one watch brings, for as long as the release runs and the cluster answers."""
@@ -287,9 +285,9 @@ class Release:
                     replaced = revision != self._revision
                 if replaced:
                     raise TutorialError(
-                        f"the release of {self.image} has no end of its own: {self.canary.target} was changed meanwhile, "
-                        "and Flagger began anew with that",
-                        "Follow the release that came after it.",
+                        f"The release of {self.image} was superseded: {self.canary.target} was changed while it ran, "
+                        "and Flagger restarted the analysis.",
+                        f"canary-tutorial trace {self.canary.name} -n {self.canary.namespace} -f",
                     )
             if not self.points or not self.points[-1].same(point):
                 self.points.append(point)

@@ -1,7 +1,7 @@
-"""What came of a release, in numbers that a program can read. Pure but for `record`, which displays.
+"""The result of a release, in numbers that a program can read. Pure but for `record`, which displays.
 
-A notebook ends by recording its results as an output of its own media type. Whoever executed the notebook finds them in
-the file: no path to agree upon, and nothing is lost when the kernel goes.
+A notebook ends by recording its results as an output of its own media type. Whoever executed the notebook reads them from
+its file: no path has to be agreed on, and the results outlive the kernel.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def as_text(data: dict[str, Any]) -> str:
         noticed = next((at for name, at in data["phases"] if name in timeline.RUNNING), 0.0)
         rest = data["seconds"] - noticed
         lines.append(
-            f"  time      {data['seconds']:.1f} s: noticed after {noticed:.1f} s, then {rest:.1f} s; "
+            f"  time      {data['seconds']:.1f} s: detected after {noticed:.1f} s, then {rest:.1f} s; "
             f"the sum of its intervals is {ideal:.0f} s" + (f" ({rest / ideal:.2f} times)" if ideal else "")
         )
     else:

@@ -1,6 +1,6 @@
-"""What a Canary says of itself: its object, phase, weights, images, events, and why nothing happens.
+"""A Canary's state: its object, phase, weights, images, events, and why nothing happens.
 
-Properties read the cluster anew each time, so that a cell always shows what is true now. I/O: through a Cluster,
+Properties read the cluster anew each time, so that a cell always shows the present state. I/O: through a Cluster,
 reading only.
 """
 
@@ -53,8 +53,8 @@ class CanaryState:
         found = self.cluster.find("canaries", self.name, self.namespace)
         if found is None:
             raise Missing(
-                f"there is no Canary {self.name} in the namespace {self.namespace}",
-                'Apply it first: cluster.apply("canary-podinfo.yaml"), as lesson 2 does.',
+                f'Canary "{self.name}" not found in namespace "{self.namespace}".',
+                'cluster.apply("canary-podinfo.yaml"), as in lesson 2',
                 404,
             )
         return found
@@ -73,7 +73,7 @@ class CanaryState:
 
     @property
     def interval(self) -> float:
-        """Seconds between two of Flagger's looks at this canary."""
+        """Seconds between two ticks."""
         return interval(self.spec)
 
     @property
@@ -105,7 +105,7 @@ class CanaryState:
         found = self.cluster.find("deployments", name, self.namespace)
         if found is None:
             step = "Flagger makes it: canary.explain() says what it waits for." if primary else BACK
-            raise Missing(f"there is no Deployment {name} in the namespace {self.namespace}", step, 404)
+            raise Missing(f'Deployment "{name}" not found in namespace "{self.namespace}".', step, 404)
         return found
 
     def events(self, since: float = 0) -> list[Event]:
@@ -124,7 +124,7 @@ class CanaryState:
 
     @property
     def metrics(self) -> Metrics:
-        """Questions to the cluster's Prometheus."""
+        """Queries to the cluster's Prometheus."""
         return self._find_metrics()
 
     def explain(self) -> str:

@@ -1,8 +1,8 @@
-"""A release tick by tick, as a table: what Flagger saw at each tick, what it measured, what it did.
+"""A release as a table of ticks: what Flagger measured at each tick, and what it did.
 
-Where Flagger tells of its ticks itself (the lab's does: log lines with the message "tick"), those are shown, checks and
-all. The log of any other Flagger has only the events; then each moment with events is a row, and the cells of what
-nobody recorded stay empty. Pure but for `of_canary`, which reads the log, and `count_samples`, which asks Prometheus.
+The lab's Flagger logs its ticks (lines with the message "tick"); these give full rows, with checks. The log of any other
+Flagger has only the events: then each moment with events is a row, and cells without data stay empty. Pure but for
+`of_canary`, which reads the log, and `count_samples`, which queries Prometheus.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _state(number: int, tick: Tick) -> list[str]:
 def _checks(tick: Tick) -> list[str]:
     lines = []
     for check in tick["checks"]:
-        unit = f" {UNITS[check['metric']]}" if check["metric"] in UNITS else ""
+        unit = UNITS.get(check["metric"], "")
         value = "no value" if check["value"] is None else f"{check['value']:.4g}{unit}"
         counted = f", {check['samples']:.0f} requests" if "samples" in check else ""
         verdict = "passed" if check["verdict"] == "passed" else "FAILED"

@@ -1,7 +1,7 @@
-"""A release as a sequence of what was true: phase, weights, mirroring, failed checks. Pure: objects in, points out.
+"""A release as a sequence of states: phase, weights, mirroring, failed checks. Pure: objects in, points out.
 
-The weights are read from the VirtualService, where Flagger itself keeps them; the phase and the failed checks from the
-Canary's status.
+The weights are read from the VirtualService, where Flagger itself keeps them; phase and failed checks from the Canary's
+status.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Step:
-    """A stretch with the same phase and routes: [start, end) in seconds since the epoch."""
+    """A span with the same phase and routes: [start, end) in seconds since the epoch."""
 
     start: float
     end: float
@@ -95,7 +95,7 @@ def observe(canary: Obj, virtual_service: Obj | None, time: float) -> Point:
 
 
 def steps(points: Sequence[Point], end: float) -> list[Step]:
-    """The stretches between changes of phase or routes, up to `end`."""
+    """The spans between changes of phase or routes, up to `end`."""
     found: list[Step] = []
     for point, until in zip(points, [*(p.time for p in points[1:]), end], strict=True):
         key = (point.phase, point.primary, point.canary, point.mirror)

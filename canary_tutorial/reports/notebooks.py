@@ -1,8 +1,8 @@
-"""Notebooks run headless: through papermill with a progress bar, kept as notebook and as HTML, their results collected.
+"""Executes notebooks headless: by papermill, with a progress bar; keeps them as .ipynb and HTML, and collects their results.
 
-A notebook is a pure function of its parameters and the cluster; what it records (result.py) comes back from its file.
-The HTML shows its plots without a server and loads nothing from elsewhere. I/O: files below the output directory, and
-the kernel that papermill starts.
+A notebook's only inputs are its parameters and the cluster; what it records (result.py) is read from its file. The HTML
+shows its plots without a server and loads nothing from elsewhere. I/O: files below the output directory, and the
+kernel that papermill starts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The memory of a family of processes, while something runs. I/O: /proc.
+"""Measures the memory of a process and its descendants while something runs. I/O: /proc.
 
-PSS (proportional set size) divides each shared page among those who share it, so that the sum over processes is what
-they really take together.
+PSS (proportional set size) divides each shared page among the processes that share it, so that the sum over the
+processes is what they take together.
 """
 
 from __future__ import annotations

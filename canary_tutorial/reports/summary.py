@@ -1,4 +1,4 @@
-"""The last words of `make tutorial`: a table of the lessons, and what came of each release. Pure."""
+"""The summary at the end of `make tutorial`: a table of the lessons, with the result of each release. Pure."""
 
 from __future__ import annotations
 

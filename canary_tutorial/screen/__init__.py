@@ -1,4 +1,4 @@
-"""What is printed: small tables, and a line that says how far something is.
+"""Prints small tables and lines of progress.
 
 Belongs here: text and HTML for a terminal, a log, and a notebook.
 Does not belong here: where the values come from. Imports nothing of this package but `errors`.

@@ -1,4 +1,4 @@
-"""One line that tells how far something is: in a notebook updated in place, in a terminal rewritten, in a log printed.
+"""One line of progress: updated in place in a notebook, rewritten in a terminal, printed to a log.
 
 Nothing is shown for what ends within two seconds, except what `done` says. I/O: the screen.
 """

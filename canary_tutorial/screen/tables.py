@@ -1,6 +1,6 @@
-"""A small table that reads well everywhere: as text in a terminal, as HTML in a notebook. Pure.
+"""Small tables: as text in a terminal, as HTML in a notebook. Pure.
 
-`kubectl get` is nothing but the API server's own table printed: `Table.of_server` takes that answer.
+`kubectl get` prints the API server's own table; `Table.of_server` takes that answer.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""ipywidgets around the helper: each shows what the cluster says, and says the same in text.
+"""ipywidgets around the helper: each shows the cluster's state, and has the same as text.
 
-In JupyterLab or VS Code a widget lives and stops by itself; executed headless it leaves text and a picture. Everything a
-widget does is a method as well, and is shown as the command that would do it.
+In JupyterLab or VS Code a widget updates and stops by itself; executed headless it leaves text and a picture. Each action
+of a widget is also a method, and shows the kubectl command that does the same.
 """
 
 from __future__ import annotations

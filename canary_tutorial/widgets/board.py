@@ -1,7 +1,7 @@
-"""The live release board: one screen with the plot, the weights, the checks against their thresholds, pods and events.
+"""The live release board: a screen with the plot, the weights, the checks against their thresholds, pods and events.
 
-In a live front end a thread feeds one FigureWidget and one HTML page about once a second, with one round of queries,
-and stops by itself at the end, leaving the plain picture. The kernel stays free: other cells can run meanwhile.
+In a live front end a thread feeds one FigureWidget and one HTML page about once a second, with one round of queries. At the
+end it stops and leaves the static picture. The kernel stays free, so other cells can run meanwhile.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ def check_tracks(release: Release) -> list[Track]:
         judged = [sample for sample in samples if not release.ended or release.began + sample[0] <= last_look(events)]
         if judged:  # Flagger did not judge what arrives after its last tick
             at, value = judged[-1]
-            title += f": {value:.4g} {unit} {beside.get(at, '')}"
+            title += f": {value:.4g}{unit} {beside.get(at, '')}"
         bounds = [
-            Limit(v, f"{'at least' if i == 0 else 'at most'} {v:g} {unit}", least=i == 0)
+            Limit(v, f"{'at least' if i == 0 else 'at most'} {v:g}{unit}", least=i == 0)
             for i, v in enumerate(limits(metric))
             if v is not None
         ]
@@ -147,7 +147,7 @@ class ReleaseBoard:
         bar = (
             "<div style='display:flex;height:1.4em;border-radius:4px;overflow:hidden;font-size:.85em;text-align:center'>"
             + "".join(
-                f"<div style='width:{share}%;background:{ROLES[name].colour};color:{INK[name]}'>{label} {share} %</div>"
+                f"<div style='width:{share}%;background:{ROLES[name].colour};color:{INK[name]}'>{label} {share}%</div>"
                 for name, share, label in (("primary", point.primary, "primary"), ("shifted", point.canary, "canary"))
                 if share
             )

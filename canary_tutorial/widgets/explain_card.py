@@ -1,6 +1,6 @@
 """The explain card: for every check its query, window, samples, value and threshold; what happens next, and when.
 
-`what_next` and `Check` are pure; the card asks the cluster.
+`what_next` and `Check` are pure; the card reads the cluster.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def limits(metric: Obj) -> tuple[float | None, float | None]:
 def threshold_text(metric: Obj, unit: str) -> str:
     least, most = limits(metric)
     words = [
-        f"at least {least:g} {unit}" if least is not None else "",
-        f"at most {most:g} {unit}" if most is not None else "",
+        f"at least {least:g}{unit}" if least is not None else "",
+        f"at most {most:g}{unit}" if most is not None else "",
     ]
     return " and ".join(word for word in words if word) or "none"
 

@@ -34,7 +34,7 @@ class Edge:
 
     @property
     def label(self) -> str:
-        errors = f", {100 * self.failed / self.rate:.0f} % errors" if self.failed and self.rate else ""
+        errors = f", {100 * self.failed / self.rate:.0f}% errors" if self.failed and self.rate else ""
         return f"{self.rate:.1f}/s{' copies' if self.role == 'mirrored' else ''}{errors}"
 
 

@@ -1,6 +1,6 @@
-"""Keys for controls: JupyterLab takes arrows, digits and Enter for the notebook, wherever the focus is, unless the element
-that has the focus asks it not to. Without this no version could be chosen without a mouse, and a "2" typed in the list
-would make a heading of the cell.
+"""Keyboard input for controls: JupyterLab handles arrows, digits and Enter as the notebook's own shortcuts unless the focused
+element opts out. Without this, choosing a version would need a mouse, and a "2" typed in the list would turn the cell
+into a heading.
 """
 
 from __future__ import annotations

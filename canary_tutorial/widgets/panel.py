@@ -1,4 +1,4 @@
-"""The operator panel: a button for each of a Canary's verbs, which shows the command that it stands for."""
+"""The operator panel: one button for each verb of a Canary, with the kubectl command that does the same."""
 
 from __future__ import annotations
 

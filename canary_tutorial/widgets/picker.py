@@ -1,6 +1,6 @@
-"""The image picker: which version next, with which faults; it shows the command that it will run.
+"""The image picker: chooses the next version and its faults, and shows the command that it will run.
 
-`choices` and `verdict` are pure: they say of each tag whether it runs, was rejected, or would be ignored by Flagger.
+`choices` and `verdict` are pure: for each tag, whether it runs, was rejected, or would be ignored by Flagger.
 """
 
 from __future__ import annotations

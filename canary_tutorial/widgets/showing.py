@@ -1,7 +1,7 @@
-"""What the widgets that only show have in common: look once, or look about once a second until there is no more to see.
+"""Base class of the read-only widgets: refresh once, or about once a second until nothing more will change.
 
-A subclass says `look()` (ask the cluster; False when it is over), `html()` and `text()` (of what was seen last). In a live
-front end one HTML widget is fed by a thread and gives way to the plain HTML at the end, so that a saved notebook keeps it.
+A subclass defines `look()` (read the cluster; False when it is over), `html()` and `text()` (of the last reading). In a
+live front end a thread feeds one HTML widget, which plain HTML replaces at the end, so that a saved notebook keeps it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What users see: one dot for each answered request, second by second, as Prometheus counted them.
+"""What users see: one mark for each answered request, second by second, as Prometheus counted them.
 
-A dot is an answer that a user got from the primary, a diamond one from the canary; a cross is one that failed; a hollow
-dot is a mirrored copy, whose answer nobody got. Colours are those of the plot. `dots` and `picture` are pure.
+A dot is a request that the primary answered, a diamond one that the canary answered, a cross a failed one; a hollow dot is
+a mirrored request, whose answer is discarded. Colors are the chart's. `dots` and `picture` are pure.
 """
 
 from __future__ import annotations

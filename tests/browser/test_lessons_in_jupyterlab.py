@@ -31,7 +31,7 @@ def test_a_version_is_picked_released_and_watched_to_its_success(notebook: Noteb
     expect(board).to_contain_text("Progressing")
     for series in ("primary", "shifted", "mirrored"):
         expect(board.locator(".js-plotly-plot .legend")).to_contain_text(f"{series}:")
-    expect(board).to_contain_text(re.compile("canary (20|40|60) %"))
+    expect(board).to_contain_text(re.compile("canary (20|40|60)%"))
     card, stream, graph = map(notebook.run, ("ExplainCard(canary)", "UserStream(", "ServiceGraph("))
     expect(card).to_contain_text("request-success-rate")
     expect(stream).to_contain_text("answers by the primary")
@@ -69,6 +69,6 @@ def test_a_version_with_errors_is_rolled_back_and_no_user_sees_one(notebook: Not
     notebook.picture("card-rolled-back", card)
     users = notebook.run("users = errors.impact()")
     expect(users).to_contain_text(
-        re.compile(r"answered, 0 of them failed; mirrored: \d+ copies, [1-9]\d* of them failed")
+        re.compile(r"answered, 0 of them failed; mirrored: \d+ requests, [1-9]\d* of them failed")
     )
     assert notebook.complaints == []

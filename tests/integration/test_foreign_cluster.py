@@ -181,7 +181,7 @@ def test_an_account_of_one_namespace_is_told_what_it_may_not_and_reads_nothing_t
             "x/flagger:1", {"a": "b"}, ("-namespace=prod",), "namespace prod only", id="for another namespace"
         ),
         pytest.param(
-            "x/flagger:1", {"a": "b"}, ("--mesh-provider", "linkerd"), "looks after linkerd", id="another mesh"
+            "x/flagger:1", {"a": "b"}, ("--mesh-provider", "linkerd"), "is set up for linkerd", id="another mesh"
         ),
     ],
 )

@@ -114,7 +114,7 @@ def test_an_account_of_one_namespace_learns_why_nothing_happens(server: Served, 
     canary = foreign.read("canary-podinfo.yaml")[0]
     canary["metadata"]["namespace"] = "mine"
     foreign.fill(server, [target, canary])
-    assert "Flagger has said nothing about it yet" in as_user("mine/dev", namespace="mine").canary().explain()
+    assert "Flagger has sent no event about it yet" in as_user("mine/dev", namespace="mine").canary().explain()
 
 
 def test_the_log_of_a_flagger_that_helm_installed_is_found(server: Served, as_user: As):

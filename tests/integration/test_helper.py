@@ -82,7 +82,7 @@ def test_tables_are_kubectls_and_any_name_of_a_kind_will_do(cluster: Cluster):
         ("test", "podinfo")
     ]
     assert cluster.get("svc", "podinfo")["spec"]["ports"][0]["port"] == 9898
-    with pytest.raises(Missing, match="knows no kind called canary"):
+    with pytest.raises(Missing, match="doesn't have a resource type \"canary"):
         cluster.list("canary")
 
 
@@ -121,14 +121,14 @@ def test_scale_and_watch(cluster: Cluster):
 
 
 def test_questions_without_prometheus_say_how_to_get_one(cluster: Cluster):
-    with pytest.raises(Unreachable, match=r"no Prometheus answers.*\n→ Apply .prometheus.yaml."):
+    with pytest.raises(Unreachable, match=r"Prometheus does not answer.*\n→ cluster.apply\(.prometheus.yaml.\)"):
         cluster.metrics.check()
 
 
 def test_a_canary_that_is_not_there_says_where_it_comes_from(cluster: Cluster):
     cluster.apply("flagger-crd.yaml")
     assert repr(cluster.canary("podinfo")) == "<Canary podinfo: not there>"
-    with pytest.raises(Missing, match=r"no Canary podinfo.*\n→ Apply it first"):
+    with pytest.raises(Missing, match=r'Canary "podinfo" not found.*\n→ cluster.apply'):
         cluster.canary("podinfo").wait("Initialized")
 
 

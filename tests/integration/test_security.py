@@ -66,4 +66,4 @@ def test_the_proxies_reach_pods_of_the_lab_and_nothing_else(server: Served) -> N
     subset = {"addresses": [{"ip": "169.254.169.254"}], "ports": [{"port": 80}]}
     server.call(server.store.create, kinds.ENDPOINTS, {"metadata": meta, "subsets": [subset]})
     refused = server.http("GET", "/api/v1/namespaces/test/services/s/proxy/")
-    assert (refused.status_code, "169.254.169.254 is no pod of this lab" in refused.text) == (503, True)
+    assert (refused.status_code, "169.254.169.254 is not a lab pod" in refused.text) == (503, True)

@@ -136,13 +136,13 @@ def test_svg_escapes_what_people_write():
 
 def test_a_limit_is_drawn_with_its_text():
     track = Track(
-        "success rate, %", [Line("rate", [(0, 97.0), (9, 99.0)], ROLES["shifted"])], limits=[Limit(99, "at least 99 %")]
+        "success rate, %", [Line("rate", [(0, 97.0), (9, 99.0)], ROLES["shifted"])], limits=[Limit(99, "at least 99%")]
     )
     drawn = Chart("", "seconds", [track, track], [Band(0, 9, "Progressing")])
-    assert svg(drawn).count("at least 99 %") == 2
+    assert svg(drawn).count("at least 99%") == 2
     layout = plotly_figure(drawn).layout
     assert [note.text for note in layout.annotations] == [
-        "Progressing", *["success rate, %", "at least 99 %"] * 2,
+        "Progressing", *["success rate, %", "at least 99%"] * 2,
     ]  # fmt: skip
     assert [(shape.type, shape.yref, shape.y0) for shape in layout.shapes] == [
         ("rect", "paper", 0), ("line", "y", 99), ("line", "y2", 99),

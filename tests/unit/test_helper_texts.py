@@ -116,7 +116,7 @@ AWAKE = [{"status": {"availableReplicas": 1}}]
         pytest.param(CANARY, [{"status": {}}], [], "none of its pods is available", id="Flagger down"),
         pytest.param({**CANARY, "status": {"phase": "Waiting"}}, AWAKE, [], "gate is closed", id="gate"),
         pytest.param(CANARY, AWAKE, [pod(waiting={"reason": "ErrImagePull"})], "does not start", id="bad image"),
-        pytest.param(CANARY, AWAKE, [], "sees no new revision", id="the promoted image again"),
+        pytest.param(CANARY, AWAKE, [], "detects no new revision", id="the promoted image again"),
     ],
 )
 def test_why_nothing_happens_names_the_cause(
@@ -200,7 +200,7 @@ def test_what_a_notebook_records_is_found_again_and_summed_up():
         "820 requests served, 0 failed",
     ):
         assert part in said
-    assert "40.0 s: noticed after 5.0 s, then 35.0 s; the sum of its intervals is 35 s (1.00 times)" in said
+    assert "40.0 s: detected after 5.0 s, then 35.0 s; the sum of its intervals is 35 s (1.00 times)" in said
     assert "255 MB" in said
     assert summary.good([run])
 
@@ -237,7 +237,7 @@ def test_ticks_are_read_from_flaggers_log_and_told():
     assert found == [TICK]
     said = ticks.text(1, found[0])
     assert "Progressing       100/0    yes     1" in said
-    assert "request-success-rate: 91.67 % (threshold >= 99 % over 4s, 80 requests) FAILED" in said
+    assert "request-success-rate: 91.67% (threshold >= 99% over 4s, 80 requests) FAILED" in said
     assert "gate gate: passed" in said
     assert "! Halt podinfo.test" in said
     assert len(ticks.table(found)) == 1

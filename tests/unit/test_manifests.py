@@ -39,7 +39,8 @@ def test_an_unknown_file_is_told_with_the_known_ones():
 
 
 @pytest.mark.parametrize(
-    ("text", "why"), [("a: [", "is not valid YAML"), ("a: 1", "no Kubernetes object"), ("- 1", "no Kubernetes object")]
+    ("text", "why"),
+    [("a: [", "is not valid YAML"), ("a: 1", "not a Kubernetes object"), ("- 1", "not a Kubernetes object")],
 )
 def test_a_file_that_is_no_manifest_is_told(tmp_path: Path, text: str, why: str):
     (tmp_path / "x.yaml").write_text(text)

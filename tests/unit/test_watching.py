@@ -12,7 +12,9 @@ from canary_tutorial.release.release import Release
 
 def watched(image: str, runs: str) -> Release:
     """A release of `image` where Flagger notices `runs`, as the Canary's watch tells it."""
-    canary: Any = SimpleNamespace(name="podinfo", target="podinfo", spec={}, window="3s", image=lambda: runs)
+    canary: Any = SimpleNamespace(
+        name="podinfo", namespace="test", target="podinfo", spec={}, window="3s", image=lambda: runs
+    )
     release = Release(canary, image, "podinfo:2.0.0", [])
     release._objects = {}
     status = {"phase": "Progressing", "lastAppliedSpec": "one"}
@@ -21,9 +23,7 @@ def watched(image: str, runs: str) -> Release:
 
 
 def test_a_release_is_told_that_flagger_only_noticed_the_one_that_came_after_it():
-    with pytest.raises(
-        TutorialError, match=r"podinfo:2.1.1 has no end of its own[^→]*→ Follow the release that came after"
-    ):
+    with pytest.raises(TutorialError, match=r"podinfo:2.1.1 was superseded[^→]*→ canary-tutorial trace podinfo"):
         watched("podinfo:2.1.1", runs="podinfo:2.1.2")
     assert watched("podinfo:2.1.1", runs="podinfo:2.1.1").phase == "Progressing"
 

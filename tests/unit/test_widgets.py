@@ -91,7 +91,7 @@ def test_where_nothing_runs_there_is_nothing_to_end(name: str, monkeypatch: pyte
     shown = panel.OperatorPanel(Canary(cluster, "podinfo", "test", no_metrics))
     shown._ipython_display_()
     press(shown, name)
-    assert "no release to end: the canary is Succeeded" in shown._said.value
+    assert "No release to end: the canary is Succeeded" in shown._said.value
     assert sent == []
 
 
@@ -136,7 +136,7 @@ def test_a_canary_without_requests_is_told_from_one_that_was_never_counted(known
     canary = SimpleNamespace(target="podinfo", metrics=metrics)
     card = explain_card.ExplainCard(canary)
     card.checks = [
-        explain_card.Check("request-success-rate", "", "4s", "at least 99 %", Measured(None, 0, "%"), passes=None)
+        explain_card.Check("request-success-rate", "", "4s", "at least 99%", Measured(None, 0, "%"), passes=None)
     ]
     halt = "Halt advancement no values found for istio metric request-success-rate probably podinfo.test is not "
     assert said in card._reason(

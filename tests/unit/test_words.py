@@ -15,11 +15,12 @@ WRONG = [
     "on its next look", "the learner is told so", "CPU at rest", "copies of each request", "99% are asked for",
     "1 of 2 checks failed", "shares in percent", "the bird is out", "a stretch of time", "Flagger puts it back",
     "Flagger notices it", "the door to a cluster", "in mid-run", "5x is no duration", "the last one: that is none",
-    "20 % of users",
+    "20 % of users", "between Flagger's looks", "Flagger does not notice it", "Put it back",
 ]  # fmt: skip
 RIGHT = [
     "Flagger detects it at its next tick", "look at the board", "There is no image", "the primary's copies of ConfigMaps",
     "Every pod copies the file", "asked whether it may", "20% of users", "shared_pods", "two checks of two", "a door",
+    "see listeners.SHARES",
 ]  # fmt: skip
 
 
@@ -53,6 +54,12 @@ def test_a_wrong_word_is_found_where_it_stands(kind: str, text: str, tmp_path: P
     found = list(words.faults(path))
     assert found
     assert all(fault.startswith(f"{path}:{line}: ") for fault in found)
+
+
+def test_a_wrong_word_is_found_across_indented_lines(tmp_path: Path):
+    path = tmp_path / "indented.py"
+    path.write_text('def a():\n    """Waits.\n\n    Ends if Flagger\n    does not notice it."""\n')
+    assert [fault.partition(" ")[0] for fault in words.faults(path)] == [f"{path}:4:"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

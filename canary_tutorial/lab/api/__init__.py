@@ -1,8 +1,8 @@
-"""The lab's API server: Kubernetes' HTTP interface in front of the store.
+"""The lab's API server: Kubernetes' HTTP interface to the store.
 
 Belongs here: what goes over the wire (paths, bodies, patches, tables, watches, streams) and what is checked before an
-object is stored (schemas, defaults, rules). Does not belong here: what happens because an object is there; that is
-for the controllers and the kubelet, which this package knows only as `lab.contracts.Node`.
+object is stored (schemas, defaults, rules). Does not belong here: what happens because an object exists; that is for the
+controllers and the kubelet, which this package knows only as `lab.contracts.Node`.
 
 A request enters at `door` (token, impersonation, authorization, errors), is read into one `Call`, and goes by `routing` to
 a function of `meta` (discovery, OpenAPI, reviews), `verbs` (reads and writes, with `kinds` and `checks`) or `connect`

@@ -1,6 +1,6 @@
 """What every verb receives: the parts of the server (`Api`), and one request (`Call`).
 
-A request is read once. What only some verbs need of it (options, the wanted view, the body) is read when first needed.
+A request is parsed once. What only some verbs need of it (options, negotiated form, body) is read on first use.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Where each request enters: its token, in whose name it is made, whether that user may, and the answer to what fails.
+"""Handles each HTTP request: authentication, impersonation, authorization, and the answer to an error.
 
-Whatever goes wrong on the way leaves as a Kubernetes `Status`. Between reading a request's body and sending its answer
-nothing waits, so each write is atomic: the event loop is the lock.
+Every error is answered with a Kubernetes `Status`. Between reading a request's body and sending its answer no
+other task runs, so each write is atomic: the event loop is the lock.
 """
 
 from __future__ import annotations

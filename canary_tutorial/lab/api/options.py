@@ -1,4 +1,4 @@
-"""The options of a request, from its query: typed, and refused in Kubernetes' words where they make no sense. Pure."""
+"""A request's options, parsed from its query into typed values; invalid ones are refused with Kubernetes' texts. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Lists in pages: what is left of a list, kept under a random token until its reader asks for more.
+"""Paginated lists: the rest of a list, kept under a random `continue` token until the client requests it.
 
-A token opens the list that it was given for, and to whom: the same user, kind, version, namespace and selectors. Whoever
-asks must be allowed to list as with any request, so a token outlives no right. Pure.
+A token is valid for the same user, kind, version, namespace and selectors only. The request is authorized like any list,
+so a token does not outlive the right to it. Pure.
 """
 
 from __future__ import annotations

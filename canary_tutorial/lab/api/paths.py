@@ -1,6 +1,6 @@
-"""What a URL names: `/apis/apps/v1/namespaces/test/deployments/podinfo/scale` as a `Target`. Pure.
+"""Parses a URL's path: `/apis/apps/v1/namespaces/test/deployments/podinfo/scale` as a `Target`. Pure.
 
-A path is split here and nowhere else, so that a request is authorized for exactly what it is answered with.
+Paths are parsed here and nowhere else, so that a request is authorized for exactly what it is answered with.
 """
 
 from __future__ import annotations

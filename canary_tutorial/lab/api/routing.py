@@ -1,4 +1,4 @@
-"""Each call to the function that answers it: by the page, or by verb, kind and sub-resource."""
+"""Maps each call to the function that answers it: by fixed path, or by verb, kind and sub-resource."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HorizontalPodAutoscaler: keeps replicas within min and max, and says that it can do no more. Pure.
+"""HorizontalPodAutoscaler: keeps replicas within minReplicas and maxReplicas. Pure.
 
 The lab has no metrics API, so nothing can be scaled by load; the conditions say so in Kubernetes' words.
 """

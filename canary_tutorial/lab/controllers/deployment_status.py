@@ -1,8 +1,8 @@
-"""What a Deployment says of itself: counts, and the conditions Available and Progressing. Pure.
+"""A Deployment's status: counts, and the conditions Available and Progressing. Pure.
 
 Clients wait on these texts: `kubectl rollout status` on the counts, Flagger on `ProgressDeadlineExceeded` and on
-`MinimumReplicasUnavailable`. One subtlety is kept as Kubernetes has it: a rollout that was once complete is not timed
-again when it is merely scaled up, so a Deployment scaled from 0 never exceeds its progress deadline.
+`MinimumReplicasUnavailable`. One detail is as in Kubernetes: the progress deadline does not start again when a complete
+rollout is merely scaled up, so a Deployment scaled from 0 never exceeds it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Deployment: from one pod template to the next without dropping below what must be available. Pure.
+"""Deployment: rolling updates within maxSurge and maxUnavailable. Pure.
 
-The order is Kubernetes' own: find or make the ReplicaSet of the wanted template, follow a change of `replicas`, then
-grow the new and shrink the old ones within maxSurge and maxUnavailable, forget old history, tell the status.
+The order is Kubernetes': find or create the ReplicaSet of the template, follow a change of `replicas`, then scale the new
+ReplicaSet up and the old ones down, delete those beyond the history limit, write the status.
 """
 
 from __future__ import annotations

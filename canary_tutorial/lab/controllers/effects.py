@@ -1,4 +1,4 @@
-"""What a plan asks for: the vocabulary between the rules of a controller and the runner that carries them out."""
+"""The effects that a controller's plan returns; `manager.py` executes them."""
 
 from __future__ import annotations
 

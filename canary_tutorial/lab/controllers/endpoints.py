@@ -1,6 +1,6 @@
-"""Endpoints and EndpointSlice: which pods answer for a Service. Pure.
+"""Endpoints and EndpointSlice: the addresses of the pods behind a Service. Pure.
 
-A pod that is being deleted leaves at once, so that traffic goes elsewhere while it ends.
+A pod that is being deleted is removed at once, so that traffic goes elsewhere while it ends.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Namespace: what a new one brings with it, and how an ending one is emptied. Pure."""
+"""Namespace: creates what every namespace has, and deletes the objects of one that ends. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ReplicaSet: as many pods as wanted, the least useful ones first to go. Pure."""
+"""ReplicaSet: keeps the number of pods, and deletes the least useful ones first. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many pods a rollout may have: maxSurge and maxUnavailable as numbers. Pure."""
+"""maxSurge and maxUnavailable as numbers of pods. Pure."""
 
 from __future__ import annotations
 

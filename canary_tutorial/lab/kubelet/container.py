@@ -1,4 +1,4 @@
-"""One container of a pod: pulled, started, probed, restarted with ever longer pauses, and stopped. I/O: processes, files."""
+"""One container of a pod: pulls, starts, probes, restarts (CrashLoopBackOff) and stops it. I/O: processes, files."""
 
 from __future__ import annotations
 

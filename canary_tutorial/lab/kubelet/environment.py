@@ -1,4 +1,4 @@
-"""What a container sees: environment variables and volumes, from the pod's spec and the objects it names. Pure.
+"""A container's environment variables and volumes, from the pod's spec and the objects that it references. Pure.
 
 A volume is a directory below the pod's own. Since a container has no file system of its own here, a mountPath that
 occurs in its command, arguments or environment is replaced by the real directory.

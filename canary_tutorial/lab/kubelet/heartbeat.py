@@ -1,4 +1,4 @@
-"""The node as it presents itself, and its sign of life: a Lease in kube-node-lease, renewed as long as it lives."""
+"""The Node object, and its heartbeat: a Lease in kube-node-lease, renewed while the lab runs."""
 
 from __future__ import annotations
 

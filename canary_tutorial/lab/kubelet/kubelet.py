@@ -1,4 +1,4 @@
-"""The node of the lab: gives each new pod an address and a worker, and answers the API server's questions (`Node`).
+"""The node of the lab: gives each new pod an address and a worker, and implements `Node` for the API server.
 
 I/O: the store, processes (through its workers).
 """

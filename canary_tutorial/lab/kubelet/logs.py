@@ -1,7 +1,7 @@
 """Container logs on disk, one line each: `<RFC3339Nano> stdout F <text>` (CRI's format). I/O: files.
 
-A line that cannot be written (the disk is full, no file can be opened) is lost; what the program says is read on, since
-a program whose output nobody reads stands still.
+A line that cannot be written (the disk is full, no file can be opened) is lost; the program's output is read on, since a
+program whose output nobody reads blocks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a pod lives, and what it takes from the machine that it runs on."""
+"""A pod's address and directory (`Place`), and what it uses of the machine that it runs on (`Machine`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probes: is a container started, ready, alive? I/O: connections to the pod, commands in it."""
+"""Startup, readiness and liveness probes. I/O: connections to the pod, commands in it."""
 
 from __future__ import annotations
 

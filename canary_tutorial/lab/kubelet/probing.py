@@ -1,4 +1,4 @@
-"""One run of a container under its probes: when it has started, whether it is ready, when it must be restarted."""
+"""Runs a container's probes during one run: whether it has started, is ready, or must be restarted."""
 
 from __future__ import annotations
 

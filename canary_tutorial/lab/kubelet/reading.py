@@ -1,4 +1,4 @@
-"""How the kubelet reads objects: `null`, empty and absent mean the same; and how it puts an error into words. Pure."""
+"""Reads objects as the kubelet does (`null`, empty and absent mean the same), and words errors for Events. Pure."""
 
 from __future__ import annotations
 

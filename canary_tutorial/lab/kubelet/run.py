@@ -1,4 +1,4 @@
-"""One run of one container: a process, its log, its probes. I/O: processes."""
+"""One run of one container: its process, log and probes. I/O: processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the containers of one pod share: its place, their states, and how what they find becomes status and Events.
+"""What the containers of one pod share: its address and directory, their states, and how these become status and Events.
 
 I/O: the store.
 """

@@ -1,6 +1,6 @@
-"""What Prometheus may scrape: the pods, as Prometheus' own Kubernetes discovery (role pod) would describe them.
+"""Prometheus' scrape targets: the pods, as Prometheus' own Kubernetes discovery (role pod) would describe them.
 
-`targets` is pure; `write_targets` moves the file into place, and Prometheus takes it up at once.
+`targets` is pure; `write_targets` moves the file into place, and Prometheus reads it at once.
 """
 
 from __future__ import annotations

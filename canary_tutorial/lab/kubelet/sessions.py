@@ -1,4 +1,4 @@
-"""exec and attach: a program in a running container whose input and output go to a client. I/O: processes."""
+"""exec and attach: connects a client to the input and output of a program in a running container. I/O: processes."""
 
 from __future__ import annotations
 

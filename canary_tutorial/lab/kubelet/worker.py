@@ -1,9 +1,9 @@
 """The life of one pod: address, volumes, init containers, containers with restarts, and its end.
 
-Whatever is wrong with a pod becomes an Event and is tried again, ever less often; the pod ends when somebody deletes it.
+Whatever fails in a pod becomes an Event and is retried, with growing pauses; the pod ends when somebody deletes it.
 
-One asyncio task per pod and one per container. What they find goes into `ContainerState`s, from which the pod's status
-is written (`status.py`); what people should know goes into Events. I/O: processes, files, the store.
+One asyncio task per pod and one per container. Their results go into `ContainerState`s, from which the pod's status is
+written (`status.py`), and into Events. I/O: processes, files, the store.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The lab's certificates: one CA and one server certificate, made anew for each lab. I/O: files in its directory."""
+"""The lab's certificates: one CA and one server certificate, created anew for each lab. I/O: files in its directory."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Files and directories below a directory of the lab's own, and never outside it. I/O.
+"""Reads, writes and deletes files below a directory of the lab's own, and never outside it. I/O.
 
-Programs of the lab write into their own directories, and may lay a link where the lab is about to write or delete. So
+Programs of the lab write into their own directories, and may place a link where the lab is about to write or delete. So
 each step of a path is opened by itself and without following links (`openat`, `O_NOFOLLOW`); what is in the way of a
 directory or a file is removed, never followed.
 """

@@ -1,10 +1,10 @@
-"""The parent of a lab: when the lab's main process goes, however it goes, nothing of it stays.
+"""The parent process of a lab: when the lab's main process ends, for whatever reason, it kills all others.
 
     python -I guard.py COMMAND...     runs COMMAND as its only child
 
-The guard is a subreaper: whatever loses its parent below it becomes its child, so that nothing can escape by outliving
-the one who started it. When the main process ends, the guard ends every descendant and then itself. If the guard is
-killed, the kernel tells the main process (PR_SET_PDEATHSIG), which ends the lab from its side.
+The guard is a subreaper: a descendant that loses its parent becomes its child, so that no process escapes by outliving
+the one that started it. When the main process ends, the guard ends every descendant and then itself. If the guard is
+killed, the kernel signals the main process (PR_SET_PDEATHSIG), which then ends the lab.
 Only the standard library, and little of it: this process lives as long as the lab.
 """
 

@@ -1,4 +1,4 @@
-"""Images: one table from image name to program. In the lab an image is a name for a program of this machine.
+"""Images: a table from image name to program. In the lab an image is a name for a program of this machine.
 
 Each image puts its programs into the containers' PATH as small scripts (`write_programs`), so that `kubectl exec` finds
 them as well. An image that is not in the table, or a podinfo tag that was never released, cannot be pulled.

@@ -1,7 +1,7 @@
-"""Addresses: which loopback address belongs to whom in a lab. Pure.
+"""The loopback addresses of a lab's pods and programs. Pure.
 
 A lab owns one network 127.N.0.0/16, so that two labs never meet and containers keep their own ports. A pod's address
-has a third number below 126; a pod with a sidecar has a twin address, where its programs listen, 128 higher: Envoy's
+has a third number below 126; a pod with a sidecar has a second address, where its programs listen, 128 higher: Envoy's
 inbound listener has the pod's address to itself.
 """
 

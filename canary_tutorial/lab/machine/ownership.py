@@ -1,7 +1,7 @@
-"""Whether a directory is this user's alone, as ssh asks of its own files. I/O: looks at the directories on the way to it.
+"""Whether only this user can write to a directory, as ssh checks for its own files. I/O: reads the directories above it.
 
 Whoever may write to a directory on the way may put another in its place, so each step must belong to this user or to
-root, and be writable for nobody else; a sticky directory such as /tmp lets nobody replace what belongs to another.
+root, and be writable for nobody else; in a sticky directory such as /tmp nobody can replace what belongs to another.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Starting and ending operating-system processes so that none is left behind. All I/O.
+"""Starts and ends operating-system processes so that none is left behind. All I/O.
 
-Each container is a session of its own. Linux ends it when its parent dies (PR_SET_PDEATHSIG); what a container started
-in turn is found by descent, and for what has no parent any more there is the guard (`guard.py`).
+Each container is a session of its own. Linux ends it when its parent dies (PR_SET_PDEATHSIG); processes that a container
+started are found as its descendants, and those without a parent are the guard's (`guard.py`).
 """
 
 from __future__ import annotations

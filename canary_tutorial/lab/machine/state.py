@@ -1,4 +1,4 @@
-"""A lab's directory: where it is, what is in it, and whether the lab still lives. I/O: files below it only.
+"""A lab's directory: where it is, what is in it, and whether the lab still runs. I/O: files below it only.
 
 $CANARY_TUTORIAL_HOME/<name>/     mode 0700; default ~/.local/state/canary-tutorial/lab
     lab.json      name, server, pids, network

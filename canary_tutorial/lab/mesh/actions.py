@@ -1,7 +1,7 @@
-"""What a rule does with a request: where it goes and what changes on the way. HTTPRoute to Envoy's Route. Pure.
+"""What a route does with a request: its destination, and what is changed. HTTPRoute to Envoy's Route. Pure.
 
-What a rule leaves open is filled as Istio fills it: no timeout, and two retries of requests that nobody has begun to
-answer, so that a pod that comes or goes costs nobody an error.
+Defaults are Istio's: no timeout, and two retries of requests that no pod has begun to answer, so that pods that come and
+go cause no errors.
 """
 
 from __future__ import annotations

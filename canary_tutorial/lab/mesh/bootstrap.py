@@ -1,6 +1,6 @@
-"""Envoy's first configuration: where the rest is, and a listener on which Prometheus reads the statistics alone. Pure.
+"""Envoy's bootstrap: where its other configuration is, and a listener with which Prometheus reads the statistics. Pure.
 
-Envoy's admin interface can stop Envoy, so it is a Unix socket of mode 0600; the listener passes on two paths of it.
+Envoy's admin interface can stop Envoy, so it is a Unix socket of mode 0600; the listener forwards two paths of it.
 """
 
 from __future__ import annotations

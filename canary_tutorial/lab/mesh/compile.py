@@ -1,10 +1,10 @@
-"""From the whole world to everything that Envoy should know. Pure.
+"""Compiles all objects into the files of Envoy's configuration. Pure.
 
-The result is a set of files in Envoy's own JSON: one with all listeners, one with all clusters and their endpoints, and
-one for each route configuration. So a change of weights touches one small file, and no listener.
+They are in Envoy's own JSON: one file with all listeners, one with all clusters and their endpoints, and one for each
+route configuration. So a change of weights writes one small file, and no listener.
 
-Envoy takes a file whole or not at all. So each object is tried alone first (`sieve`): one that cannot be compiled is
-left out and named in `problems`, and everybody else goes on.
+Envoy accepts a file whole or not at all. So each object is compiled alone first (`sieve`): one that cannot be compiled is
+left out and named in `problems`, and all others are served.
 """
 
 from __future__ import annotations

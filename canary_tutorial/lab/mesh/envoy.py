@@ -1,4 +1,4 @@
-"""Keeping Envoy alive: started as a child, started again whenever it ends. I/O: a process."""
+"""Runs Envoy as a child process, and restarts it whenever it ends. I/O: a process."""
 
 from __future__ import annotations
 

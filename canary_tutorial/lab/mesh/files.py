@@ -1,8 +1,8 @@
-"""Handing configuration to Envoy: files written beside and moved over, only those that changed. I/O: files.
+"""Writes Envoy's configuration: each changed file is written under another name and moved into place. I/O: files.
 
-Envoy takes a file at the moment it is moved into place, one after the other. So the order is make before break:
-new clusters come first, then the routes and listeners that use them, and what nobody uses any more goes
-last. At no moment does a route name a cluster that is not there.
+Envoy reads a file at the moment it is moved into place, one after the other. So the order is make before break: new
+clusters first, then the routes and listeners that use them, and last the removal of unused files. At no moment does a
+route name a cluster that does not exist.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Gateways: which ports the gateway pods open, and whom they let in. Pure.
+"""Gateways: the ports that gateway pods open, and the hosts that they serve. Pure.
 
-A Gateway names pods by labels and says ports and hosts; VirtualServices that name the Gateway say where requests go.
+A Gateway selects pods by labels and has ports and hosts; VirtualServices that name the Gateway have the routes.
 Gateways that share a port share its hosts. The number in a Gateway is the port of the Service in front of the pods;
 the pods listen on that port's targetPort, so port 80 needs no privilege.
 """

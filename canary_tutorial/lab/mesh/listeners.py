@@ -1,7 +1,7 @@
-"""Listeners: the doors through which requests enter and leave pods. Pure.
+"""Envoy's listeners, for the inbound and outbound requests of pods. Pure.
 
 A pod with a sidecar has one outbound listener, which its programs use as their HTTP proxy, and one inbound listener for
-each port of its containers, on the pod's own address, in front of the program. Pods without a sidecar use one resolver together.
+each port of its containers, on the pod's own address, in front of the program. Pods without a sidecar share one resolver.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which requests a rule is for: HTTPMatchRequest to Envoy's RouteMatch. Pure."""
+"""Which requests a route applies to: HTTPMatchRequest to Envoy's RouteMatch. Pure."""
 
 from __future__ import annotations
 

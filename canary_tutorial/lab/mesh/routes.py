@@ -1,7 +1,7 @@
-"""VirtualServices to the hosts that programs and gateways can reach, each with its routes. Pure.
+"""VirtualServices to Envoy's virtual hosts, each with its routes, for programs and gateways. Pure.
 
 A host belongs to one VirtualService (the oldest wins). A Service without one is reached directly. `actions` and
-`matches` compile a single rule.
+`matches` compile a single route.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Mutual TLS between the mesh's pods: who speaks it, and with which certificate. Pure, but for `make_certificates`.
+"""Mutual TLS between the mesh's pods: which connections use it, and with which certificate. Pure, but for `make_certificates`.
 
-As with Istio, a proxy speaks TLS to a pod that has a sidecar, and a sidecar takes both TLS and plain text. All pods of
-the lab show one certificate, since one Envoy serves them all: requests are encrypted and both ends checked, but a pod
+As with Istio, a proxy uses TLS to a pod that has a sidecar, and a sidecar accepts both TLS and plain text. All pods of
+the lab present one certificate, since one Envoy serves them all: requests are encrypted and both ends checked, but a pod
 has no identity of its own. The key never leaves the control plane's directory (mode 0600).
 
 `python -m canary_tutorial.lab.mesh.security DIRECTORY` makes the certificates, in a process of its own: the library for

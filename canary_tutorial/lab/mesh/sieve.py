@@ -1,6 +1,6 @@
-"""Objects that cannot be compiled are found one by one and left out, each with the reason. Pure.
+"""Finds the objects that cannot be compiled, and leaves each out with the reason. Pure.
 
-Envoy takes a file whole or not at all, so one object that it would refuse would hold up every other. So each object is
+Envoy accepts a file whole or not at all, so one object that it would refuse would hold up every other. So each object is
 compiled here alone, by the very functions that compile the world, on the ports that it names.
 """
 

@@ -1,8 +1,8 @@
 """Istio's two standard metrics, as Envoy's access logger counts them. Pure.
 
-`istio_requests_total` and `istio_request_duration_milliseconds` are reported by both sides: by the sidecar of the pod that
-asks (reporter="source") and by that of the pod that answers (reporter="destination"). Who asks is known to the second
-one from headers that the first one adds, and which are taken off before the program sees the request.
+`istio_requests_total` and `istio_request_duration_milliseconds` are reported by both sides: by the client's sidecar
+(reporter="source") and by the server's (reporter="destination"). The server's sidecar reads who sent a request from
+headers that the client's sidecar adds, and removes them before the program gets the request.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a user may write into a field that Envoy reads: type and range of each kind of value. Pure.
+"""Type and range of each value that a user may write into a field that Envoy reads. Pure.
 
-Envoy takes a file of configuration whole or not at all, and its rules are narrower than an object's schema. So whatever
-goes from an object into a file passes through here. A value that Envoy would refuse is a ValueError: then the object
-that says it is left out, and no other. A missing field, null, and an empty value mean the same: the default.
+Envoy accepts a file of configuration whole or not at all, and its rules are narrower than an object's schema. So every
+value that goes from an object into a file is checked here. One that Envoy would refuse is a ValueError: then the object
+that has it is left out, and no other. A missing field, null, and an empty value mean the same: the default.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def regex(value: Any, what: str = "regex") -> str:
     try:
         program = _compiled(pattern)
     except re2.error as error:
-        raise ValueError(f"{what}: {_short(pattern)} is no regular expression: {_why(error)}") from None
+        raise ValueError(f"{what}: {_short(pattern)} is not a regular expression: {_why(error)}") from None
     if program.programsize > LARGEST_PROGRAM:
         raise ValueError(f"{what}: {_short(pattern)} is too large a regular expression")
     return pattern

@@ -1,8 +1,8 @@
-"""Keeping the world up to date: list, then watch, each kind on its own. I/O: the Kubernetes API (lightkube).
+"""Keeps the world up to date: list, then watch, each kind on its own. I/O: the Kubernetes API (lightkube).
 
-A watch that ends is taken up where it was; one that cannot be (410 Gone), or a server that is away, means a fresh list
-after a pause that grows. Nothing is reported before every kind has been listed: a control plane that starts in
-the middle of a release must not send a single request past its rules.
+A watch that ends is resumed at its last resourceVersion; where that fails (410 Gone), or the server does not answer, the
+kind is listed again after a growing pause. Nothing is reported before every kind has been listed: a control plane that
+starts in the middle of a release must not send a single request past its rules.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The objects that the mesh looks at, and the questions that the compilers ask of them. Pure."""
+"""The objects that the mesh reads, and the lookups that the compilers need. Pure."""
 
 from __future__ import annotations
 

@@ -100,4 +100,4 @@ def test_a_file_that_is_no_recording(tmp_path: Path, capsys: pytest.CaptureFixtu
     path = tmp_path / "x"
     path.write_text("hello\n")
     assert replay.main([str(path)]) == 2
-    assert "is no recording" in capsys.readouterr().err
+    assert "is not a recording" in capsys.readouterr().err

@@ -73,5 +73,5 @@ def test_labels_are_told_so_that_each_can_be_found_whole() -> None:
 
 
 def test_a_bad_regex_is_refused_before_envoy_sees_it() -> None:
-    with pytest.raises(ValueError, match=r"\[a.* is no regular expression"):
+    with pytest.raises(ValueError, match=r"\[a.* is not a regular expression"):
         compile_match({"uri": {"regex": "[a"}})

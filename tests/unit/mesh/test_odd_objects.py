@@ -289,7 +289,7 @@ def test_a_pattern_that_only_python_knows_is_left_out_with_its_rule_alone(regex:
     odd = make.virtualservice(make.weighted(1, 1, match=[{"uri": {"regex": regex}}]), name="odd", hosts=["odd.example"])
     world.virtualservices["test", "odd"] = odd
     files = compiled(world)
-    assert "is no regular expression" in files.problems["virtualservice test/odd"]
+    assert "is not a regular expression" in files.problems["virtualservice test/odd"]
     assert shares(files) == [60, 40]
 
 

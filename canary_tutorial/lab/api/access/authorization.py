@@ -1,7 +1,7 @@
-"""Who may do what: roles and bindings (RBAC), asked once per request. Pure but for reading the store.
+"""RBAC: decides by roles and bindings whether a user may make a request. Pure but for reading the store.
 
-What a request wants is its `Attributes`. What a user may do is a list of `PolicyRule`s, found in the bindings once and
-kept until a role or binding changes; a request is allowed if one of them allows it. The group `system:masters` may do
+A request is described by its `Attributes`. A user's rights are a list of `PolicyRule`s, collected from the bindings once
+and kept until a role or binding changes; a request is allowed if one of them allows it. The group `system:masters` may do
 everything, as in every cluster.
 """
 

@@ -1,6 +1,6 @@
 """The roles and bindings that every cluster has from the start: cluster-admin, admin, edit, view, discovery.
 
-Shorter than the originals, by the kinds that the lab does not serve.
+Shorter than Kubernetes' own: without the kinds that the lab does not serve.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""In whose name a request is made: another user's, for those who may (`kubectl --as`). Pure."""
+"""Impersonation: requests in another user's name, for users that may (`kubectl --as`). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is this object right? Asked of every object before it is stored, by its schema.
+"""Checks that every object must pass before it is stored.
 
 Belongs here: schemas, defaults of schemas, patterns, admission.
 Does not belong here: what only one kind knows (`kinds`).

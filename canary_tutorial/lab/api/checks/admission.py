@@ -1,8 +1,8 @@
-"""Admission: what is added to an object on its way into the store.
+"""Admission: what is added to an object before it is stored.
 
-`defaulted` fills in what its kind leaves open. `admit` adds what the cluster wants: the mesh's sidecar in new pods of
-a namespace labelled `istio-injection=enabled`, where the mesh is installed (its `MutatingWebhookConfiguration` is
-there). Controllers that write straight to the store call `admit` for their pods. Pure but for reading the store.
+`defaulted` sets the defaults of its kind. `admit` injects the mesh's sidecar into new pods of a namespace labeled
+`istio-injection=enabled`, where the mesh is installed (its `MutatingWebhookConfiguration` exists). Controllers that write
+straight to the store call `admit` for their pods. Pure but for reading the store.
 
 The webhooks themselves are not called: the lab has no TLS certificates for them, and this one's answer is known.
 """

@@ -1,4 +1,4 @@
-"""From what a client sent to an object of its kind: unknown fields are left out, wrong types refused in Kubernetes' words.
+"""Decodes what a client sent into an object of its kind: drops unknown fields, refuses wrong types with Kubernetes' texts.
 
 A built-in kind is read as Go's decoder reads it: the first value of a wrong type ends it (400); then all required fields
 that are missing are named (422). Of a custom kind only the metadata has fixed types; the rest is checked against its schema

@@ -1,7 +1,6 @@
-"""What schemas cannot say: names, labels, annotations, fields that never change, and what each kind checks itself. Pure.
+"""Validation beyond schemas: names, labels, annotations, immutable fields, and each kind's own checks. Pure.
 
-`check(kind, obj)` for an object on its own, `check_change(kind, old, new)` for what an update may not do; both return
-all faults.
+`check(kind, obj)` is for an object on its own, `check_change(kind, old, new)` for an update; both return all faults.
 """
 
 from __future__ import annotations

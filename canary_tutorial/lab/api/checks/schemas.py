@@ -1,4 +1,4 @@
-"""The schema of a kind: a built-in one's is published, a custom one's is in its CustomResourceDefinition."""
+"""The schema of a kind: the published one of a built-in kind, or the one in its CustomResourceDefinition."""
 
 from __future__ import annotations
 

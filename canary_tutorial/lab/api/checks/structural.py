@@ -1,8 +1,8 @@
-"""Custom objects against their CustomResourceDefinition's schema: defaults, types and values, in the usual words.
+"""Validates custom objects against their CustomResourceDefinition's schema, and sets its defaults.
 
-`check` finds all faults, as a real server does, and speaks as it does ("spec.replicas in body must be of type integer:
-"string""), because that text is what people meet and search for. A schema and an object of modest size can together be
-the work of hours, or of gigabytes: `Steps` and `bounds` end it. Pure; interprets the schema as it stands.
+`check` finds all faults, with Kubernetes' texts ("spec.replicas in body must be of type integer: "string""), because
+people search for them. A schema and an object of modest size can together take hours of work, or gigabytes of memory:
+`Steps` and `bounds` limit both. Pure; interprets the schema as it stands.
 """
 
 from __future__ import annotations

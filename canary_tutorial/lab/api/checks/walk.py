@@ -1,8 +1,8 @@
-"""One walk through an object by its schema, for built-in and for custom kinds.
+"""Walks an object along its schema, for built-in and for custom kinds.
 
 A `Walk` copies an object without the fields that its schema does not have, with whole numbers and quantities as they are
-stored. What it checks or adds on the way is for its subclasses: `decoding` has Go's decoder, which reads built-in kinds,
-`structural` the validation and the defaults of custom ones. Pure.
+stored. Its subclasses check and add more: `decoding` does what Go's decoder does for built-in kinds, `structural` validates
+custom objects and sets their defaults. Pure.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""/log of a pod: the lines that its container wrote, from the file that the node keeps.
+"""/log of a pod: the lines that its container wrote, from the file that the kubelet keeps.
 
 A line of that file is `<RFC3339Nano> stdout F <text>`; clients get the text, with `timestamps` also the time.
 Following means waiting for the file to grow; it ends when the container does.

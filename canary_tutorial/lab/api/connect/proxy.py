@@ -1,7 +1,7 @@
-"""/proxy of services and pods: the web page of a program in the cluster, through the API server.
+"""/proxy of services and pods: HTTP requests to a program in the cluster, through the API server.
 
-The request goes straight to where the program listens (not through the mesh), with its path, query and body, and the
-answer comes back as it is, streamed; only a redirect to the program's own address is bent back to the proxied path.
+The request goes straight to the program's address (not through the mesh), with its path, query and body. The answer is
+streamed unchanged; only a redirect to the program's own address is rewritten to the proxied path.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def service_address(api: Api, namespace: str, name: str, port: str) -> tuple[str
     reference = address.get("targetRef") or {}
     pod = api.store.find(PODS, reference.get("name", ""), reference.get("namespace", namespace))
     if pod is None:
-        raise ServiceUnavailable(f'no endpoints available for service "{name}": {address["ip"]} is no pod of this lab')
+        raise ServiceUnavailable(f'no endpoints available for service "{name}": {address["ip"]} is not a lab pod')
     return api.node.address(pod), number
 
 

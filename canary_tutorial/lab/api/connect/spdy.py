@@ -1,9 +1,9 @@
 """`kubectl port-forward`: SPDY/3.1 frames inside a WebSocket, as kubectl 1.30 and later speak.
 
-For every connection to the forwarded port the client opens two streams with the same request id: `error`, on which it
-only listens, and `data`. Here each pair becomes one TCP connection to the pod. Of SPDY only what that needs is
-understood: SYN_STREAM, SYN_REPLY, RST_STREAM, PING, DATA and the compressed header block; neither side uses its
-flow control.
+For every connection to the forwarded port the client opens two streams with the same request id: `error`, which it only
+reads, and `data`. Here each pair becomes one TCP connection to the pod. Only the needed part of SPDY is implemented:
+SYN_STREAM, SYN_REPLY, RST_STREAM, PING, DATA and the compressed header block; neither side uses its flow
+control.
 """
 
 from __future__ import annotations

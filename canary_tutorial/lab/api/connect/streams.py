@@ -1,7 +1,7 @@
 """/exec and /attach: a program's standard streams over one WebSocket.
 
-Each message begins with its channel: 0 stdin, 1 stdout, 2 stderr, 3 the end (a `Status`, with the exit code), 4 the
-size of the terminal. Version 5 of the protocol adds channel 255, which closes the channel that its next byte names:
+The first byte of each message is its channel: 0 stdin, 1 stdout, 2 stderr, 3 the end (a `Status`, with the exit code), 4
+the size of the terminal. Version 5 of the protocol adds channel 255, which closes the channel named by its next byte:
 without it stdin could not end (`kubectl exec -i -- cat < file`, `kubectl cp`).
 """
 

@@ -1,4 +1,4 @@
-"""What is particular to a kind: columns, defaults, checks, what may change, sub-resources, roles, other versions.
+"""What differs from kind to kind: columns, defaults, checks, immutable fields, sub-resources, roles, other versions.
 
 Belongs here: everything that `kubectl` shows or the server checks of one kind alone; a module for each, or for a few that
 belong together, and the `registry`, which lists the modules. Does not belong here: what holds for all kinds.

@@ -1,6 +1,6 @@
-"""Columns of `kubectl get`: a `Column` makes its cell from the object and the present time. Pure.
+"""Columns of `kubectl get`: a `Column` computes its cell from the object and the present time. Pure.
 
-Wide ones have priority 1. Ages are written as kubectl writes them: `5s`, `3m12s`, `4h5m`, `2d3h`.
+Columns of `-o wide` have priority 1. Ages are written as kubectl writes them: `5s`, `3m12s`, `4h5m`, `2d3h`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """CustomResourceDefinitions: a new kind is served from the moment its definition is stored.
 
-`Definitions` listens to the store. A new or changed definition becomes a `Kind` in `store.kinds` and gets its
+`Definitions` subscribes to the store. A new or changed definition becomes a `Kind` in `store.kinds` and gets its
 conditions; a deleted one waits, held by a finalizer, until the last object of its kind is gone.
 """
 

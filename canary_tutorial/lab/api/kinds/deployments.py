@@ -1,4 +1,4 @@
-"""Deployments, and the ReplicaSets that they make."""
+"""Deployments, and their ReplicaSets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events, of the core group and as `events.k8s.io/v1` names their fields."""
+"""Events, of the core group and of `events.k8s.io/v1`, which names their fields differently."""
 
 from __future__ import annotations
 

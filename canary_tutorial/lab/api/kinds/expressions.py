@@ -1,6 +1,6 @@
-"""Regular expressions that users supply (`pattern` in a schema), as Go reads them: RE2, which never runs away. Pure.
+"""Regular expressions from users (`pattern` in a schema), in Go's syntax (RE2), whose time is linear in the text. Pure.
 
-RE2 takes time in proportion to the text times the size of the expression's program, at worst: `cost` says how much.
+At worst, RE2's time grows with the text's length times the size of the expression's program; `cost` estimates it.
 """
 
 from __future__ import annotations

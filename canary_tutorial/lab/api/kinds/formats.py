@@ -1,4 +1,4 @@
-"""What names, labels and ports may look like, and what a real server says when they do not. Pure."""
+"""The formats of names, labels and ports, and Kubernetes' texts where they do not fit. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes (a lab has one, itself), and the Leases by which a node says that it lives, or a controller that it leads."""
+"""Nodes (a lab has one), and Leases: by them a node shows that it is alive, and a controller that it is the leader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spec of a pod, and of a Deployment's template: its defaults, and what it must be beyond its schema. Pure."""
+"""The spec of a pod, and of a Deployment's template: its defaults, and its validation beyond the schema. Pure."""
 
 from __future__ import annotations
 

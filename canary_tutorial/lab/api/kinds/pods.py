@@ -1,4 +1,4 @@
-"""Pods: what `kubectl get` shows of them, what the server adds to a new one, what an update may change."""
+"""Pods: the columns of `kubectl get`, what the server adds to a new one, what an update may change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds that are served from the first second. CustomResourceDefinitions add more (`Store.kinds`). Pure."""
+"""The list of built-in kinds, served from the start. CustomResourceDefinitions add more (`Store.kinds`). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Services, and the addresses behind them: Endpoints and EndpointSlices."""
+"""Services, and the pods' addresses behind them: Endpoints and EndpointSlices."""
 
 from __future__ import annotations
 

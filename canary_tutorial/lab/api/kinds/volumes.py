@@ -1,4 +1,4 @@
-"""A pod's volumes and their mounts: names that are labels, one source each, paths that stay inside.
+"""A pod's volumes and their mounts: names that are DNS labels, one source each, paths without `..`.
 
 The texts are Kubernetes'. The kubelet makes files of these names and paths, so none may lead out of its directory. Pure.
 """

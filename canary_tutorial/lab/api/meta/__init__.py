@@ -1,4 +1,4 @@
-"""What the API server says of itself and of its callers.
+"""What the API server reports about itself and its callers.
 
 Belongs here: the version, discovery, OpenAPI, reviews (who am I, may I?).
 Does not belong here: stored objects (`verbs`).

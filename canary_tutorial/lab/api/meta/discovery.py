@@ -1,4 +1,4 @@
-"""Discovery: what this server serves, in the plain form and in the aggregated one that kubectl prefers."""
+"""Discovery: the groups, versions and resources served, in the plain form and in the aggregated one that kubectl prefers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reviews: who am I, whose token is this, may I? Answered by those who decide: the tokens and the authorizer."""
+"""Reviews (SelfSubjectReview, TokenReview, access and rules reviews), answered from the tokens and the authorizer."""
 
 from __future__ import annotations
 

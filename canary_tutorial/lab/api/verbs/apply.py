@@ -1,8 +1,8 @@
-"""Server-side apply: a manager says what it wants of an object, and owns that until it stops saying it.
+"""Server-side apply: a manager sends the fields that it wants, and owns them until it no longer sends them.
 
 A field that another manager owns with another value is a conflict, unless the client forces it. A field that this
-manager applied before and no longer mentions goes, unless somebody else owns it too. `applied` decides all that and is
-pure; `serve` is the request around it.
+manager applied before and no longer sends is removed, unless another manager owns it too. `applied` decides all that and
+is pure; `serve` handles the request.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Deleting one object, or all that a selector means, with the options that clients send in the body or the query."""
+"""Deletes one object, or all that a selector matches, with the options that clients send in the body or the query."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who manages which fields: `metadata.managedFields`.
+"""`metadata.managedFields`: which manager owns which fields.
 
 An object's leaves are paths such as `("f:spec", "f:containers", 'k:{"name":"podinfo"}', "f:image")`; a manager's entry
 is a set of them, kept in the nested form `fieldsV1`. A plain write makes its writer the manager of what it changed.

@@ -1,6 +1,6 @@
-"""The three patches that need no memory of who owns what: JSON patch, merge patch, strategic merge patch.
+"""JSON patch, merge patch and strategic merge patch: the three that do not depend on who owns a field.
 
-Each takes an object and a patch and gives a new object; nothing is changed in place. A strategic merge patch knows
+Each takes an object and a patch and returns a new object; nothing is changed in place. A strategic merge patch reads
 from the schema which lists are merged and by which key, and has its directives: `$patch`, `$retainKeys`,
 `$setElementOrder/LIST` and `$deleteFromPrimitiveList/LIST`. Pure.
 """
@@ -136,7 +136,7 @@ def _merged_list(old: list[Any], new: list[Any], key: str, item: Schema) -> list
 
 
 def _ordered(merged: list[Any], order: Any, key: str) -> list[Any]:
-    """The order that the patch wants; what it does not name keeps its place behind its former neighbour."""
+    """The order that the patch wants; what it does not name keeps its place behind its former neighbor."""
     if not isinstance(order, list):
         return merged
 

@@ -1,4 +1,4 @@
-"""Reading: one object, or a list of them with selectors, pages and the view that the client wants."""
+"""get and list: one object, or a list with selectors and pages, in the form that the client accepts."""
 
 from __future__ import annotations
 

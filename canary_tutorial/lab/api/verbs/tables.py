@@ -1,5 +1,5 @@
-"""Tables: what `kubectl get` prints, made by the server. Columns of built-in kinds are in `kinds`, those of custom kinds
-come from `additionalPrinterColumns`. Pure but for reading definitions and the clock from the store.
+"""Tables, which `kubectl get` prints. Columns of built-in kinds are in `kinds`, those of custom kinds come from
+`additionalPrinterColumns`. Pure but for reading definitions and the clock from the store.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Watch: what happens to a kind from a version on, one JSON line per event, for as long as the client listens.
+"""watch: the changes of a kind from a version on, one JSON line per event, for as long as the client reads.
 
-A watch begins with what the client missed (`resourceVersion`), with everything there is (none, or 0), or, with
-`sendInitialEvents`, with everything and a bookmark that says so. It ends after `timeoutSeconds`, when the client goes,
-or, with an ERROR event of code 410, when it asks for history that is no longer kept.
+A watch begins with what the client missed (`resourceVersion`), with all objects (none, or 0), or, with
+`sendInitialEvents`, with all objects and a bookmark after them. It ends after `timeoutSeconds`, when the client
+disconnects, or, with an ERROR event of code 410, when it requests history that is no longer kept.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Writing: create, update and patch, from the body to the stored object.
+"""create, update and patch: from the body to the stored object.
 
-The way of every write: read the body, leave out or refuse unknown fields, check types, fill in defaults, check the
-kind's rules, let admission add to it (the mesh's sidecar), store it. `dryRun=All` goes the whole way but the last step.
+The order for every write: read the body, drop or refuse unknown fields, check types, set defaults, check the kind's
+rules, admit it (the mesh's sidecar), store it. `dryRun=All` does all but the last.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What comes in and what goes out: JSON, YAML and protobuf bodies, read with care and written once.
+"""Decodes request bodies (JSON, YAML, protobuf) within bounds, and encodes answers as JSON.
 
-A body is untrusted: size, depth, aliases ("YAML bombs"), numbers that are none and broken text are refused with
-400, 413 or 415 before anything else looks at it. Going out, an object's JSON is made once per version and kept
-as long as that version lives.
+A body is untrusted: excessive size, depth, aliases ("YAML bombs"), invalid numbers and broken text are refused with 400,
+413 or 415 before anything else reads it. An object's JSON for answers is made once per version and kept as long as that
+version lives.
 """
 
 from __future__ import annotations

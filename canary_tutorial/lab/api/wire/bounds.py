@@ -1,7 +1,7 @@
-"""How large what a client sends may be: levels, values, text. Counted before anything recursive or slow looks at it.
+"""Bounds on what a client may send: levels, values, text. Counted before anything recursive or slow reads it.
 
-A real API server bounds bytes only and has many cores. The lab has one event loop for everybody, and each walk through an
-object (types, defaults, managed fields, a copy) costs some microseconds per value. Pure.
+A real API server bounds bytes only and has many cores. The lab has one event loop for all clients, and each walk through
+an object (types, defaults, managed fields, a copy) costs some microseconds per value. Pure.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a client wants an object to look: as it is, as rows of a table (kubectl), or only its metadata. Pure."""
+"""Content negotiation: an object as it is, as rows of a table (kubectl), or only its metadata. Pure."""
 
 from __future__ import annotations
 

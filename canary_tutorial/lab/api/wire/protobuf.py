@@ -1,9 +1,9 @@
-"""Bodies in Kubernetes' protobuf, which Go's clients send for built-in kinds: kubectl for some commands, client-go always.
+"""Decodes Kubernetes' protobuf, which Go's clients send for built-in kinds: kubectl for some commands, client-go always.
 
-Only read, never written: clients that send protobuf also take JSON. The tables of fields are in
-`schemas/protobuf.json.gz` (made by `tools/make_protobuf.py`, which explains them). A field that they do not have is of a
-newer Kubernetes and is left out, as an older server does. Go writes its zero values too; JSON leaves them out where they
-say nothing, and so does this.
+Only read, never written: clients that send protobuf also accept JSON. The tables of fields are in
+`schemas/protobuf.json.gz` (made by `tools/make_protobuf.py`, which explains them). Fields that are not in them belong to
+a newer Kubernetes and are dropped, as an older server does. Go also writes zero values; where they carry no meaning JSON
+omits them, and so does this.
 """
 
 from __future__ import annotations
