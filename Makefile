@@ -29,12 +29,15 @@ test: .venv/test-ready .tools/ready check  ## every test but the wheel's, 20 min
 	@python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e/test_wheel.py
 
 # The real Flagger listens on all addresses, so it runs only where the whole lab has a network namespace of its own;
-# elsewhere its tests are skipped, and what it once answered is compared all the same.
+# elsewhere its tests are skipped, and what it once answered is compared all the same. Its temporary files are apart, too:
+# pytest would delete those of earlier runs, and root may not do that in there with what belongs to another user.
 PARITY = tests/parity
 test-real: .venv/test-ready .tools/ready  ## the scenarios of tests/parity on our controller and on the real Flagger
 	@if tools/alone true; then \
 	    $(MAKE) --no-print-directory .tools/real/ready; \
-	    PARITY_REAL=$(CURDIR)/.tools/real tools/alone python -m pytest $(PARITY) --real; \
+	    place=$$(mktemp -d); \
+	    PARITY_REAL=$(CURDIR)/.tools/real tools/alone python -m pytest $(PARITY) --real --basetemp=$$place; \
+	    rm -rf $$place; \
 	else \
 	    echo "test-real: the real programs do not run here: their tests are skipped"; \
 	    python -m pytest $(PARITY) --real; \

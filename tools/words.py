@@ -62,9 +62,6 @@ WORDS = [
 ]
 PATTERNS = [(re.compile(wrong, re.IGNORECASE), right) for wrong, right in WORDS]
 
-# Where a word stays: (file, part of its line), and why.
-ALLOWED: dict[tuple[str, str], str] = {}
-
 Text = tuple[int, str]  # the line where it begins, the text
 
 
@@ -91,6 +88,10 @@ def of_comments(source: str) -> Iterator[Text]:
             yield token.start[0], token.string
 
 
+def of_code(source: str) -> Iterator[Text]:
+    return chain(of_python(source), of_comments(source))
+
+
 def of_lines(source: str, mark: str = "") -> Iterator[Text]:
     """The lines of a text, or what stands after `mark` in each."""
     for number, line in enumerate(source.splitlines(), 1):
@@ -108,7 +109,7 @@ def of_notebook(source: str) -> Iterator[Text]:
         first = json.dumps(cell["source"][0], ensure_ascii=False)
         while at < len(lines) and lines[at].strip().rstrip(",") != first:
             at += 1
-        found = of_lines(text) if cell["cell_type"] == "markdown" else [*of_python(text), *of_comments(text)]
+        found = of_lines(text) if cell["cell_type"] == "markdown" else of_code(text)
         for line, part in found:
             yield at + line, part
 
@@ -116,7 +117,7 @@ def of_notebook(source: str) -> Iterator[Text]:
 def texts(path: Path) -> Iterator[Text]:
     source = path.read_text()
     if path.suffix == ".py":
-        return chain(of_python(source), of_comments(source))
+        return of_code(source)
     if path.suffix == ".ipynb":
         return of_notebook(source)
     if path.suffix == ".yaml" or path.name == "Makefile":
@@ -140,9 +141,8 @@ def faults(path: Path) -> Iterator[str]:
         joined = text.replace("\n", " ")
         for pattern, right in PATTERNS:
             for match in pattern.finditer(joined):
-                around = joined[max(0, match.start() - 60) : match.end() + 60]
-                if match[0].isupper() or any(file == name and part in around for file, part in ALLOWED):
-                    continue  # a constant's name, or a proper use
+                if match[0].isupper():
+                    continue  # a constant's name
                 line = first + text.count("\n", 0, match.start())
                 yield f"{name}:{line}: {match[0].strip()!r}: {right}"
 

@@ -22,12 +22,8 @@ FONT = "system-ui, sans-serif"
 XY = tuple[float, float | None]
 LETTER, LINE = 6.4, 14  # pixels: about a letter's width at size 11, and how far two lines of names are apart
 NARROW = 560  # pixels: the plot in a window as narrow as they come
-UNIT, GAP, ABOVE, BELOW = (
-    95,
-    34,
-    62,
-    100,
-)  # pixels: a track of height 1, between tracks, above the first, below the last
+# Pixels: a track of height 1, between tracks, above the first, below the last.
+UNIT, GAP, ABOVE, BELOW = 95, 34, 62, 100
 
 
 @dataclass(frozen=True)

@@ -34,21 +34,12 @@ STRATEGIC = "application/strategic-merge-patch+json"
 TRIES = 10  # of a request that a busy server puts off, as client-go's
 LONGEST_PAUSE = 30.0  # seconds
 # Kubernetes' own groups. A name alone does not tell: gateway.networking.k8s.io is made of CustomResourceDefinitions.
-KUBERNETES = {"", "apps", "autoscaling", "batch", "extensions", "policy"} | {
-    f"{name}.k8s.io"
-    for name in (
-        *(
-            "admissionregistration",
-            "apiextensions",
-            "apiregistration",
-            "authentication",
-            "authorization",
-            "certificates",
-        ),
-        *("coordination", "discovery", "events", "flowcontrol.apiserver", "internal.apiserver", "networking", "node"),
-        *("rbac.authorization", "resource", "scheduling", "storage", "storagemigration"),
-    )
-}
+OF_K8S_IO = """
+    admissionregistration apiextensions apiregistration authentication authorization certificates coordination discovery
+    events flowcontrol.apiserver internal.apiserver networking node rbac.authorization resource scheduling storage
+    storagemigration
+"""
+KUBERNETES = {"", "apps", "autoscaling", "batch", "extensions", "policy", *(f"{x}.k8s.io" for x in OF_K8S_IO.split())}
 NO_ANSWER = "Is it still running? For the lab: `canary-tutorial status`, and connect() starts a new one."
 
 

@@ -53,7 +53,7 @@ def record(name: str, result: Release | dict[str, Any], expected: str = "Succeed
     need("notebooks", "IPython")
     from IPython.display import display
 
-    data = result if isinstance(result, dict) else {**of_release(result), "expected": expected, **more}
+    data = (result if isinstance(result, dict) else {**of_release(result), "expected": expected}) | more
     text = as_text(data) if "phases" in data else f"{name}: {data}"
     bundle = {MEDIA_TYPE: {"name": name, "data": data}, "text/plain": text}
     display(bundle, raw=True)  # type: ignore[no-untyped-call]
