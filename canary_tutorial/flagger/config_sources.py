@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from canary_tutorial.flagger import owned
 from canary_tutorial.flagger.effects import Obj
@@ -13,48 +13,35 @@ from canary_tutorial.flagger.spec import Canary
 def config_references(spec: Obj) -> dict[str, bool]:
     """`configmap/<name>` and `secret/<name>` that a pod spec names -> whether it may be missing."""
     found: dict[str, bool] = {}
-
-    def add(kind: str, source: Obj | None, key: str = "name") -> None:
-        if source and source.get(key):
-            reference = f"{kind}/{source[key]}"
+    for kind, source, field in _sources(spec):
+        if source and source.get(field):
+            reference = f"{kind}/{source[field]}"
             found[reference] = found.get(reference, True) and bool(source.get("optional"))
-
-    for volume in spec.get("volumes") or []:
-        add("configmap", volume.get("configMap"))
-        add("secret", volume.get("secret"), "secretName")
-        for source in (volume.get("projected") or {}).get("sources") or []:
-            add("configmap", source.get("configMap"))
-            add("secret", source.get("secret"))
-    for container in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]:
-        for entry in container.get("env") or []:
-            add("configmap", (entry.get("valueFrom") or {}).get("configMapKeyRef"))
-            add("secret", (entry.get("valueFrom") or {}).get("secretKeyRef"))
-        for entry in container.get("envFrom") or []:
-            add("configmap", entry.get("configMapRef"))
-            add("secret", entry.get("secretRef"))
     return found
 
 
 def rename_configs(spec: Obj, configs: set[str]) -> None:
     """Let a pod spec name the primary's copies of the tracked ones."""
+    for kind, source, field in _sources(spec):
+        if source and f"{kind}/{source.get(field)}" in configs:
+            source[field] += "-primary"
 
-    def rename(kind: str, source: Obj | None, key: str = "name") -> None:
-        if source and f"{kind}/{source.get(key)}" in configs:
-            source[key] += "-primary"
 
+def _sources(spec: Obj) -> Iterator[tuple[str, Obj | None, str]]:
+    """Where a pod spec may name a ConfigMap or a Secret: the kind, what stands there, its field for the name."""
     for volume in spec.get("volumes") or []:
-        rename("configmap", volume.get("configMap"))
-        rename("secret", volume.get("secret"), "secretName")
+        yield "configmap", volume.get("configMap"), "name"
+        yield "secret", volume.get("secret"), "secretName"
         for source in (volume.get("projected") or {}).get("sources") or []:
-            rename("configmap", source.get("configMap"))
-            rename("secret", source.get("secret"))
+            yield "configmap", source.get("configMap"), "name"
+            yield "secret", source.get("secret"), "name"
     for container in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]:
         for entry in container.get("env") or []:
-            rename("configmap", (entry.get("valueFrom") or {}).get("configMapKeyRef"))
-            rename("secret", (entry.get("valueFrom") or {}).get("secretKeyRef"))
+            yield "configmap", (entry.get("valueFrom") or {}).get("configMapKeyRef"), "name"
+            yield "secret", (entry.get("valueFrom") or {}).get("secretKeyRef"), "name"
         for entry in container.get("envFrom") or []:
-            rename("configmap", entry.get("configMapRef"))
-            rename("secret", entry.get("secretRef"))
+            yield "configmap", entry.get("configMapRef"), "name"
+            yield "secret", entry.get("secretRef"), "name"
 
 
 def config_copy(c: Canary, obj: Obj, prefixes: Sequence[str]) -> Obj:
