@@ -118,7 +118,7 @@ async def run(flags: Flags) -> int:
         cluster_name=flags.text("cluster-name"),
     )
     server = flags.text("metrics-server")
-    if why := offline(await performer.perform(Query(None, ONLINE, "availability"), "", "", None)):
+    if why := offline(await performer.perform(Query(None, ONLINE, "availability"), "", "")):
         logger.log("error", f"Metrics server {server} unreachable {why}")
     else:
         logger.log("info", f"Connected to metrics server {server}")

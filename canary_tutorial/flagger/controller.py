@@ -10,10 +10,9 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from canary_tutorial.flagger import finalizing, status_writes, targets, texts
-from canary_tutorial.flagger.effects import Obj, Refused, Rules, TickEnds
+from canary_tutorial.flagger.effects import Obj, Refused, Rules, T, TickEnds
 from canary_tutorial.flagger.job import Job
 from canary_tutorial.flagger.performer import Performer
 from canary_tutorial.flagger.shapes import SPEC, misfit
@@ -156,7 +155,7 @@ class Controller:
             pause *= 2
         await self._drive(finalizing.give_back(c, self._settings), c)
 
-    async def _drive(self, rules: Rules, c: Canary) -> Any:
+    async def _drive(self, rules: Rules[T], c: Canary) -> T:
         return await self._performer.drive(rules, c.name, c.namespace)
 
     # -- the jobs

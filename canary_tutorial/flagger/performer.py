@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, assert_never
 
 import httpx2
 
@@ -22,6 +22,7 @@ from canary_tutorial.flagger.effects import (
     CallHook,
     Checked,
     Create,
+    Effect,
     Emit,
     Gauge,
     Get,
@@ -30,10 +31,13 @@ from canary_tutorial.flagger.effects import (
     Obj,
     Patch,
     Query,
-    Random,
+    RandomLetters,
     Refused,
     Rules,
+    T,
+    Timed,
     Update,
+    Uuid,
     WriteStatus,
 )
 from canary_tutorial.flagger.events import Correlator
@@ -87,41 +91,38 @@ class Performer:
     def _steps(self) -> list[Step] | None:
         return [] if self._trace or self._record else None
 
-    async def drive(self, rules: Rules, name: str, namespace: str, steps: list[Step] | None = None) -> Any:
+    async def drive(self, rules: Rules[T], name: str, namespace: str, steps: list[Step] | None = None) -> T:
         """Carry rules to their end; returns what they return. What they did is added to `steps`."""
-        now, began, analysed = datetime.now(UTC), time.monotonic(), False
+        now, began = datetime.now(UTC), time.monotonic()
+        timed: Canary | None = None
         steps = self._steps() if steps is None else steps
-        answer = refused = canary = None
+        answer = refused = None
         while True:
             try:
                 effect = rules.throw(refused) if refused else rules.send(answer)
             except StopIteration as ended:
-                result = ended.value
+                result: T = ended.value
                 break
             answer = refused = None
             try:
-                if isinstance(effect, Gauge):
-                    analysed |= effect.name == "duration"
-                    self._gauge(effect, canary)
-                else:
-                    answer = await self.perform(effect, name, namespace, canary)
+                answer = await self.perform(effect, name, namespace)
             except Refused as error:
                 refused = error
             except Exception as error:
                 if not isinstance(effect, TELLING):
                     raise
                 self.logger.log("error", f"{type(effect).__name__} failed: {error!r}", canary=f"{name}.{namespace}")
-            if canary is None and answer and isinstance(effect, Get) and effect.kind == "Canary":
-                canary = Canary(answer)
+            if isinstance(effect, Timed):
+                timed = Canary(effect.canary)
             if steps is not None:
                 steps.append(Step(effect, answer, refused))
-        if analysed and canary:
-            self.recorder.duration(canary.target, namespace, time.monotonic() - began)
+        if timed:
+            self.recorder.duration(timed.target, namespace, time.monotonic() - began)
         if self._trace and steps:
             self._trace(row(name, namespace, now, steps))
         return result
 
-    async def perform(self, effect: Any, name: str, namespace: str, canary: Canary | None) -> Any:
+    async def perform(self, effect: Effect, name: str, namespace: str) -> Any:
         """One effect; raises Refused."""
         match effect:
             case Get(kind, of, where):
@@ -142,15 +143,22 @@ class Performer:
                 await self._emit(effect)
             case Log(level, message):
                 self.logger.log(level, message, canary=f"{name}.{namespace}")
-            case Checked(metric, _, _, value, _, _, unit) if value is not None and canary:
-                self.recorder.analysis(canary.target, namespace, metric, value / 1000 if unit == "ms" else value)
+            case Checked():
+                self._checked(effect)
+            case Gauge():
+                self._gauge(effect)
+            case Timed():
+                pass  # `drive` knows how long the tick took
             case Now():
                 return datetime.now(UTC)
-            case Random(length):
-                letters = string.ascii_letters
-                return "".join(random.choices(letters, k=length)) if length else str(uuid.uuid4())
+            case RandomLetters(length):
+                return "".join(random.choices(string.ascii_letters, k=length))
+            case Uuid():
+                return str(uuid.uuid4())
             case Alert():
                 await self._alert(effect)
+            case _:
+                assert_never(effect)
         return None
 
     async def _write_status(self, name: str, namespace: str, fields: Obj) -> Obj:
@@ -210,10 +218,15 @@ class Performer:
             if error is not None:
                 self.logger.log("error", f"error sending event to webhook: {error}", canary=f"{c.name}.{c.namespace}")
 
-    def _gauge(self, effect: Gauge, canary: Canary | None) -> None:
-        if canary is None:
-            return
-        target, namespace, values = canary.target, canary.namespace, effect.values
+    def _checked(self, effect: Checked) -> None:
+        if effect.value is not None:
+            c = Canary(effect.canary)
+            value = effect.value / 1000 if effect.unit == "ms" else effect.value
+            self.recorder.analysis(c.target, c.namespace, effect.metric, value)
+
+    def _gauge(self, effect: Gauge) -> None:
+        c = Canary(effect.canary)
+        target, namespace, values = c.target, c.namespace, effect.values
         match effect.name:
             case "weight":
                 self.recorder.weight(target, namespace, values["primary"], values["canary"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from canary_tutorial.flagger.effects import Obj, Refused
-from canary_tutorial.flagger.spec import Canary
+from canary_tutorial.flagger.spec import Canary, Cookies
 
 MOST_MATCHES = 10_000  # more would not fit into an object; to put them together would hold up every other Canary
 ORIGINAL = "flagger.kubernetes.io/original-configuration"
@@ -33,27 +33,6 @@ class Routes:
     primary: int = 100
     canary: int = 0
     mirrored: bool = False
-
-
-@dataclass(frozen=True)
-class Cookies:
-    """Session affinity's cookies, `name=value` or empty, as the status keeps them."""
-
-    canary: str = ""
-    primary: str = ""
-    previous: str = ""
-
-    @classmethod
-    def of(cls, c: Canary) -> Cookies:
-        fields = ("sessionAffinityCookie", "primarySessionAffinityCookie", "previousSessionAffinityCookie")
-        return cls(*(str(c.status.get(field) or "") for field in fields))
-
-    def as_status(self) -> Obj:
-        return {
-            "sessionAffinityCookie": self.canary,
-            "primarySessionAffinityCookie": self.primary,
-            "previousSessionAffinityCookie": self.previous,
-        }
 
 
 def is_tcp(c: Canary) -> bool:

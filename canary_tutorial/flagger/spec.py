@@ -51,14 +51,37 @@ class Settings:
     no_cross_namespace_refs: bool = False
 
 
+@dataclass(frozen=True)
+class Cookies:
+    """Session affinity's cookies, `name=value` or empty, as the status keeps them."""
+
+    canary: str = ""
+    primary: str = ""
+    previous: str = ""
+
+    @classmethod
+    def of(cls, status: Obj) -> Cookies:
+        fields = ("sessionAffinityCookie", "primarySessionAffinityCookie", "previousSessionAffinityCookie")
+        return cls(*(str(status.get(field) or "") for field in fields))
+
+    def as_status(self) -> Obj:
+        return {
+            "sessionAffinityCookie": self.canary,
+            "primarySessionAffinityCookie": self.primary,
+            "previousSessionAffinityCookie": self.previous,
+        }
+
+
 class Canary:
     """A view on the object; nothing is copied. Names are put together once, since each tick asks for them often.
+
+    `cookies` alone may differ from the object: a change of routes leaves them here for the next write of the status.
 
     Any object makes one: what is missing, null or of another type reads as empty, and `shapes` says what is wrong.
     """
 
     __slots__ = (
-        *("analysis", "apex", "canary_service", "kind", "name", "namespace", "obj", "phase", "primary"),
+        *("analysis", "apex", "canary_service", "cookies", "kind", "name", "namespace", "obj", "phase", "primary"),
         *("primary_service", "service", "skip_analysis", "spec", "status", "target"),
     )
 
@@ -70,6 +93,7 @@ class Canary:
         self.spec = mapping(obj, "spec")
         self.status = mapping(obj, "status")
         self.phase = str(self.status.get("phase") or "")
+        self.cookies = Cookies.of(self.status)
         self.service = mapping(self.spec, "service")
         self.analysis = mapping(self.spec, "analysis")
         self.skip_analysis = bool(self.spec.get("skipAnalysis"))

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from canary_tutorial.flagger.effects import CallHook, Checked, Emit, Get, Obj, Refused, Update, WriteStatus
+from canary_tutorial.flagger.effects import CallHook, Checked, Effect, Emit, Get, Obj, Refused, Update, WriteStatus
 from canary_tutorial.flagger.routes import read
 from canary_tutorial.flagger.spec import Canary, name_of
 
@@ -22,7 +22,7 @@ from canary_tutorial.flagger.spec import Canary, name_of
 class Step(NamedTuple):
     """One effect of a tick with its answer, or with the refusal that came instead."""
 
-    effect: Any
+    effect: Effect
     answer: Any = None
     refused: Refused | None = None
 

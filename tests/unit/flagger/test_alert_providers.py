@@ -43,7 +43,7 @@ def told(monkeypatch: pytest.MonkeyPatch, wanted: list[Obj], *objects: Obj, seve
             kube.put(obj)
         performer = Performer(kube, Recorder("1.44.0", "istio"), Logger("info", said), "", notifier=FLAGS)  # type: ignore[arg-type]
         alert = Alert(canary({"alerts": wanted}), "it broke", severity, metadata=False)
-        await performer.perform(alert, "podinfo", "test", None)
+        await performer.perform(alert, "podinfo", "test")
 
     said = io.StringIO()
     monkeypatch.setattr(alerts, "post", post)
