@@ -78,11 +78,12 @@ async def run(flags: Flags) -> int:
     from canary_tutorial.flagger.analysis import ONLINE, offline
     from canary_tutorial.flagger.controller import Controller
     from canary_tutorial.flagger.effects import Obj, Query, Refused
+    from canary_tutorial.flagger.golang import go_duration
     from canary_tutorial.flagger.kube import Kube, connection
     from canary_tutorial.flagger.logs import Logger
     from canary_tutorial.flagger.metrics import Recorder, serve
     from canary_tutorial.flagger.performer import Performer
-    from canary_tutorial.flagger.spec import LEAST_INTERVAL, Settings, go_duration
+    from canary_tutorial.flagger.spec import LEAST_INTERVAL, Settings
 
     logger = Logger(flags.text("log-level"))
     provider = flags.text("mesh-provider")

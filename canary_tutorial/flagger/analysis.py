@@ -19,22 +19,19 @@ from canary_tutorial.flagger.effects import (
     TickEnds,
     Value,
 )
+from canary_tutorial.flagger.golang import TemplateError, is_url, render, whole_milliseconds
 from canary_tutorial.flagger.queries import (
     BUILT_IN,
     DURATION,
     SUCCESS_RATE,
-    TemplateError,
     built_in,
     check_provider,
     custom_verdict,
     duration_verdict,
-    is_url,
     not_a_url,
-    render,
     success_rate_verdict,
     threshold_text,
     variables_of,
-    whole_milliseconds,
 )
 from canary_tutorial.flagger.spec import Canary, Settings, mapping, name_of
 from canary_tutorial.flagger.status import PROGRESSING, SUCCEEDED, WAITING, WAITING_PROMOTION

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 
 from canary_tutorial.flagger import config_sources, owned
 from canary_tutorial.flagger.effects import Create, Explained, Get, Log, Obj, Refused, Rules, Update
+from canary_tutorial.flagger.golang import go_json
 from canary_tutorial.flagger.spec import Canary, Settings
 
 KINDS = {"configmap": "ConfigMap", "secret": "Secret"}
@@ -84,8 +84,5 @@ def _tracked(c: Canary, target: Obj) -> Rules[dict[str, Obj]]:
 
 
 def checksum(obj: Obj) -> str:
-    """The first eight bytes of the SHA-256 of `.data` as Go writes JSON: sorted keys, `<`, `>` and `&` escaped."""
-    body = json.dumps(obj.get("data") or None, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    for sign in "<>&\u2028\u2029":
-        body = body.replace(sign, f"\\u{ord(sign):04x}")
-    return hashlib.sha256(body.encode()).hexdigest()[:16]
+    """The first eight bytes of the SHA-256 of `.data` as Go writes it."""
+    return hashlib.sha256(go_json(obj.get("data") or None).encode()).hexdigest()[:16]

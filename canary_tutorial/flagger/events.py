@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from canary_tutorial.flagger.effects import Obj
-from canary_tutorial.flagger.status import timestamp
+from canary_tutorial.flagger.golang import timestamp
 
 REASON, COMPONENT = "Synced", "flagger"
 PREFIX = "(combined from similar events): "

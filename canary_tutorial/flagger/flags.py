@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from canary_tutorial.flagger.spec import go_duration
+from canary_tutorial.flagger.golang import go_bool, go_duration
 
 # name -> (default, help); the type of the default is the flag's type; durations are texts that end in a unit
 FLAGS: Mapping[str, tuple[str | int | bool, str]] = {
@@ -43,7 +43,6 @@ FLAGS: Mapping[str, tuple[str | int | bool, str]] = {
     "no-cross-namespace-refs": (False, "keep references within a Canary's namespace"),
 }
 DURATIONS = {"control-loop-interval"}
-TRUE, FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
 
 
 class FlagError(Exception):
@@ -104,11 +103,10 @@ def parse(words: list[str]) -> Flags:
 
 
 def _switch(name: str, value: str) -> bool:
-    if value in TRUE:
-        return True
-    if value in FALSE:
-        return False
-    raise FlagError(f'invalid boolean value "{value}" for -{name}: parse error')
+    found = go_bool(value)
+    if found is None:
+        raise FlagError(f'invalid boolean value "{value}" for -{name}: parse error')
+    return found
 
 
 def _value(name: str, value: str, default: str | int) -> str | int:

@@ -29,6 +29,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from canary_tutorial.flagger.golang import go_bool, go_duration, timestamp
 from canary_tutorial.flagger.origins import is_foreign
 
 MOST = 1 << 20  # bytes of a request's body
@@ -187,7 +188,7 @@ class LoadTester:
             return None  # Flagger's own drops the connection too
         if not metadata.get("cmd"):
             raise Refusal(400, "cmd not found in metadata")
-        self.tasks.in_background(self._key(payload), metadata["cmd"], is_true(metadata.get("logCmdOutput")))
+        self.tasks.in_background(self._key(payload), metadata["cmd"], bool(go_bool(metadata.get("logCmdOutput", ""))))
         return 202, ""
 
     def _blocking(self, kind: str, metadata: dict[str, str]) -> tuple[int, str]:
@@ -199,19 +200,15 @@ class LoadTester:
             out, error = "", f'exec: "{words[0]}": {missing.strerror}'
         if error:
             raise Refusal(500, f"command {command} failed: {out}: {error}")
-        return 200, out if is_true(metadata.get("returnCmdOutput")) else ""
+        return 200, out if go_bool(metadata.get("returnCmdOutput", "")) else ""
 
 
 SAID = {"check": "check: approved {}", "open": "opened", "close": "closed"}
 
 
-def is_true(text: str | None) -> bool:
-    return text in ("1", "t", "T", "true", "TRUE", "True")
-
-
 def log(level: str, message: str, **more: str) -> None:
     """One write a line: tasks on threads of their own tell of themselves at the same time."""
-    ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    ts = timestamp(datetime.now(UTC), "milliseconds")
     sys.stderr.write(json.dumps({"level": level, "ts": ts, "msg": message, **more}) + "\n")
     sys.stderr.flush()
 
@@ -262,8 +259,6 @@ def main(words: list[str] | None = None) -> None:
     ):
         parser.add_argument(f"-{name}", f"--{name}", default=default, help=text)
     options = parser.parse_args(sys.argv[1:] if words is None else words)
-    from canary_tutorial.flagger.spec import go_duration
-
     token = ""
     if options.tasks_token_file:
         try:

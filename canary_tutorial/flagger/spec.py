@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from canary_tutorial.flagger.effects import Obj
+from canary_tutorial.flagger.golang import go_duration
 
 AB, BLUE_GREEN, CANARY = "ab-testing", "blue-green", "canary"
 LEAST_INTERVAL = 10.0  # seconds; Flagger raises shorter ones
-UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-DURATION = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)"
-LONGEST = (2**63 - 1) / 1e9  # seconds; Go counts nanoseconds in 64 bits
-
-
-def go_duration(text: str) -> float | None:
-    """Go's duration text in seconds; None if it is not one, or too long for Go."""
-    if not re.fullmatch(f"({DURATION})+", text or ""):
-        return None
-    seconds = sum(float(n) * UNITS[unit] for n, unit in re.findall(DURATION, text))
-    return seconds if seconds <= LONGEST else None
 
 
 def mapping(obj: Obj, field: str) -> Obj:

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from canary_tutorial.flagger.effects import CallHook, Checked, Effect, Emit, Get, Obj, Refused, Update, WriteStatus
+from canary_tutorial.flagger.golang import timestamp
 from canary_tutorial.flagger.routes import read
 from canary_tutorial.flagger.spec import Canary, name_of
 
@@ -30,7 +31,7 @@ class Step(NamedTuple):
 def row(name: str, namespace: str, began: datetime, steps: Iterable[Step]) -> Obj:
     """What a tick comes to."""
     seen: Obj = {
-        "time": began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": timestamp(began, "milliseconds"),
         "canary": f"{name}.{namespace}",
         "phase": "",
         "failedChecks": 0,

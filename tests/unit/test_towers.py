@@ -30,7 +30,7 @@ LAYERS = {
     "reports": "notebooks pss | summary",
     "widgets": "keys showing | explain_card graph panel picker stream | board | __init__",
     "flagger": """
-        effects origins patience shapes | readiness spec status | routes texts | owned queries
+        effects golang origins patience shapes | readiness spec status | routes texts | owned queries
         autoscalers config_sources services trace | configs primaries | targets | reconcile | status_writes
         analysis finalizing | steps | rules | flags job kube logs metrics prometheus | events webhooks
         alerts leader recording loadtester | performer replay | controller | __main__
