@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from canary_tutorial.flagger import status_writes, texts
+from canary_tutorial.flagger.alerts import alert
 from canary_tutorial.flagger.effects import (
     PASSED,
-    Alert,
     CallHook,
     Checked,
     Emit,
@@ -95,7 +95,7 @@ def _wait(c: Canary, phase: str) -> Rules[None]:
 
 def _alert_waiting(c: Canary, hook: Obj, what: str) -> Rules[None]:
     if not hook.get("muteAlert"):
-        yield Alert(c.obj, f"{what} waiting for approval.", "warn", metadata=False)
+        yield from alert(c, f"{what} waiting for approval.", "warn", metadata=False)
 
 
 # -- hooks
@@ -108,7 +108,7 @@ def rollback_hooks(c: Canary) -> Rules[bool]:
         if error is None:
             yield Emit(c.obj, "Warning", texts.passed("Rollback", name_of(hook)))
             yield Emit(c.obj, "Warning", texts.rollback_asked(c))
-            yield Alert(c.obj, "Rolling back manual webhook invoked", "warn", metadata=False)
+            yield from alert(c, "Rolling back manual webhook invoked", "warn", metadata=False)
             return True
         yield Emit(c.obj, "Normal", texts.no_rollback(name_of(hook)))
     return False

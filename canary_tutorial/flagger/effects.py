@@ -181,10 +181,13 @@ class Timed(NamedTuple):
 
 
 class Alert(NamedTuple):
+    """A message for one AlertProvider (name and namespace); None means the one of the controller's flags."""
+
     canary: Obj
     message: str
     severity: str
     metadata: bool = True
+    provider: tuple[str, str] | None = None
 
 
 Effect: TypeAlias = (

@@ -16,7 +16,7 @@ from typing import Any, assert_never
 
 import httpx2
 
-from canary_tutorial.flagger import alerts, prometheus, recording, webhooks
+from canary_tutorial.flagger import chats, prometheus, recording, webhooks
 from canary_tutorial.flagger.effects import (
     Alert,
     CallHook,
@@ -45,7 +45,7 @@ from canary_tutorial.flagger.kube import Kube
 from canary_tutorial.flagger.logs import Logger
 from canary_tutorial.flagger.metrics import Recorder
 from canary_tutorial.flagger.rules import advance
-from canary_tutorial.flagger.spec import Canary, Settings, mapping, name_of
+from canary_tutorial.flagger.spec import Canary, Settings, mapping
 from canary_tutorial.flagger.status import with_fields
 from canary_tutorial.flagger.trace import Step, row
 
@@ -156,7 +156,10 @@ class Performer:
             case Uuid():
                 return str(uuid.uuid4())
             case Alert():
-                await self._alert(effect)
+                if error := await chats.send(
+                    self.kube, self._hooks.checked, effect, self._notifier, self._cluster_name
+                ):
+                    self.logger.log("error", error, canary=f"{name}.{namespace}")
             case _:
                 assert_never(effect)
         return None
@@ -234,50 +237,3 @@ class Performer:
                 self.recorder.status(target, namespace, values["phase"])
             case "success" | "failure":
                 self.recorder.ended(effect.name, target, namespace, values["strategy"], values["analysis_status"])
-
-    async def _alert(self, alert: Alert) -> None:
-        """To the Canary's own alert providers; if it names none, to the one of the flags."""
-        meta, analysis = alert.canary["metadata"], Canary(alert.canary).analysis
-        more = alerts.fields(alert.canary, self._cluster_name) if alert.metadata else []
-        who = f"{meta['name']}.{meta['namespace']}"
-        if not analysis.get("alerts"):
-            if self._notifier:
-                url, token = alerts.address(self._notifier, None)
-                if error := await self._post(self._notifier, url, token, alert, more):
-                    self.logger.log("error", f"alert can't be sent: {error}", canary=who)
-            return
-        for wanted in analysis["alerts"]:
-            if not alerts.wanted(wanted, alert.severity):
-                continue
-            reference = wanted.get("providerRef") or {}
-            name, namespace = name_of(reference), reference.get("namespace") or meta["namespace"]
-            try:
-                provider, secret = await self._alert_provider(name, namespace)
-                url, token = alerts.address(provider, secret)
-                error = await self._post(provider, url, token, alert, more)
-            except Refused as refused:
-                self.logger.log("error", f"alert provider {name}.{namespace} {refused.message}", canary=who)
-                continue
-            except Exception as odd:  # a provider or a Secret that cannot be read
-                error = repr(odd)
-            if error:
-                self.logger.log("error", f"alert provider {name}.{namespace} send error: {error}", canary=who)
-
-    async def _alert_provider(self, name: str, namespace: str) -> tuple[Obj, Obj | None]:
-        """The AlertProvider and its Secret, if it has one; refused in the words that follow its name."""
-        try:
-            provider = await self.kube.get("AlertProvider", name, namespace)
-        except Refused as refused:
-            why = f'alertprovider.flagger.app "{name}" not found' if refused.missing else refused.message
-            raise Refused(f"error: {why}") from refused
-        reference = mapping(provider, "spec").get("secretRef")
-        if not reference:
-            return provider, None
-        try:
-            return provider, await self.kube.get("Secret", name_of(reference), namespace)
-        except Refused as refused:
-            raise Refused(f"secretRef error: {refused.message}") from refused
-
-    async def _post(self, provider: Obj, url: str, token: str, alert: Alert, more: list[Obj]) -> str | None:
-        body = alerts.body(provider, alert.canary, alert.message, alert.severity, more)
-        return await alerts.post(self._hooks.checked, url, body, token) if url else None

@@ -11,19 +11,8 @@
 from __future__ import annotations
 
 from canary_tutorial.flagger import analysis, owned, reconcile, status_writes, steps, targets, texts
-from canary_tutorial.flagger.effects import (
-    Alert,
-    Emit,
-    Explained,
-    Gauge,
-    Get,
-    Log,
-    Obj,
-    Refused,
-    Rules,
-    TickEnds,
-    Timed,
-)
+from canary_tutorial.flagger.alerts import alert
+from canary_tutorial.flagger.effects import Emit, Explained, Gauge, Get, Log, Obj, Refused, Rules, TickEnds, Timed
 from canary_tutorial.flagger.routes import Routes
 from canary_tutorial.flagger.shapes import misfit
 from canary_tutorial.flagger.spec import AB, BLUE_GREEN, Canary, Settings
@@ -179,7 +168,7 @@ def initialized(c: Canary, settings: Settings) -> Rules[Canary]:
         c = yield from status_writes.sync(c, INITIALIZED, settings)
     yield Gauge(c.obj, "status", {"phase": INITIALIZED})
     yield Emit(c.obj, "Normal", texts.initialized(c))
-    yield Alert(c.obj, f"New {c.kind} detected, initialization completed.", "info")
+    yield from alert(c, f"New {c.kind} detected, initialization completed.", "info")
     return c
 
 
@@ -188,7 +177,7 @@ def begin(c: Canary, settings: Settings) -> Rules[None]:
     if not (yield from analysis.confirm_rollout(c)):
         return
     yield Emit(c.obj, "Normal", texts.new_revision(c), phase=PROGRESSING)
-    yield Alert(c.obj, "New revision detected, progressing canary analysis.", "info")
+    yield from alert(c, "New revision detected, progressing canary analysis.", "info")
     try:
         yield from targets.scale_from_zero(c)
     except (TickEnds, Refused) as why:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from canary_tutorial.flagger import analysis, reconcile, status_writes, targets, texts
-from canary_tutorial.flagger.effects import Alert, Emit, Gauge, Log, Refused, Rules, TickEnds
+from canary_tutorial.flagger.alerts import alert
+from canary_tutorial.flagger.effects import Emit, Gauge, Log, Refused, Rules, TickEnds
 from canary_tutorial.flagger.routes import Routes
 from canary_tutorial.flagger.spec import Canary, Settings
 from canary_tutorial.flagger.status import FAILED, FINALISING, PROMOTING, SUCCEEDED
@@ -107,7 +108,7 @@ def finish(c: Canary) -> Rules[None]:
     yield Gauge(c.obj, "success", {"strategy": c.strategy, "analysis_status": "completed"})
     yield from analysis.post_rollout(c, SUCCEEDED)
     yield Emit(c.obj, "Normal", texts.promoted(c), phase=SUCCEEDED)
-    yield Alert(c.obj, "Canary analysis completed successfully, promotion finished.", "info", metadata=False)
+    yield from alert(c, "Canary analysis completed successfully, promotion finished.", "info", metadata=False)
 
 
 def skip(c: Canary, label: Label, settings: Settings) -> Rules[None]:
@@ -123,7 +124,7 @@ def skip(c: Canary, label: Label, settings: Settings) -> Rules[None]:
     yield Gauge(c.obj, "success", {"strategy": c.strategy, "analysis_status": "skipped"})
     yield from analysis.post_rollout(c, SUCCEEDED)
     yield Emit(c.obj, "Normal", texts.skipped(c), phase=SUCCEEDED)
-    yield Alert(c.obj, "Canary analysis was skipped, promotion finished.", "info", metadata=False)
+    yield from alert(c, "Canary analysis was skipped, promotion finished.", "info", metadata=False)
 
 
 def rollback(c: Canary, settings: Settings) -> Rules[None]:
@@ -131,7 +132,7 @@ def rollback(c: Canary, settings: Settings) -> Rules[None]:
     if c.failed_checks >= c.threshold:
         yield Emit(c.obj, "Warning", texts.threshold_reached(c, c.failed_checks))
         why = f"Failed checks threshold reached {c.failed_checks}"
-        yield Alert(c.obj, why, "error", metadata=False)
+        yield from alert(c, why, "error", metadata=False)
     yield from reconcile.set_routes(c, 100, 0)
     yield Gauge(c.obj, "weight", {"primary": 100, "canary": 0})
     yield Emit(c.obj, "Warning", texts.failed(c), phase=FAILED)
@@ -144,7 +145,7 @@ def failed_promotion(c: Canary, settings: Settings, why: str) -> Rules[None]:
     yield Emit(c.obj, "Warning", texts.promotion_failed(c, why))
     yield from reconcile.set_routes(c, 0, 100)
     yield Gauge(c.obj, "weight", {"primary": 0, "canary": 100})
-    yield Alert(c.obj, f"Promotion failed, primary not ready: {why}", "error", metadata=False)
+    yield from alert(c, f"Promotion failed, primary not ready: {why}", "error", metadata=False)
     yield from _failed(c, settings, weight=100)
 
 
