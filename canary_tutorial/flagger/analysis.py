@@ -66,7 +66,7 @@ def confirm_promotion(c: Canary) -> Rules[bool]:
                 yield Emit(c.obj, "Warning", texts.waiting(c, "promotion approval", name_of(hook)))
                 yield from _alert_waiting(c, hook, "Canary promotion is")
             else:
-                yield from status_writes.fields(c, {"iterations": c.iterations - 1})
+                yield from status_writes.write(c, {"iterations": c.iterations - 1})
             return False
         yield Emit(c.obj, "Normal", texts.passed("Confirm-promotion", name_of(hook)))
     return True
@@ -174,7 +174,7 @@ def _built_in(c: Canary, metric: Obj, settings: Settings) -> Rules[Checked]:
         suffix = ": running query failed: no values found" if name == SUCCESS_RATE else ""
         return check.failed(texts.no_traffic(c, c.spec.get("provider") or settings.provider, name, suffix))
     if answer.value is None:
-        return check.broken(f"Prometheus query failed: running query failed: {answer.error}")
+        return check.failed(f"Prometheus query failed: running query failed: {answer.error}", "error")
     if name == DURATION:
         milliseconds = whole_milliseconds(answer.value)
         return check.judged(float(milliseconds), duration_verdict(c, metric, milliseconds))
@@ -188,12 +188,12 @@ def _inline(c: Canary, metric: Obj) -> Rules[Checked]:
     try:
         check = check._replace(query=_rendered(c, metric, metric["query"], interval))
     except TemplateError as why:
-        return check.broken(f"Prometheus query failed for {name}: {why}")
+        return check.failed(f"Prometheus query failed for {name}: {why}", "error")
     answer: Value = yield Query(c.spec.get("metricsServer") or None, check.query, name)
     if answer.missing:
         return check.failed(texts.no_values(name))
     if answer.value is None:
-        return check.broken(f"Prometheus query failed for {name}: {answer.error}")
+        return check.failed(f"Prometheus query failed for {name}: {answer.error}", "error")
     return check.judged(answer.value, custom_verdict(c, metric, answer.value))
 
 
@@ -207,13 +207,13 @@ def _template(c: Canary, metric: Obj) -> Rules[Checked]:
         check = check._replace(query=_rendered(c, metric, query, interval))
         answer: Value = yield Query(provider.get("address"), check.query, name, template, secret)
     except TemplateError as why:
-        return check.broken(f"Metric template {_where(c, metric)} query render error: {why}")
+        return check.failed(f"Metric template {_where(c, metric)} query render error: {why}", "error")
     except (TickEnds, Refused) as why:
-        return check.broken(f"Metric template {_where(c, metric)} {why}")
+        return check.failed(f"Metric template {_where(c, metric)} {why}", "error")
     if answer.missing:
         return check.failed(texts.no_custom_values(name))
     if answer.value is None:
-        return check.broken(f"Metric query failed for {name}: {answer.error}")
+        return check.failed(f"Metric query failed for {name}: {answer.error}", "error")
     return check.judged(answer.value, custom_verdict(c, metric, answer.value))
 
 

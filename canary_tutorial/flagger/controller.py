@@ -133,7 +133,7 @@ class Controller:
             log.log("info", f"{who} opting out, deleting finalizers", canary=who)
             await self._drive(finalizing.drop_finalizer(c), c)
         if not c.status.get("conditions"):
-            await self._drive(status_writes.fields(c, {"phase": INITIALIZING}), c)
+            await self._drive(status_writes.write(c, {"phase": INITIALIZING}), c)
         if key in self._cache:
             self._scheduled[key] = c
         if reverting and not marked:
@@ -208,18 +208,6 @@ class Controller:
                 await self._performer.tick(name, namespace, self._settings)
 
         return tick
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """How much is remembered, for a test that looks for leaks."""
-        return {
-            "cache": len(self._cache),
-            "scheduled": len(self._scheduled),
-            "jobs": len(self._jobs),
-            "queued": len(self._queued),
-            "background": len(self._background),
-            "told": len(self._performer.correlator),
-        }
 
 
 def invalid(c: Canary, settings: Settings) -> str | None:

@@ -143,13 +143,9 @@ class Checked(NamedTuple):
         """With a value; `why` is what is wrong with it, or ""."""
         return self._replace(value=value, verdict=why or PASSED)
 
-    def failed(self, why: str) -> Checked:
-        """Without one."""
-        return self._replace(verdict=why)
-
-    def broken(self, why: str) -> Checked:
-        """The question could not be asked."""
-        return self._replace(verdict=why, level="error")
+    def failed(self, why: str, level: str = "info") -> Checked:
+        """Without one; "error" where the question could not be asked."""
+        return self._replace(verdict=why, level=level)
 
 
 class Now(NamedTuple):

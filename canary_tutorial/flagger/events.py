@@ -80,9 +80,6 @@ class Correlator:
         """The Canary is gone."""
         self._told.pop(uid, None)
 
-    def __len__(self) -> int:
-        return len(self._told)
-
 
 def _may(bucket: _Bucket, now: datetime) -> bool:
     """A token bucket: 25 events at once, then one in five minutes."""

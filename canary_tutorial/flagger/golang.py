@@ -124,9 +124,5 @@ def render(template: str, values: Mapping[str, str], variables: Mapping[str, str
             raise TemplateError(f'template excution failed: {where}: map has no entry for key "{key}"')  # its spelling
         raise TemplateError(f'template parsing failed: template: tmpl:{line}: function "{word}" not defined')
 
-    return collapse(re.sub(r"\{\{([^{}]*)\}\}", replace, template))
-
-
-def collapse(query: str) -> str:
-    """Flagger sends every run of white space as one blank."""
-    return re.sub(r"\s+", " ", query)
+    filled = re.sub(r"\{\{([^{}]*)\}\}", replace, template)
+    return re.sub(r"\s+", " ", filled)  # Flagger sends every run of white space as one blank

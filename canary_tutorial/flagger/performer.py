@@ -16,30 +16,8 @@ from typing import Any, assert_never
 
 import httpx2
 
-from canary_tutorial.flagger import chats, prometheus, recording, webhooks
-from canary_tutorial.flagger.effects import (
-    Alert,
-    CallHook,
-    Checked,
-    Create,
-    Effect,
-    Emit,
-    Gauge,
-    Get,
-    Log,
-    Now,
-    Obj,
-    Patch,
-    Query,
-    RandomLetters,
-    Refused,
-    Rules,
-    T,
-    Timed,
-    Update,
-    Uuid,
-    WriteStatus,
-)
+from canary_tutorial.flagger import chats, effects, prometheus, recording, webhooks
+from canary_tutorial.flagger.effects import Effect, Obj, Refused, Rules, T
 from canary_tutorial.flagger.events import Correlator
 from canary_tutorial.flagger.kube import Kube
 from canary_tutorial.flagger.logs import Logger
@@ -49,7 +27,8 @@ from canary_tutorial.flagger.spec import Canary, Settings, mapping
 from canary_tutorial.flagger.status import with_fields
 from canary_tutorial.flagger.trace import Step, row
 
-TELLING = (Alert, Checked, Emit, Gauge, Log)  # a release goes on where one of these fails
+# A release goes on where one of these fails.
+TELLING = (effects.Alert, effects.Checked, effects.Emit, effects.Gauge, effects.Log)
 
 
 class Performer:
@@ -112,7 +91,7 @@ class Performer:
                 if not isinstance(effect, TELLING):
                     raise
                 self.logger.log("error", f"{type(effect).__name__} failed: {error!r}", canary=f"{name}.{namespace}")
-            if isinstance(effect, Timed):
+            if isinstance(effect, effects.Timed):
                 timed = Canary(effect.canary)
             if steps is not None:
                 steps.append(Step(effect, answer, refused))
@@ -125,37 +104,37 @@ class Performer:
     async def perform(self, effect: Effect, name: str, namespace: str) -> Any:
         """One effect; raises Refused."""
         match effect:
-            case Get(kind, of, where):
+            case effects.Get(kind, of, where):
                 return await self.kube.get(kind, of, where)
-            case Create(kind, obj):
+            case effects.Create(kind, obj):
                 return await self.kube.create(kind, obj)
-            case Update(kind, obj):
+            case effects.Update(kind, obj):
                 return await self.kube.update(kind, obj)
-            case Patch(kind, of, where, body):
+            case effects.Patch(kind, of, where, body):
                 return await self.kube.patch(kind, of, where, body)
-            case WriteStatus(of, where, fields):
+            case effects.WriteStatus(of, where, fields):
                 return await self._write_status(of, where, fields)
-            case Query():
+            case effects.Query():
                 return await self._query(effect)
-            case CallHook(obj, hook, phase):
+            case effects.CallHook(obj, hook, phase):
                 return await self._call(obj, hook, phase)
-            case Emit():
+            case effects.Emit():
                 await self._emit(effect)
-            case Log(level, message):
+            case effects.Log(level, message):
                 self.logger.log(level, message, canary=f"{name}.{namespace}")
-            case Checked():
+            case effects.Checked():
                 self._checked(effect)
-            case Gauge():
+            case effects.Gauge():
                 self._gauge(effect)
-            case Timed():
+            case effects.Timed():
                 pass  # `drive` knows how long the tick took
-            case Now():
+            case effects.Now():
                 return datetime.now(UTC)
-            case RandomLetters(length):
+            case effects.RandomLetters(length):
                 return "".join(random.choices(string.ascii_letters, k=length))
-            case Uuid():
+            case effects.Uuid():
                 return str(uuid.uuid4())
-            case Alert():
+            case effects.Alert():
                 if error := await chats.send(
                     self.kube, self._hooks.checked, effect, self._notifier, self._cluster_name
                 ):
@@ -178,7 +157,7 @@ class Performer:
         except Exception as error:
             return repr(error)
 
-    async def _query(self, effect: Query) -> Any:
+    async def _query(self, effect: effects.Query) -> Any:
         provider = mapping(mapping(effect.template or {}, "spec"), "provider")
         http = self._prometheus
         if provider.get("insecureSkipVerify"):
@@ -186,7 +165,7 @@ class Performer:
         server = effect.server or self._metrics_server
         return await prometheus.query(http, server, effect.promql, effect.template, effect.credentials)
 
-    async def _emit(self, event: Emit) -> None:
+    async def _emit(self, event: effects.Emit) -> None:
         meta = event.canary["metadata"]
         self.logger.log(event.level, event.message, canary=f"{meta['name']}.{meta['namespace']}")
         now = datetime.now(UTC)
@@ -211,7 +190,7 @@ class Performer:
                     raise
         await self.kube.create("Event", event)
 
-    async def _call_event_hooks(self, event: Emit, now: datetime) -> None:
+    async def _call_event_hooks(self, event: effects.Emit, now: datetime) -> None:
         c = Canary(event.canary)
         hooks = c.hooks("event") or ([{"name": "events", "url": self._event_webhook}] if self._event_webhook else [])
         for hook in hooks:
@@ -221,13 +200,13 @@ class Performer:
             if error is not None:
                 self.logger.log("error", f"error sending event to webhook: {error}", canary=f"{c.name}.{c.namespace}")
 
-    def _checked(self, effect: Checked) -> None:
+    def _checked(self, effect: effects.Checked) -> None:
         if effect.value is not None:
             c = Canary(effect.canary)
             value = effect.value / 1000 if effect.unit == "ms" else effect.value
             self.recorder.analysis(c.target, c.namespace, effect.metric, value)
 
-    def _gauge(self, effect: Gauge) -> None:
+    def _gauge(self, effect: effects.Gauge) -> None:
         c = Canary(effect.canary)
         target, namespace, values = c.target, c.namespace, effect.values
         match effect.name:

@@ -125,17 +125,8 @@ def _get_virtualservice(c: Canary) -> Rules[Obj]:
 # -- autoscalers
 
 
-def create_autoscaler(c: Canary) -> Rules[None]:
-    """`<autoscaler>-primary`, if there is none."""
-    yield from _autoscaler(c, update=False)
-
-
-def sync_autoscaler(c: Canary) -> Rules[None]:
-    """Bring the primary's autoscaler up to the target's."""
-    yield from _autoscaler(c, update=True)
-
-
-def _autoscaler(c: Canary, update: bool) -> Rules[None]:
+def reconcile_autoscaler(c: Canary, *, update: bool) -> Rules[None]:
+    """Make `<autoscaler>-primary` if there is none; with `update`, bring it up to the target's."""
     reference = c.spec.get("autoscalerRef")
     if not reference or reference.get("kind") != "HorizontalPodAutoscaler":
         return

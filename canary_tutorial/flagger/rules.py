@@ -117,7 +117,7 @@ def _advance(c: Canary, settings: Settings) -> Rules[None]:
 
     yield Timed(c.obj)
     if not (yield from judged(c, now, settings)):
-        yield from status_writes.fields(c, {"failedChecks": c.failed_checks + 1})
+        yield from status_writes.write(c, {"failedChecks": c.failed_checks + 1})
         return
     if c.strategy == AB:
         yield from steps.ab(c, label, settings)
@@ -153,7 +153,7 @@ def keep_right(c: Canary, target: Obj, label: Label, settings: Settings) -> Rule
             if not why.retriable:
                 yield from steps.rollback(c, settings)
             raise TickEnds
-    yield from reconcile.create_autoscaler(c)
+    yield from reconcile.reconcile_autoscaler(c, update=False)
     yield from reconcile.reconcile_apex(c, target, label)
     if starting:
         yield Log("info", f"Scaling down {c.kind} {c.target}.{c.namespace}")

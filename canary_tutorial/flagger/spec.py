@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from canary_tutorial.flagger.effects import Obj
 from canary_tutorial.flagger.golang import go_duration
+from canary_tutorial.flagger.shapes import COOKIES
 
 AB, BLUE_GREEN, CANARY = "ab-testing", "blue-green", "canary"
 LEAST_INTERVAL = 10.0  # seconds; Flagger raises shorter ones
@@ -40,8 +41,7 @@ class Settings:
     no_cross_namespace_refs: bool = False
 
 
-@dataclass(frozen=True)
-class Cookies:
+class Cookies(NamedTuple):
     """Session affinity's cookies, `name=value` or empty, as the status keeps them."""
 
     canary: str = ""
@@ -50,15 +50,10 @@ class Cookies:
 
     @classmethod
     def of(cls, status: Obj) -> Cookies:
-        fields = ("sessionAffinityCookie", "primarySessionAffinityCookie", "previousSessionAffinityCookie")
-        return cls(*(str(status.get(field) or "") for field in fields))
+        return cls(*(str(status.get(field) or "") for field in COOKIES))
 
     def as_status(self) -> Obj:
-        return {
-            "sessionAffinityCookie": self.canary,
-            "primarySessionAffinityCookie": self.primary,
-            "previousSessionAffinityCookie": self.previous,
-        }
+        return dict(zip(COOKIES, self, strict=True))
 
 
 class Canary:

@@ -32,10 +32,6 @@ def phase(c: Canary, to: str) -> Rules[Canary]:
     return (yield from write(c, fields_of_phase(to, c.status, c.iterations)))
 
 
-def fields(c: Canary, changed: Obj) -> Rules[Canary]:
-    return (yield from write(c, changed))
-
-
 def write(c: Canary, changed: Obj) -> Rules[Canary]:
     """-> the Canary as it was written."""
     cookies = c.cookies.as_status() if c.analysis.get("sessionAffinity") else {}

@@ -27,7 +27,7 @@ def weighted(c: Canary, now: Routes, label: Label, settings: Settings) -> Rules[
     else:
         primary, canary = max(0, primary - step), min(100, canary + step)
     yield from reconcile.set_routes(c, primary, canary, mirrored)
-    yield from status_writes.fields(c, {"canaryWeight": canary})
+    yield from status_writes.write(c, {"canaryWeight": canary})
     yield Gauge(c.obj, "weight", {"primary": primary, "canary": canary})
     yield Emit(c.obj, "Normal", texts.canary_weight(c, canary))
 
@@ -37,7 +37,7 @@ def ab(c: Canary, label: Label, settings: Settings) -> Rules[None]:
     if c.iterations > c.done_iterations:
         yield from reconcile.set_routes(c, 0, 100)
         yield Gauge(c.obj, "weight", {"primary": 0, "canary": 100})
-        yield from status_writes.fields(c, {"iterations": c.done_iterations + 1})
+        yield from status_writes.write(c, {"iterations": c.done_iterations + 1})
         yield Emit(c.obj, "Normal", texts.iteration(c, c.done_iterations + 1))
         return
     if not (yield from analysis.confirm_promotion(c)):
@@ -55,7 +55,7 @@ def blue_green(c: Canary, now: Routes, label: Label, settings: Settings) -> Rule
             except (TickEnds, Refused) as why:
                 yield Emit(c.obj, "Warning", str(why))
             yield Log("info", "Start traffic mirroring")
-        yield from status_writes.fields(c, {"iterations": c.done_iterations + 1})
+        yield from status_writes.write(c, {"iterations": c.done_iterations + 1})
         yield Emit(c.obj, "Normal", texts.iteration(c, c.done_iterations + 1))
         return
     if not (yield from analysis.confirm_promotion(c)):
@@ -64,7 +64,7 @@ def blue_green(c: Canary, now: Routes, label: Label, settings: Settings) -> Rule
         yield Emit(c.obj, "Normal", texts.TO_CANARY_FROM_MIRROR if c.mirror else texts.TO_CANARY)
         yield from reconcile.set_routes(c, 0, 100)
         yield Gauge(c.obj, "weight", {"primary": 0, "canary": 100})
-        yield from status_writes.fields(c, {"iterations": c.iterations + 1})
+        yield from status_writes.write(c, {"iterations": c.iterations + 1})
         return
     yield from copy_to_primary(c, label, settings)
 
@@ -82,7 +82,7 @@ def copy_to_primary(c: Canary, label: Label, settings: Settings) -> Rules[None]:
 
 def shift_to_primary(c: Canary, now: Routes) -> Rules[None]:
     """Promoting: once the primary runs the new version, requests go back to it, at once or in steps."""
-    yield from reconcile.sync_autoscaler(c)
+    yield from reconcile.reconcile_autoscaler(c, update=True)
     step = int(c.analysis.get("stepWeightPromotion") or 0)
     if step == 0:
         yield Emit(c.obj, "Normal", texts.TO_PRIMARY)
@@ -97,18 +97,13 @@ def shift_to_primary(c: Canary, now: Routes) -> Rules[None]:
         if primary == 100:
             yield from status_writes.phase(c, FINALISING)
         else:
-            yield from status_writes.fields(c, {"canaryWeight": canary})
+            yield from status_writes.write(c, {"canaryWeight": canary})
 
 
 def finish(c: Canary) -> Rules[None]:
     """Finalising: the target goes back to sleep."""
     yield from targets.scale_to_zero(c)
-    yield from status_writes.phase(c, SUCCEEDED)
-    yield Gauge(c.obj, "status", {"phase": SUCCEEDED})
-    yield Gauge(c.obj, "success", {"strategy": c.strategy, "analysis_status": "completed"})
-    yield from analysis.post_rollout(c, SUCCEEDED)
-    yield Emit(c.obj, "Normal", texts.promoted(c), phase=SUCCEEDED)
-    yield from alert(c, "Canary analysis completed successfully, promotion finished.", "info", metadata=False)
+    yield from _succeeded(c, "completed", texts.promoted(c), "Canary analysis completed successfully")
 
 
 def skip(c: Canary, label: Label, settings: Settings) -> Rules[None]:
@@ -117,14 +112,18 @@ def skip(c: Canary, label: Label, settings: Settings) -> Rules[None]:
     yield Gauge(c.obj, "weight", {"primary": 100, "canary": 0})
     yield Emit(c.obj, "Normal", texts.copying(c))
     yield from targets.promote(c, label, settings)
-    yield from reconcile.sync_autoscaler(c)
+    yield from reconcile.reconcile_autoscaler(c, update=True)
     yield from targets.scale_to_zero(c)
+    yield from _succeeded(c, "skipped", texts.skipped(c), "Canary analysis was skipped")
+
+
+def _succeeded(c: Canary, analysis_status: str, text: str, what: str) -> Rules[None]:
     yield from status_writes.phase(c, SUCCEEDED)
     yield Gauge(c.obj, "status", {"phase": SUCCEEDED})
-    yield Gauge(c.obj, "success", {"strategy": c.strategy, "analysis_status": "skipped"})
+    yield Gauge(c.obj, "success", {"strategy": c.strategy, "analysis_status": analysis_status})
     yield from analysis.post_rollout(c, SUCCEEDED)
-    yield Emit(c.obj, "Normal", texts.skipped(c), phase=SUCCEEDED)
-    yield from alert(c, "Canary analysis was skipped, promotion finished.", "info", metadata=False)
+    yield Emit(c.obj, "Normal", text, phase=SUCCEEDED)
+    yield from alert(c, f"{what}, promotion finished.", "info", metadata=False)
 
 
 def rollback(c: Canary, settings: Settings) -> Rules[None]:
