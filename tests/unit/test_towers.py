@@ -33,7 +33,7 @@ LAYERS = {
         effects golang origins patience shapes | readiness spec status | alerts routes texts | owned queries
         autoscalers config_sources services trace | configs primaries | targets | reconcile | status_writes
         analysis finalizing | steps | rules | flags job kube logs metrics prometheus | events webhooks
-        chats leader recording loadtester | performer replay | controller | __main__
+        chats leader loadtester recording | performer replay | controller | startup | __main__
     """,
     "lab": """
         kinds machine podinfo quantity quota schema | errors objects | contracts selectors store
