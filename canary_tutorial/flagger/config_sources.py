@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from canary_tutorial.flagger import owned
 from canary_tutorial.flagger.effects import Obj
-from canary_tutorial.flagger.routes import some
 from canary_tutorial.flagger.spec import Canary
 
 
@@ -48,15 +47,7 @@ def config_copy(c: Canary, obj: Obj, prefixes: Sequence[str]) -> Obj:
     """`<name>-primary` of a ConfigMap or Secret."""
     meta = obj["metadata"]
     others = [{**ref, "controller": False} for ref in meta.get("ownerReferences") or []]
-    made = {
-        "apiVersion": "v1",
-        "kind": obj["kind"],
-        "metadata": {
-            "name": f"{meta['name']}-primary",
-            "namespace": meta["namespace"],
-            **some(labels=owned.included(meta.get("labels"), prefixes)),
-            "ownerReferences": [*others, owned.owner_reference(c)],
-        },
-    }
+    own = {"labels": owned.included(meta.get("labels"), prefixes), "ownerReferences": others}
     fields = ("data", "type") if obj["kind"] == "Secret" else ("data",)
-    return made | {field: obj[field] for field in fields if obj.get(field) is not None}
+    content = {field: obj[field] for field in fields if obj.get(field) is not None}
+    return owned.new(c, "v1", obj["kind"], f"{meta['name']}-primary", own, **content)

@@ -5,7 +5,7 @@ How these objects look is in `services`, `autoscalers` and `routes`.
 
 from __future__ import annotations
 
-from canary_tutorial.flagger import autoscalers, owned, routes, services
+from canary_tutorial.flagger import autoscalers, routes, services
 from canary_tutorial.flagger.effects import Create, Explained, Get, Log, Obj, RandomLetters, Refused, Rules, Update
 from canary_tutorial.flagger.routes import Routes
 from canary_tutorial.flagger.spec import Canary, name_of
@@ -79,7 +79,7 @@ def _virtualservice(c: Canary, selector: str) -> Rules[None]:
         current = yield from find("VirtualService", c.apex, c.namespace)
     if current is None:
         with Explained(f"{what} create error"):
-            yield Create("VirtualService", routes.new_virtualservice(c, selector, owned.owner_reference(c)))
+            yield Create("VirtualService", routes.new_virtualservice(c, selector))
         yield Log("info", f"{what} created")
         return
     with Explained(f"{what} update error"):

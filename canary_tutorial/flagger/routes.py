@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from canary_tutorial.flagger import owned
 from canary_tutorial.flagger.effects import Obj, Refused
 from canary_tutorial.flagger.spec import Canary, Cookies
 
@@ -19,11 +20,6 @@ TOOLKIT = {
     "helm.toolkit.fluxcd.io/driftDetection": "disabled",
     "kustomize.toolkit.fluxcd.io/reconcile": "disabled",
 }
-
-
-def some(**fields: Obj) -> Obj:
-    """Those of `labels` and `annotations` that are not empty: Flagger writes no empty ones."""
-    return {field: values for field, values in fields.items() if values}
 
 
 @dataclass(frozen=True)
@@ -209,15 +205,10 @@ def metadata(c: Canary, selector: str) -> tuple[Obj, Obj]:
     return labels, {**((apex or {}).get("annotations") or {}), **TOOLKIT}
 
 
-def new_virtualservice(c: Canary, selector: str, owner: Obj) -> Obj:
+def new_virtualservice(c: Canary, selector: str) -> Obj:
     labels, annotations = metadata(c, selector)
-    meta: Obj = {"name": c.apex, "namespace": c.namespace, "annotations": annotations, "ownerReferences": [owner]}
-    return {
-        "apiVersion": "networking.istio.io/v1beta1",
-        "kind": "VirtualService",
-        "metadata": meta | some(labels=labels),
-        "spec": initial_spec(c),
-    }
+    meta = {"labels": labels, "annotations": annotations}
+    return owned.new(c, "networking.istio.io/v1beta1", "VirtualService", c.apex, meta, spec=initial_spec(c))
 
 
 def delegated(c: Canary, current: Obj) -> Obj | None:
@@ -245,7 +236,8 @@ def reconciled(c: Canary, selector: str, current: Obj) -> Obj | None:
     if not same_spec and LAST_APPLIED not in annotations:
         annotations[ORIGINAL] = json.dumps(spec, separators=(",", ":"))
     meta = {field: value for field, value in current["metadata"].items() if field != "labels"}
-    return {**current, "metadata": {**meta, **some(labels=labels), "annotations": annotations}, "spec": wanted}
+    own = owned.some({"labels": labels, "annotations": annotations})
+    return {**current, "metadata": {**meta, **own}, "spec": wanted}
 
 
 def without_nulls(value: Any) -> Any:

@@ -70,13 +70,7 @@ def service(c: Canary, wanted: Wanted) -> Obj:
         spec["clusterIP"] = "None"
     if c.service.get("trafficDistribution"):
         spec["trafficDistribution"] = c.service["trafficDistribution"]
-    meta = {
-        "name": wanted.name,
-        "namespace": c.namespace,
-        **wanted.metadata(c),
-        "ownerReferences": [owned.owner_reference(c)],
-    }
-    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
+    return owned.new(c, "v1", "Service", wanted.name, wanted.metadata(c), spec=spec)
 
 
 def reconciled_service(c: Canary, current: Obj, wanted: Wanted) -> Obj | None:
@@ -130,9 +124,4 @@ def destinationrule_spec(c: Canary, host: str) -> Obj:
 
 
 def destinationrule(c: Canary, host: str, spec: Obj) -> Obj:
-    return {
-        "apiVersion": "networking.istio.io/v1beta1",
-        "kind": "DestinationRule",
-        "metadata": {"name": host, "namespace": c.namespace, "ownerReferences": [owned.owner_reference(c)]},
-        "spec": spec,
-    }
+    return owned.new(c, "networking.istio.io/v1beta1", "DestinationRule", host, {}, spec=spec)

@@ -88,15 +88,13 @@ def conditions(current: Any, phase: str, kind: str, now: datetime) -> list[Obj]:
     ]
 
 
-def fields_of_sync(
-    phase: str, applied: str, configs: dict[str, str] | None, weight: int = 0, failed: int = 0, iterations: int = 0
-) -> Obj:
+def fields_of_sync(phase: str, applied: str, configs: dict[str, str] | None, weight: int) -> Obj:
     """What "sync" writes: the run's numbers, and the revision that it is about."""
     fields: Obj = {
         "phase": phase,
         "canaryWeight": weight,
-        "failedChecks": failed,
-        "iterations": iterations,
+        "failedChecks": 0,
+        "iterations": 0,
         "lastAppliedSpec": applied,
         "trackedConfigs": configs,
     }

@@ -52,9 +52,8 @@ def create_primary(c: Canary, found: Obj, label: Label, settings: Settings) -> R
     with Explained("createPrimaryDeployment failed"):
         if (yield from find("Deployment", c.primary, c.namespace)) is not None:
             return
-        copies = yield from configs.copy_to_primary(c, found, settings)
-        flagger_id = yield Uuid()
-        wanted = primaries.new_primary(c, found, label, settings, flagger_id, copies)
+        template = yield from _primary_template(c, found, label, settings)
+        wanted = primaries.new_primary(c, found, label, settings, template)
         with Explained(f"creating deployment {c.primary}.{c.namespace} failed"):
             yield Create("Deployment", wanted)
     yield Log("info", f"Deployment {c.primary}.{c.namespace} created")
@@ -64,11 +63,16 @@ def promote(c: Canary, label: Label, settings: Settings) -> Rules[None]:
     """Copy the target's pod template, and the configs that it names, onto the primary."""
     found = yield from target(c)
     primary = yield from deployment(c, c.primary)
-    copies = yield from configs.copy_to_primary(c, found, settings)
-    flagger_id = yield Uuid()
-    updated = primaries.promoted_primary(c, primary, found, label, settings, flagger_id, copies)
+    template = yield from _primary_template(c, found, label, settings)
+    updated = primaries.promoted_primary(c, primary, found, settings, template)
     with Explained(f"updating deployment {c.primary}.{c.namespace} template spec failed"):
         yield Update("Deployment", updated)
+
+
+def _primary_template(c: Canary, found: Obj, label: Label, settings: Settings) -> Rules[Obj]:
+    copies = yield from configs.copy_to_primary(c, found, settings)
+    flagger_id = yield Uuid()
+    return primaries.primary_template(c, found, label, settings, flagger_id, copies)
 
 
 # -- readiness; None is ready
