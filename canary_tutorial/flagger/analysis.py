@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from canary_tutorial.flagger import status_writes, texts
+from canary_tutorial.flagger import queries, status_writes, texts
 from canary_tutorial.flagger.alerts import alert
 from canary_tutorial.flagger.effects import (
     PASSED,
@@ -20,19 +20,6 @@ from canary_tutorial.flagger.effects import (
     Value,
 )
 from canary_tutorial.flagger.golang import TemplateError, is_url, render, whole_milliseconds
-from canary_tutorial.flagger.queries import (
-    BUILT_IN,
-    DURATION,
-    SUCCESS_RATE,
-    built_in,
-    check_provider,
-    custom_verdict,
-    duration_verdict,
-    not_a_url,
-    success_rate_verdict,
-    threshold_text,
-    variables_of,
-)
 from canary_tutorial.flagger.spec import Canary, Settings, mapping, name_of
 from canary_tutorial.flagger.status import PROGRESSING, SUCCEEDED, WAITING, WAITING_PROMOTION
 
@@ -150,7 +137,7 @@ def run(c: Canary, settings: Settings) -> Rules[bool]:
         return False
     metrics = c.analysis.get("metrics") or []
     for metric in metrics:
-        if name_of(metric) in BUILT_IN and not (yield from _passes(c, _built_in(c, metric, settings))):
+        if name_of(metric) in queries.BUILT_IN and not (yield from _passes(c, _built_in(c, metric, settings))):
             return False
         if metric.get("query") and not (yield from _passes(c, _inline(c, metric))):
             return False
@@ -158,7 +145,7 @@ def run(c: Canary, settings: Settings) -> Rules[bool]:
         if metric.get("templateRef"):
             if not (yield from _passes(c, _template(c, metric))):
                 return False
-        elif name_of(metric) not in BUILT_IN and not metric.get("query"):
+        elif name_of(metric) not in queries.BUILT_IN and not metric.get("query"):
             yield Emit(c.obj, "Warning", texts.NO_METRIC, level="error")
             return False
     return True
@@ -167,18 +154,18 @@ def run(c: Canary, settings: Settings) -> Rules[bool]:
 def _built_in(c: Canary, metric: Obj, settings: Settings) -> Rules[Checked]:
     """Success rate or duration, on the Canary's metricsServer or the controller's."""
     name, interval = name_of(metric), metric.get("interval") or DEFAULT_INTERVAL
-    unit = "ms" if name == DURATION else "%"
-    check = _check(c, metric, interval, unit)._replace(query=built_in(name, c.namespace, c.target, interval))
+    unit = "ms" if name == queries.DURATION else "%"
+    check = _check(c, metric, interval, unit)._replace(query=queries.built_in(name, c.namespace, c.target, interval))
     answer: Value = yield Query(c.spec.get("metricsServer") or None, check.query, name)
     if answer.missing:
-        suffix = ": running query failed: no values found" if name == SUCCESS_RATE else ""
+        suffix = ": running query failed: no values found" if name == queries.SUCCESS_RATE else ""
         return check.failed(texts.no_traffic(c, c.spec.get("provider") or settings.provider, name, suffix))
     if answer.value is None:
         return check.failed(f"Prometheus query failed: running query failed: {answer.error}", "error")
-    if name == DURATION:
+    if name == queries.DURATION:
         milliseconds = whole_milliseconds(answer.value)
-        return check.judged(float(milliseconds), duration_verdict(c, metric, milliseconds))
-    return check.judged(answer.value, success_rate_verdict(c, metric, answer.value))
+        return check.judged(float(milliseconds), queries.duration_verdict(c, metric, milliseconds))
+    return check.judged(answer.value, queries.success_rate_verdict(c, metric, answer.value))
 
 
 def _inline(c: Canary, metric: Obj) -> Rules[Checked]:
@@ -194,7 +181,7 @@ def _inline(c: Canary, metric: Obj) -> Rules[Checked]:
         return check.failed(texts.no_values(name))
     if answer.value is None:
         return check.failed(f"Prometheus query failed for {name}: {answer.error}", "error")
-    return check.judged(answer.value, custom_verdict(c, metric, answer.value))
+    return check.judged(answer.value, queries.custom_verdict(c, metric, answer.value))
 
 
 def _template(c: Canary, metric: Obj) -> Rules[Checked]:
@@ -214,16 +201,16 @@ def _template(c: Canary, metric: Obj) -> Rules[Checked]:
         return check.failed(texts.no_custom_values(name))
     if answer.value is None:
         return check.failed(f"Metric query failed for {name}: {answer.error}", "error")
-    return check.judged(answer.value, custom_verdict(c, metric, answer.value))
+    return check.judged(answer.value, queries.custom_verdict(c, metric, answer.value))
 
 
 def _check(c: Canary, metric: Obj, interval: str, unit: str = "") -> Checked:
     """A metric's check before anything is asked."""
-    return Checked(c.obj, name_of(metric), "", interval, threshold_text(metric), unit)
+    return Checked(c.obj, name_of(metric), "", interval, queries.threshold_text(metric), unit)
 
 
 def _rendered(c: Canary, metric: Obj, query: str, interval: str) -> str:
-    return render(query, variables_of(c, interval), metric.get("templateVariables") or {})
+    return render(query, queries.variables_of(c, interval), metric.get("templateVariables") or {})
 
 
 def _where(c: Canary, metric: Obj) -> str:
@@ -254,7 +241,7 @@ def _load_template(c: Canary, metric: Obj) -> Rules[tuple[Obj, Obj | None]]:
         with Explained(f"secret {of} error"):
             secret = yield Get("Secret", of, namespace)
     with Explained(f"provider {provider.get('type')} error"):
-        check_provider(provider, secret)
+        queries.check_provider(provider, secret)
     return template, secret
 
 
@@ -272,7 +259,7 @@ def check_providers(c: Canary, settings: Settings) -> Rules[None]:
     """While a Canary initializes: can its metrics be queried at all? If not, an event says so, and nothing stops."""
     try:
         for metric in c.analysis.get("metrics") or []:
-            if name_of(metric) in BUILT_IN:
+            if name_of(metric) in queries.BUILT_IN:
                 if why := no_client(c):
                     raise Refused(f"error {why}")
                 with Explained("prometheus not avaiable"):  # Flagger's spelling
@@ -292,7 +279,7 @@ def check_providers(c: Canary, settings: Settings) -> Rules[None]:
 def no_client(c: Canary) -> str:
     """Why a Canary's own metricsServer cannot be asked at all; "" if it can, or if there is none."""
     server = str(c.spec.get("metricsServer") or "")
-    return texts.no_client(server, not_a_url("prometheus", server)) if server and not is_url(server) else ""
+    return texts.no_client(server, queries.not_a_url("prometheus", server)) if server and not is_url(server) else ""
 
 
 def _online(question: Query) -> Rules[None]:

@@ -47,21 +47,10 @@ def built_in(name: str, namespace: str, target: str, interval: str) -> str:
 # -- providers
 
 
-OTHER_PROVIDERS = frozenset(
-    [
-        "cloudwatch",
-        "datadog",
-        "dynatrace",
-        "elasticsearch",
-        "graphite",
-        "influxdb",
-        "keptn",
-        "newrelic",
-        "signalfx",
-        "splunk",
-        "stackdriver",
-    ]
-)
+OTHER_PROVIDERS = (
+    "cloudwatch", "datadog", "dynatrace", "elasticsearch", "graphite", "influxdb", "keptn", "newrelic", "signalfx",
+    "splunk", "stackdriver",
+)  # fmt: skip
 
 
 def not_a_url(kind: str, address: str) -> str:

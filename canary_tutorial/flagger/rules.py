@@ -10,23 +10,12 @@
 
 from __future__ import annotations
 
-from canary_tutorial.flagger import analysis, owned, reconcile, status_writes, steps, targets, texts
+from canary_tutorial.flagger import analysis, owned, reconcile, status, status_writes, steps, targets, texts
 from canary_tutorial.flagger.alerts import alert
 from canary_tutorial.flagger.effects import Emit, Explained, Gauge, Get, Log, Obj, Refused, Rules, TickEnds, Timed
 from canary_tutorial.flagger.routes import Routes
 from canary_tutorial.flagger.shapes import misfit
 from canary_tutorial.flagger.spec import AB, BLUE_GREEN, Canary, Settings
-from canary_tutorial.flagger.status import (
-    ADVANCING,
-    FAILED,
-    FINALISING,
-    INITIALIZED,
-    PROGRESSING,
-    PROMOTING,
-    RUNNING,
-    STARTING,
-    WAITING_PROMOTION,
-)
 from canary_tutorial.flagger.targets import Label
 
 
@@ -62,9 +51,9 @@ def _advance(c: Canary, settings: Settings) -> Rules[None]:
 
     # Is there anything to advance? A failed run's status learns of the target's revision, but is judged as it was.
     before = c
-    if c.phase == FAILED:
-        c = yield from status_writes.sync(c, FAILED, settings, keep=True)
-    if c.phase not in ADVANCING and not (yield from targets.has_changed(before, settings)):
+    if c.phase == status.FAILED:
+        c = yield from status_writes.sync(c, status.FAILED, settings, keep=True)
+    if c.phase not in status.ADVANCING and not (yield from targets.has_changed(before, settings)):
         yield Gauge(c.obj, "status", {"phase": c.phase})
         return
 
@@ -74,7 +63,7 @@ def _advance(c: Canary, settings: Settings) -> Rules[None]:
             yield Emit(c.obj, "Warning", why.text)
             if why.retriable:
                 return
-            if c.phase in (PROMOTING, FINALISING):
+            if c.phase in (status.PROMOTING, status.FINALISING):
                 yield from steps.failed_promotion(c, settings, why.text)
             else:
                 yield from steps.rollback(c, settings)
@@ -84,13 +73,13 @@ def _advance(c: Canary, settings: Settings) -> Rules[None]:
 
     # A new revision starts a run, or restarts one.
     yield Gauge(c.obj, "status", {"phase": c.phase})
-    if c.phase not in RUNNING:
+    if c.phase not in status.RUNNING:
         yield from begin(c, settings)
         return
-    if c.phase in (PROGRESSING, WAITING_PROMOTION) and (yield from has_changed_in_mid_run(c, settings)):
+    if c.phase in (status.PROGRESSING, status.WAITING_PROMOTION) and (yield from has_changed_in_mid_run(c, settings)):
         yield Emit(c.obj, "Normal", texts.restarting(c))
         yield from reconcile.set_routes(c, 100, 0)
-        yield from status_writes.sync(c, PROGRESSING, settings)
+        yield from status_writes.sync(c, status.PROGRESSING, settings)
         return
 
     why = yield from targets.target_readiness(c)
@@ -102,13 +91,13 @@ def _advance(c: Canary, settings: Settings) -> Rules[None]:
     if c.skip_analysis:
         yield from steps.skip(c, label, settings)
         return
-    if c.phase in (PROGRESSING, WAITING_PROMOTION) and (yield from analysis.rollback_hooks(c)):
+    if c.phase in (status.PROGRESSING, status.WAITING_PROMOTION) and (yield from analysis.rollback_hooks(c)):
         yield from steps.rollback(c, settings)
         return
-    if c.phase == PROMOTING:
+    if c.phase == status.PROMOTING:
         yield from steps.shift_to_primary(c, now)
         return
-    if c.phase == FINALISING:
+    if c.phase == status.FINALISING:
         yield from steps.finish(c)
         return
     if c.failed_checks >= c.threshold:
@@ -141,7 +130,7 @@ def refuse_what_is_not_built_in(c: Canary, settings: Settings) -> None:
 
 def keep_right(c: Canary, target: Obj, label: Label, settings: Settings) -> Rules[Canary]:
     """Make and mend the objects around a target; returns the Canary, initialized if it was starting."""
-    starting = c.phase in STARTING
+    starting = c.phase in status.STARTING
     yield from reconcile.reconcile_services(c, target, label)
     if starting and not c.skip_analysis:
         yield from analysis.check_providers(c, settings)
@@ -165,8 +154,8 @@ def keep_right(c: Canary, target: Obj, label: Label, settings: Settings) -> Rule
 
 def initialized(c: Canary, settings: Settings) -> Rules[Canary]:
     with Explained(f"failed to sync canary {c.name}.{c.namespace} status"):
-        c = yield from status_writes.sync(c, INITIALIZED, settings)
-    yield Gauge(c.obj, "status", {"phase": INITIALIZED})
+        c = yield from status_writes.sync(c, status.INITIALIZED, settings)
+    yield Gauge(c.obj, "status", {"phase": status.INITIALIZED})
     yield Emit(c.obj, "Normal", texts.initialized(c))
     yield from alert(c, f"New {c.kind} detected, initialization completed.", "info")
     return c
@@ -176,15 +165,15 @@ def begin(c: Canary, settings: Settings) -> Rules[None]:
     """Detection: ask the gate, then give the target its pods. Nothing else happens on this tick."""
     if not (yield from analysis.confirm_rollout(c)):
         return
-    yield Emit(c.obj, "Normal", texts.new_revision(c), phase=PROGRESSING)
+    yield Emit(c.obj, "Normal", texts.new_revision(c), phase=status.PROGRESSING)
     yield from alert(c, "New revision detected, progressing canary analysis.", "info")
     try:
         yield from targets.scale_from_zero(c)
     except (TickEnds, Refused) as why:
         yield Emit(c.obj, "Warning", str(why), level="error")
         return
-    if (yield from status_writes.synced_or_logged(c, PROGRESSING, settings)):
-        yield Gauge(c.obj, "status", {"phase": PROGRESSING})
+    if (yield from status_writes.synced_or_logged(c, status.PROGRESSING, settings)):
+        yield Gauge(c.obj, "status", {"phase": status.PROGRESSING})
 
 
 def has_changed_in_mid_run(c: Canary, settings: Settings) -> Rules[bool]:

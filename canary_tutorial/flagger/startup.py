@@ -7,14 +7,14 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from lightkube.core.exceptions import ConfigError
 
 from canary_tutorial.flagger import metrics
 from canary_tutorial.flagger.analysis import ONLINE, offline
 from canary_tutorial.flagger.controller import Controller
-from canary_tutorial.flagger.effects import Obj, Query, Refused
+from canary_tutorial.flagger.effects import Obj, Query, Refused, T
 from canary_tutorial.flagger.flags import VERSION, Flags
 from canary_tutorial.flagger.golang import go_duration
 from canary_tutorial.flagger.kube import Kube, connection
@@ -23,7 +23,6 @@ from canary_tutorial.flagger.logs import Logger
 from canary_tutorial.flagger.performer import Performer
 from canary_tutorial.flagger.spec import LEAST_INTERVAL, Settings
 
-T = TypeVar("T")
 TRIES, PAUSE = 10, 1.0  # of the first questions to the API server, which may be starting itself; seconds
 NOTIFIERS = ("msteams-url", "slack-url")
 

@@ -14,7 +14,8 @@ from canary_tutorial.flagger.targets import Label
 def weighted(c: Canary, now: Routes, label: Label, settings: Settings) -> Rules[None]:
     """More for the canary, until it has enough; then promote."""
     if now.canary >= c.max_weight:
-        yield from promote(c, label, settings)
+        if (yield from analysis.confirm_promotion(c)):
+            yield from copy_to_primary(c, label, settings)
         return
     step = c.next_step_weight(now.canary)
     primary, canary, mirrored = now.primary, now.canary, now.mirrored
@@ -67,11 +68,6 @@ def blue_green(c: Canary, now: Routes, label: Label, settings: Settings) -> Rule
         yield from status_writes.write(c, {"iterations": c.iterations + 1})
         return
     yield from copy_to_primary(c, label, settings)
-
-
-def promote(c: Canary, label: Label, settings: Settings) -> Rules[None]:
-    if (yield from analysis.confirm_promotion(c)):
-        yield from copy_to_primary(c, label, settings)
 
 
 def copy_to_primary(c: Canary, label: Label, settings: Settings) -> Rules[None]:
@@ -130,8 +126,7 @@ def rollback(c: Canary, settings: Settings) -> Rules[None]:
     """Everybody back to the primary, the target to zero. A missed deadline shows no "Rolling back" event."""
     if c.failed_checks >= c.threshold:
         yield Emit(c.obj, "Warning", texts.threshold_reached(c, c.failed_checks))
-        why = f"Failed checks threshold reached {c.failed_checks}"
-        yield from alert(c, why, "error", metadata=False)
+        yield from alert(c, f"Failed checks threshold reached {c.failed_checks}", "error", metadata=False)
     yield from reconcile.set_routes(c, 100, 0)
     yield Gauge(c.obj, "weight", {"primary": 100, "canary": 0})
     yield Emit(c.obj, "Warning", texts.failed(c), phase=FAILED)
