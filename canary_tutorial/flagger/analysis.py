@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from canary_tutorial.flagger import status_writes, texts
+from canary_tutorial.flagger import queries, status_writes, texts
+from canary_tutorial.flagger.alerts import alert
 from canary_tutorial.flagger.effects import (
-    Alert,
+    PASSED,
     CallHook,
     Checked,
     Emit,
@@ -18,23 +19,7 @@ from canary_tutorial.flagger.effects import (
     TickEnds,
     Value,
 )
-from canary_tutorial.flagger.queries import (
-    BUILT_IN,
-    DURATION,
-    SUCCESS_RATE,
-    TemplateError,
-    built_in,
-    check_provider,
-    custom_verdict,
-    duration_verdict,
-    is_url,
-    not_a_url,
-    render,
-    success_rate_verdict,
-    threshold_text,
-    variables_of,
-    whole_milliseconds,
-)
+from canary_tutorial.flagger.golang import TemplateError, is_url, render, whole_milliseconds
 from canary_tutorial.flagger.spec import Canary, Settings, mapping, name_of
 from canary_tutorial.flagger.status import PROGRESSING, SUCCEEDED, WAITING, WAITING_PROMOTION
 
@@ -44,7 +29,7 @@ ONLINE = "vector(1)"
 # -- gates
 
 
-def confirm_rollout(c: Canary) -> Rules:
+def confirm_rollout(c: Canary) -> Rules[bool]:
     """Whether a new revision may start; says so once while it may not."""
     for hook in c.hooks("confirm-rollout"):
         error = yield CallHook(c.obj, hook, c.phase)
@@ -58,7 +43,7 @@ def confirm_rollout(c: Canary) -> Rules:
     return True
 
 
-def confirm_promotion(c: Canary) -> Rules:
+def confirm_promotion(c: Canary) -> Rules[bool]:
     """Whether the primary may get the new revision; until then the analysis goes on, and can still roll back."""
     for hook in c.hooks("confirm-promotion"):
         error = yield CallHook(c.obj, hook, PROGRESSING)
@@ -68,13 +53,13 @@ def confirm_promotion(c: Canary) -> Rules:
                 yield Emit(c.obj, "Warning", texts.waiting(c, "promotion approval", name_of(hook)))
                 yield from _alert_waiting(c, hook, "Canary promotion is")
             else:
-                yield from status_writes.fields(c, {"iterations": c.iterations - 1})
+                yield from status_writes.write(c, {"iterations": c.iterations - 1})
             return False
         yield Emit(c.obj, "Normal", texts.passed("Confirm-promotion", name_of(hook)))
     return True
 
 
-def traffic_hooks(c: Canary) -> Rules:
+def traffic_hooks(c: Canary) -> Rules[bool]:
     """confirm-traffic-increase: asked before each step; a closed gate is no failed check."""
     if c.phase != PROGRESSING:
         return True
@@ -88,35 +73,35 @@ def traffic_hooks(c: Canary) -> Rules:
     return True
 
 
-def _wait(c: Canary, phase: str) -> Rules:
+def _wait(c: Canary, phase: str) -> Rules[None]:
     try:
         yield from status_writes.phase(c, phase)
     except (TickEnds, Refused) as why:
         yield Log("error", str(why))
 
 
-def _alert_waiting(c: Canary, hook: Obj, what: str) -> Rules:
+def _alert_waiting(c: Canary, hook: Obj, what: str) -> Rules[None]:
     if not hook.get("muteAlert"):
-        yield Alert(c.obj, f"{what} waiting for approval.", "warn", metadata=False)
+        yield from alert(c, f"{what} waiting for approval.", "warn", metadata=False)
 
 
 # -- hooks
 
 
-def rollback_hooks(c: Canary) -> Rules:
+def rollback_hooks(c: Canary) -> Rules[bool]:
     """Whether somebody asks for a rollback."""
     for hook in c.hooks("rollback"):
         error = yield CallHook(c.obj, hook, c.phase)
         if error is None:
             yield Emit(c.obj, "Warning", texts.passed("Rollback", name_of(hook)))
             yield Emit(c.obj, "Warning", texts.rollback_asked(c))
-            yield Alert(c.obj, "Rolling back manual webhook invoked", "warn", metadata=False)
+            yield from alert(c, "Rolling back manual webhook invoked", "warn", metadata=False)
             return True
         yield Emit(c.obj, "Normal", texts.no_rollback(name_of(hook)))
     return False
 
 
-def pre_rollout(c: Canary) -> Rules:
+def pre_rollout(c: Canary) -> Rules[bool]:
     for hook in c.hooks("pre-rollout"):
         error = yield CallHook(c.obj, hook, PROGRESSING)
         if error is not None:
@@ -126,7 +111,7 @@ def pre_rollout(c: Canary) -> Rules:
     return True
 
 
-def post_rollout(c: Canary, phase: str) -> Rules:
+def post_rollout(c: Canary, phase: str) -> Rules[None]:
     """Tell of a run's end. Event webhooks hear of it in the phase `Succeeded`, or in that of the tick's beginning."""
     told = phase if phase == SUCCEEDED else ""
     for hook in c.hooks("post-rollout"):
@@ -140,7 +125,7 @@ def post_rollout(c: Canary, phase: str) -> Rules:
 # -- the analysis
 
 
-def run(c: Canary, settings: Settings) -> Rules:
+def run(c: Canary, settings: Settings) -> Rules[bool]:
     """Rollout hooks, then built-in and inline metrics, then templates; the first failure ends it."""
     for hook in c.hooks("rollout"):
         error = yield CallHook(c.obj, hook, PROGRESSING)
@@ -152,80 +137,80 @@ def run(c: Canary, settings: Settings) -> Rules:
         return False
     metrics = c.analysis.get("metrics") or []
     for metric in metrics:
-        if name_of(metric) in BUILT_IN and not (yield from _built_in(c, metric, settings)):
+        if name_of(metric) in queries.BUILT_IN and not (yield from _passes(c, _built_in(c, metric, settings))):
             return False
-        if metric.get("query") and not (yield from _inline(c, metric)):
+        if metric.get("query") and not (yield from _passes(c, _inline(c, metric))):
             return False
     for metric in metrics:
         if metric.get("templateRef"):
-            if not (yield from _template(c, metric)):
+            if not (yield from _passes(c, _template(c, metric))):
                 return False
-        elif name_of(metric) not in BUILT_IN and not metric.get("query"):
+        elif name_of(metric) not in queries.BUILT_IN and not metric.get("query"):
             yield Emit(c.obj, "Warning", texts.NO_METRIC, level="error")
             return False
     return True
 
 
-def _built_in(c: Canary, metric: Obj, settings: Settings) -> Rules:
+def _built_in(c: Canary, metric: Obj, settings: Settings) -> Rules[Checked]:
     """Success rate or duration, on the Canary's metricsServer or the controller's."""
     name, interval = name_of(metric), metric.get("interval") or DEFAULT_INTERVAL
-    promql = built_in(name, c.namespace, c.target, interval)
-    answer = yield Query(c.spec.get("metricsServer") or None, promql, name)
-    text = error = ""
+    promql = queries.built_in(name, c.namespace, c.target, interval)
+    check = _check(c, metric, interval, promql, "ms" if name == queries.DURATION else "%")
+    answer: Value = yield Query(c.spec.get("metricsServer") or None, check.query, name)
     if answer.missing:
-        suffix = ": running query failed: no values found" if name == SUCCESS_RATE else ""
-        text = texts.no_traffic(c, c.spec.get("provider") or settings.provider, name, suffix)
-    elif answer.error:
-        error = f"Prometheus query failed: running query failed: {answer.error}"
-    elif name == DURATION:
+        suffix = ": running query failed: no values found" if name == queries.SUCCESS_RATE else ""
+        return check.failed(texts.no_traffic(c, c.spec.get("provider") or settings.provider, name, suffix))
+    if answer.value is None:
+        return check.failed(f"Prometheus query failed: running query failed: {answer.error}", "error")
+    if name == queries.DURATION:
         milliseconds = whole_milliseconds(answer.value)
-        answer = Value(float(milliseconds))
-        text = duration_verdict(c, metric, milliseconds)
-    else:
-        text = success_rate_verdict(c, metric, answer.value)
-    unit = "ms" if name == DURATION else "%"
-    return (yield from _told(c, metric, promql, interval, answer, text, error, unit))
+        return check.judged(float(milliseconds), queries.duration_verdict(c, metric, milliseconds))
+    return check.judged(answer.value, queries.success_rate_verdict(c, metric, answer.value))
 
 
-def _inline(c: Canary, metric: Obj) -> Rules:
+def _inline(c: Canary, metric: Obj) -> Rules[Checked]:
     """A query written into the Canary."""
     name, interval = name_of(metric), metric.get("interval") or DEFAULT_INTERVAL
-    text = error = promql = ""
+    check = _check(c, metric, interval)
     try:
-        promql = render(metric["query"], variables_of(c, interval), metric.get("templateVariables") or {})
-        answer = yield Query(c.spec.get("metricsServer") or None, promql, name)
+        check = check._replace(query=_rendered(c, metric, metric["query"], interval))
     except TemplateError as why:
-        answer = Value(error=str(why))
+        return check.failed(f"Prometheus query failed for {name}: {why}", "error")
+    answer: Value = yield Query(c.spec.get("metricsServer") or None, check.query, name)
     if answer.missing:
-        text = texts.no_values(name)
-    elif answer.error:
-        error = f"Prometheus query failed for {name}: {answer.error}"
-    else:
-        text = custom_verdict(c, metric, answer.value)
-    return (yield from _told(c, metric, promql, interval, answer, text, error))
+        return check.failed(texts.no_values(name))
+    if answer.value is None:
+        return check.failed(f"Prometheus query failed for {name}: {answer.error}", "error")
+    return check.judged(answer.value, queries.custom_verdict(c, metric, answer.value))
 
 
-def _template(c: Canary, metric: Obj) -> Rules:
+def _template(c: Canary, metric: Obj) -> Rules[Checked]:
     """A MetricTemplate's query on its own provider. An interval that is not given is the empty text."""
     name, interval = name_of(metric), metric.get("interval") or ""
-    text = error = promql = ""
-    answer = Value()
+    check = _check(c, metric, interval)
     try:
         template, secret = yield from _load_template(c, metric)
-        provider, text_of_query = provider_of(template)
-        promql = render(text_of_query, variables_of(c, interval), metric.get("templateVariables") or {})
-        answer = yield Query(provider.get("address"), promql, name, template, secret)
+        provider, query = provider_of(template)
+        check = check._replace(query=_rendered(c, metric, query, interval))
+        answer: Value = yield Query(provider.get("address"), check.query, name, template, secret)
     except TemplateError as why:
-        error = f"Metric template {_where(c, metric)} query render error: {why}"
+        return check.failed(f"Metric template {_where(c, metric)} query render error: {why}", "error")
     except (TickEnds, Refused) as why:
-        error = f"Metric template {_where(c, metric)} {why}"
+        return check.failed(f"Metric template {_where(c, metric)} {why}", "error")
     if answer.missing:
-        text = texts.no_custom_values(name)
-    elif answer.error:
-        error = f"Metric query failed for {name}: {answer.error}"
-    elif answer.value is not None:
-        text = custom_verdict(c, metric, answer.value)
-    return (yield from _told(c, metric, promql, interval, answer, text, error))
+        return check.failed(texts.no_custom_values(name))
+    if answer.value is None:
+        return check.failed(f"Metric query failed for {name}: {answer.error}", "error")
+    return check.judged(answer.value, queries.custom_verdict(c, metric, answer.value))
+
+
+def _check(c: Canary, metric: Obj, interval: str, promql: str = "", unit: str = "") -> Checked:
+    """A metric's check before anything is asked."""
+    return Checked(c.obj, name_of(metric), promql, interval, queries.threshold_text(metric), unit)
+
+
+def _rendered(c: Canary, metric: Obj, query: str, interval: str) -> str:
+    return render(query, queries.variables_of(c, interval), metric.get("templateVariables") or {})
 
 
 def _where(c: Canary, metric: Obj) -> str:
@@ -239,7 +224,7 @@ def provider_of(template: Obj) -> tuple[Obj, str]:
     return mapping(spec, "provider"), str(spec.get("query") or "")
 
 
-def _load_template(c: Canary, metric: Obj) -> Rules:
+def _load_template(c: Canary, metric: Obj) -> Rules[tuple[Obj, Obj | None]]:
     """-> the MetricTemplate and its Secret (or None); refused in the words that follow its name."""
     reference = metric["templateRef"]
     namespace = reference.get("namespace") or c.namespace
@@ -256,27 +241,25 @@ def _load_template(c: Canary, metric: Obj) -> Rules:
         with Explained(f"secret {of} error"):
             secret = yield Get("Secret", of, namespace)
     with Explained(f"provider {provider.get('type')} error"):
-        check_provider(provider, secret)
+        queries.check_provider(provider, secret)
     return template, secret
 
 
-def _told(
-    c: Canary, metric: Obj, promql: str, interval: str, answer: Value, text: str, error: str, unit: str = ""
-) -> Rules:
-    """Record the check; a bad value is a warning, a question that cannot be asked an error."""
-    seen = text or error
-    name = name_of(metric)
-    yield Checked(name, promql, interval, answer.value, threshold_text(metric), seen or "passed", unit)
-    if seen:
-        yield Emit(c.obj, "Warning", seen, level="error" if error else "info")
-    return not seen
+def _passes(c: Canary, checking: Rules[Checked]) -> Rules[bool]:
+    """Make a check and record it; a failed one is an event."""
+    check = yield from checking
+    yield check
+    if check.verdict == PASSED:
+        return True
+    yield Emit(c.obj, "Warning", check.verdict, level=check.level)
+    return False
 
 
-def check_providers(c: Canary, settings: Settings) -> Rules:
+def check_providers(c: Canary, settings: Settings) -> Rules[None]:
     """While a Canary initializes: can its metrics be queried at all? If not, an event says so, and nothing stops."""
     try:
         for metric in c.analysis.get("metrics") or []:
-            if name_of(metric) in BUILT_IN:
+            if name_of(metric) in queries.BUILT_IN:
                 if why := no_client(c):
                     raise Refused(f"error {why}")
                 with Explained("prometheus not avaiable"):  # Flagger's spelling
@@ -296,10 +279,10 @@ def check_providers(c: Canary, settings: Settings) -> Rules:
 def no_client(c: Canary) -> str:
     """Why a Canary's own metricsServer cannot be asked at all; "" if it can, or if there is none."""
     server = str(c.spec.get("metricsServer") or "")
-    return texts.no_client(server, not_a_url("prometheus", server)) if server and not is_url(server) else ""
+    return texts.no_client(server, queries.not_a_url("prometheus", server)) if server and not is_url(server) else ""
 
 
-def _online(question: Query) -> Rules:
+def _online(question: Query) -> Rules[None]:
     why = offline((yield question))
     if why:
         raise Refused(why)

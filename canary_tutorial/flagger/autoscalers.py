@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from canary_tutorial.flagger import owned
 from canary_tutorial.flagger.effects import Obj
-from canary_tutorial.flagger.routes import some
 from canary_tutorial.flagger.spec import Canary
 
 SCALING = ("minReplicas", "maxReplicas", "metrics", "behavior")
@@ -14,17 +13,10 @@ def primary_autoscaler(c: Canary, autoscaler: Obj) -> Obj:
     limits = c.spec["autoscalerRef"].get("primaryScalerReplicas") or {}
     spec = {field: autoscaler["spec"][field] for field in SCALING if autoscaler["spec"].get(field) is not None}
     spec |= {field: int(limits[field]) for field in ("minReplicas", "maxReplicas") if limits.get(field) is not None}
-    return {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {
-            "name": f"{autoscaler['metadata']['name']}-primary",
-            "namespace": c.namespace,
-            **some(labels=dict(autoscaler["metadata"].get("labels") or {})),
-            "ownerReferences": [owned.owner_reference(c)],
-        },
-        "spec": {"scaleTargetRef": {**autoscaler["spec"]["scaleTargetRef"], "name": c.primary}, **spec},
-    }
+    spec = {"scaleTargetRef": {**autoscaler["spec"]["scaleTargetRef"], "name": c.primary}, **spec}
+    meta = {"labels": autoscaler["metadata"].get("labels")}
+    name = f"{autoscaler['metadata']['name']}-primary"
+    return owned.new(c, "autoscaling/v2", "HorizontalPodAutoscaler", name, meta, spec=spec)
 
 
 def autoscaler_differs(target: Obj, primary: Obj, wanted: Obj) -> bool:

@@ -6,12 +6,28 @@ from collections.abc import Iterator, Sequence
 
 from canary_tutorial.flagger import owned
 from canary_tutorial.flagger.effects import Obj
-from canary_tutorial.flagger.routes import some
 from canary_tutorial.flagger.spec import Canary
 
 
+def config_references(spec: Obj) -> dict[str, bool]:
+    """`configmap/<name>` and `secret/<name>` that a pod spec names -> whether it may be missing."""
+    found: dict[str, bool] = {}
+    for kind, source, field in _sources(spec):
+        if source and source.get(field):
+            reference = f"{kind}/{source[field]}"
+            found[reference] = found.get(reference, True) and bool(source.get("optional"))
+    return found
+
+
+def rename_configs(spec: Obj, configs: set[str]) -> None:
+    """Let a pod spec name the primary's copies of the tracked ones."""
+    for kind, source, field in _sources(spec):
+        if source and f"{kind}/{source.get(field)}" in configs:
+            source[field] += "-primary"
+
+
 def _sources(spec: Obj) -> Iterator[tuple[str, Obj | None, str]]:
-    """Each place where a pod spec names a ConfigMap or a Secret: the kind, the object with the name, and its key there."""
+    """Where a pod spec may name a ConfigMap or a Secret: the kind, what stands there, its field for the name."""
     for volume in spec.get("volumes") or []:
         yield "configmap", volume.get("configMap"), "name"
         yield "secret", volume.get("secret"), "secretName"
@@ -27,41 +43,11 @@ def _sources(spec: Obj) -> Iterator[tuple[str, Obj | None, str]]:
             yield "secret", entry.get("secretRef"), "name"
 
 
-def _named(spec: Obj) -> Iterator[tuple[str, Obj, str]]:
-    """The same where there is a name: `configmap/<name>` or `secret/<name>` first."""
-    for kind, source, key in _sources(spec):
-        if source and source.get(key):
-            yield f"{kind}/{source[key]}", source, key
-
-
-def config_references(spec: Obj) -> dict[str, bool]:
-    """`configmap/<name>` and `secret/<name>` that a pod spec names -> whether it may be missing."""
-    found: dict[str, bool] = {}
-    for reference, source, _ in _named(spec):
-        found[reference] = found.get(reference, True) and bool(source.get("optional"))
-    return found
-
-
-def rename_configs(spec: Obj, configs: set[str]) -> None:
-    """Let a pod spec name the primary's copies of the tracked ones."""
-    for reference, source, key in _named(spec):
-        if reference in configs:
-            source[key] += "-primary"
-
-
 def config_copy(c: Canary, obj: Obj, prefixes: Sequence[str]) -> Obj:
     """`<name>-primary` of a ConfigMap or Secret."""
     meta = obj["metadata"]
     others = [{**ref, "controller": False} for ref in meta.get("ownerReferences") or []]
-    made = {
-        "apiVersion": "v1",
-        "kind": obj["kind"],
-        "metadata": {
-            "name": f"{meta['name']}-primary",
-            "namespace": meta["namespace"],
-            **some(labels=owned.included(meta.get("labels"), prefixes)),
-            "ownerReferences": [*others, owned.owner_reference(c)],
-        },
-    }
+    own = {"labels": owned.included(meta.get("labels"), prefixes), "ownerReferences": others}
     fields = ("data", "type") if obj["kind"] == "Secret" else ("data",)
-    return made | {field: obj[field] for field in fields if obj.get(field) is not None}
+    content = {field: obj[field] for field in fields if obj.get(field) is not None}
+    return owned.new(c, "v1", obj["kind"], f"{meta['name']}-primary", own, **content)

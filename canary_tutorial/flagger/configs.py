@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 
 from canary_tutorial.flagger import config_sources, owned
 from canary_tutorial.flagger.effects import Create, Explained, Get, Log, Obj, Refused, Rules, Update
+from canary_tutorial.flagger.golang import go_json
 from canary_tutorial.flagger.spec import Canary, Settings
 
 KINDS = {"configmap": "ConfigMap", "secret": "Secret"}
@@ -14,7 +14,7 @@ SECRET_TYPES = ("Opaque", "kubernetes.io/basic-auth", "kubernetes.io/ssh-auth", 
 OPT_OUT = "flagger.app/config-tracking"  # an annotation whose value begins with "disable"
 
 
-def checksums(c: Canary, target: Obj, settings: Settings) -> Rules:
+def checksums(c: Canary, target: Obj, settings: Settings) -> Rules[dict[str, str] | None]:
     """`configmap/<name>` or `secret/<name>` -> checksum, as the status keeps them; None where tracking is off."""
     if not settings.config_tracking:
         return None
@@ -22,7 +22,7 @@ def checksums(c: Canary, target: Obj, settings: Settings) -> Rules:
     return {reference: checksum(obj) for reference, obj in found.items()}
 
 
-def have_changed(c: Canary, target: Obj, settings: Settings) -> Rules:
+def have_changed(c: Canary, target: Obj, settings: Settings) -> Rules[bool]:
     """Whether what the target names differs from what the status says."""
     current = yield from checksums(c, target, settings)
     before = c.status.get("trackedConfigs") or {}
@@ -37,7 +37,7 @@ def have_changed(c: Canary, target: Obj, settings: Settings) -> Rules:
     return False
 
 
-def copy_to_primary(c: Canary, target: Obj, settings: Settings) -> Rules:
+def copy_to_primary(c: Canary, target: Obj, settings: Settings) -> Rules[set[str]]:
     """Write `<name>-primary` of each; returns their references, so that the primary's pods can name the copies."""
     if not settings.config_tracking:
         return set()
@@ -51,7 +51,7 @@ def copy_to_primary(c: Canary, target: Obj, settings: Settings) -> Rules:
     return set(found)
 
 
-def _write(c: Canary, kind: str, wanted: Obj) -> Rules:
+def _write(c: Canary, kind: str, wanted: Obj) -> Rules[None]:
     name = wanted["metadata"]["name"]
     where = f"{kind.lower()} {name}.{c.namespace} failed"
     try:
@@ -64,7 +64,7 @@ def _write(c: Canary, kind: str, wanted: Obj) -> Rules:
     yield Log("info", f"{kind} {name} synced")
 
 
-def _tracked(c: Canary, target: Obj) -> Rules:
+def _tracked(c: Canary, target: Obj) -> Rules[dict[str, Obj]]:
     """Reference -> object, of those that are followed."""
     found: dict[str, Obj] = {}
     for reference, optional in config_sources.config_references(owned.pod_spec(target)).items():
@@ -84,8 +84,5 @@ def _tracked(c: Canary, target: Obj) -> Rules:
 
 
 def checksum(obj: Obj) -> str:
-    """The first eight bytes of the SHA-256 of `.data` as Go writes JSON: sorted keys, `<`, `>` and `&` escaped."""
-    body = json.dumps(obj.get("data") or None, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    for sign in "<>&\u2028\u2029":
-        body = body.replace(sign, f"\\u{ord(sign):04x}")
-    return hashlib.sha256(body.encode()).hexdigest()[:16]
+    """The first eight bytes of the SHA-256 of `.data` as Go writes it."""
+    return hashlib.sha256(go_json(obj.get("data") or None).encode()).hexdigest()[:16]

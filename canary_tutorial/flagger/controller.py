@@ -10,10 +10,9 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from canary_tutorial.flagger import finalizing, status_writes, targets, texts
-from canary_tutorial.flagger.effects import Obj, Refused, Rules, TickEnds
+from canary_tutorial.flagger.effects import Obj, Refused, Rules, T, TickEnds
 from canary_tutorial.flagger.job import Job
 from canary_tutorial.flagger.performer import Performer
 from canary_tutorial.flagger.shapes import SPEC, misfit
@@ -134,7 +133,7 @@ class Controller:
             log.log("info", f"{who} opting out, deleting finalizers", canary=who)
             await self._drive(finalizing.drop_finalizer(c), c)
         if not c.status.get("conditions"):
-            await self._drive(status_writes.fields(c, {"phase": INITIALIZING}), c)
+            await self._drive(status_writes.write(c, {"phase": INITIALIZING}), c)
         if key in self._cache:
             self._scheduled[key] = c
         if reverting and not marked:
@@ -156,7 +155,7 @@ class Controller:
             pause *= 2
         await self._drive(finalizing.give_back(c, self._settings), c)
 
-    async def _drive(self, rules: Rules, c: Canary) -> Any:
+    async def _drive(self, rules: Rules[T], c: Canary) -> T:
         return await self._performer.drive(rules, c.name, c.namespace)
 
     # -- the jobs
@@ -209,18 +208,6 @@ class Controller:
                 await self._performer.tick(name, namespace, self._settings)
 
         return tick
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """How much is remembered, for a test that looks for leaks."""
-        return {
-            "cache": len(self._cache),
-            "scheduled": len(self._scheduled),
-            "jobs": len(self._jobs),
-            "queued": len(self._queued),
-            "background": len(self._background),
-            "told": len(self._performer.correlator),
-        }
 
 
 def invalid(c: Canary, settings: Settings) -> str | None:

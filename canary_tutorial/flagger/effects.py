@@ -8,11 +8,10 @@ Named tuples, because a tick makes some thirty of them and should compute for le
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 Obj = dict[str, Any]
-Rules = Generator[Any, Any, Any]
+PASSED = "passed"  # a check's verdict
 
 
 class Refused(Exception):
@@ -125,36 +124,71 @@ class Value(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """A metric was judged: for traces and for the gauge flagger_canary_metric_analysis."""
+    """A metric was judged: for traces and for the gauge flagger_canary_metric_analysis.
 
+    A check begins as one that passes; a `verdict` of another text is what the event says of a failed one.
+    """
+
+    canary: Obj
     metric: str
     query: str
     interval: str
-    value: float | None
     threshold: str
-    verdict: str
     unit: str = ""
+    value: float | None = None
+    verdict: str = PASSED
+    level: str = "info"
+
+    def judged(self, value: float, why: str) -> Checked:
+        """With a value; `why` is what is wrong with it, or ""."""
+        return self._replace(value=value, verdict=why or PASSED)
+
+    def failed(self, why: str, level: str = "info") -> Checked:
+        """Without one; "error" where the question could not be asked."""
+        return self._replace(verdict=why, level=level)
 
 
 class Now(NamedTuple):
     """-> the time, a datetime in UTC."""
 
 
-class Random(NamedTuple):
-    """-> `length` random letters, or a uuid4 for 0."""
+class RandomLetters(NamedTuple):
+    """-> as many random letters."""
 
-    length: int = 0
+    length: int
+
+
+class Uuid(NamedTuple):
+    """-> a uuid4."""
 
 
 class Gauge(NamedTuple):
-    """A figure: `weight`, `status`, `success`, `failure`; `duration` says that this tick's length is one, too."""
+    """A figure of the Canary: `weight`, `status`, `success`, `failure`."""
 
+    canary: Obj
     name: str
-    values: Mapping[str, Any] = MappingProxyType({})
+    values: Mapping[str, Any]
+
+
+class Timed(NamedTuple):
+    """This tick gets as far as an analysis: its length goes into flagger_canary_duration_seconds."""
+
+    canary: Obj
 
 
 class Alert(NamedTuple):
+    """A message for one AlertProvider (name and namespace); None means the one of the controller's flags."""
+
     canary: Obj
     message: str
     severity: str
     metadata: bool = True
+    provider: tuple[str, str] | None = None
+
+
+Effect: TypeAlias = (
+    Get | Create | Update | Patch | WriteStatus | Emit | Log | CallHook | Query | Checked | Now
+    | RandomLetters | Uuid | Gauge | Timed | Alert
+)  # fmt: skip
+T = TypeVar("T")
+Rules = Generator[Effect, Any, T]  # what is sent in depends on the effect, which Python's types cannot say

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from canary_tutorial.flagger.effects import Obj
-from canary_tutorial.flagger.status import timestamp
+from canary_tutorial.flagger.golang import timestamp
 
 REASON, COMPONENT = "Synced", "flagger"
 PREFIX = "(combined from similar events): "
@@ -79,9 +79,6 @@ class Correlator:
     def forget(self, uid: str) -> None:
         """The Canary is gone."""
         self._told.pop(uid, None)
-
-    def __len__(self) -> int:
-        return len(self._told)
 
 
 def _may(bucket: _Bucket, now: datetime) -> bool:

@@ -18,7 +18,7 @@ FINALIZER = "finalizer.flagger.app"
 CONFLICT_TRIES = 4
 
 
-def announce(c: Canary) -> Rules:
+def announce(c: Canary) -> Rules[None]:
     """Once; a repeated try finds the phase already there."""
     if c.phase == TERMINATING:
         return
@@ -27,7 +27,7 @@ def announce(c: Canary) -> Rules:
     yield Emit(c.obj, "Normal", texts.terminating(c))
 
 
-def wake_target(c: Canary) -> Rules:
+def wake_target(c: Canary) -> Rules[None]:
     """The target gets as many replicas as the primary has."""
     with Explained("failed to revert target"):
         yield from targets.target(c)
@@ -40,7 +40,7 @@ def wake_target(c: Canary) -> Rules:
     yield Log("info", f"Checking if canary is ready {c.name}.{c.namespace}")
 
 
-def give_back(c: Canary, settings: Settings) -> Rules:
+def give_back(c: Canary, settings: Settings) -> Rules[None]:
     """Service and VirtualService as they were before Flagger."""
     found = yield from targets.target(c)
     label = owned.selector_label(c, found, settings.selector_labels)
@@ -53,13 +53,13 @@ def give_back(c: Canary, settings: Settings) -> Rules:
     yield Log("info", f"Finalization complete for {c.name}.{c.namespace}")
 
 
-def let_go(c: Canary) -> Rules:
+def let_go(c: Canary) -> Rules[None]:
     """Off with the finalizer; then the Canary is gone."""
     yield from drop_finalizer(c)
     yield Emit(c.obj, "Normal", texts.terminated(c))
 
 
-def _give_back_service(c: Canary, label: targets.Label) -> Rules:
+def _give_back_service(c: Canary, label: targets.Label) -> Rules[None]:
     """A Service that was there before gets its selector back; one that Flagger made goes with the Canary."""
     service = yield from targets.find("Service", c.apex, c.namespace)
     if service is None or owned.owning_canary(service) is not None:
@@ -74,7 +74,7 @@ def _give_back_service(c: Canary, label: targets.Label) -> Rules:
         yield Update("Service", {**service, "metadata": metadata, "spec": {**service["spec"], "selector": selector}})
 
 
-def _give_back_routes(c: Canary) -> Rules:
+def _give_back_routes(c: Canary) -> Rules[None]:
     found = yield from targets.find("VirtualService", c.apex, c.namespace)
     if found is None:
         return
@@ -98,15 +98,15 @@ def has_finalizer(obj: Obj) -> bool:
     return FINALIZER in (obj["metadata"].get("finalizers") or [])
 
 
-def drop_finalizer(c: Canary) -> Rules:
+def drop_finalizer(c: Canary) -> Rules[None]:
     yield from _finalizers(c, lambda now: [each for each in now if each != FINALIZER])
 
 
-def add_finalizer(c: Canary) -> Rules:
+def add_finalizer(c: Canary) -> Rules[None]:
     yield from _finalizers(c, lambda now: now if FINALIZER in now else [*now, FINALIZER])
 
 
-def _finalizers(c: Canary, change: Callable[[list[str]], list[str]]) -> Rules:
+def _finalizers(c: Canary, change: Callable[[list[str]], list[str]]) -> Rules[None]:
     """Each try is on a fresh read: the Canary's own job may write its status in between."""
     for left in reversed(range(CONFLICT_TRIES)):
         fresh = yield Get("Canary", c.name, c.namespace)

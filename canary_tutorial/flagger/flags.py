@@ -1,40 +1,44 @@
-"""Command-line flags as Go's flag package reads them: -name=value, --name value, -switch. Pure."""
+"""Command-line flags as Go's flag package reads them: -name=value, --name value, -switch. I/O: `parsed` prints the usage."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from canary_tutorial.flagger.spec import go_duration
+from canary_tutorial.flagger.golang import go_bool, go_duration
 
+VERSION = "1.44.0"  # of Flagger
 # name -> (default, help); the type of the default is the flag's type; durations are texts that end in a unit
-FLAGS: Mapping[str, tuple[str | int | bool, str]] = {
+Known = Mapping[str, tuple[str | int | bool, str]]
+NO_EFFECT = "accepted for compatibility; has no effect here"
+FLAGS: Known = {
     "kubeconfig": ("", "path to a kubeconfig; only needed outside a cluster"),
-    "kubeconfig-qps": (100, "queries per second to the Kubernetes API"),
-    "kubeconfig-burst": (250, "burst of queries to the Kubernetes API"),
-    "kubeconfig-service-mesh": ("", "path to a kubeconfig of the mesh's own cluster"),
+    "kubeconfig-qps": (100, NO_EFFECT),
+    "kubeconfig-burst": (250, NO_EFFECT),
+    "kubeconfig-service-mesh": ("", NO_EFFECT),
     "master": ("", "address of the Kubernetes API; overrides the kubeconfig's"),
     "metrics-server": ("http://prometheus:9090", "address of Prometheus"),
     "control-loop-interval": ("10s", "how often Canaries without a job are looked for"),
     "log-level": ("debug", "debug, info, warn or error"),
     "port": (8080, "port for metrics and health"),
     "slack-url": ("", "Slack webhook"),
-    "slack-token": ("", "Slack token"),
-    "slack-proxy-url": ("", "proxy for Slack"),
+    "slack-token": ("", NO_EFFECT),
+    "slack-proxy-url": ("", NO_EFFECT),
     "slack-user": ("flagger", "Slack user name"),
     "slack-channel": ("", "Slack channel"),
     "msteams-url": ("", "MS Teams webhook"),
-    "msteams-proxy-url": ("", "proxy for MS Teams"),
+    "msteams-proxy-url": ("", NO_EFFECT),
     "event-webhook": ("", "webhook that receives every event"),
     "include-label-prefix": ("", "comma-separated prefixes of labels that primaries inherit; * for all"),
-    "threadiness": (2, "number of workers"),
-    "zap-encoding": ("json", "log encoding"),
-    "zap-replace-globals": (False, "accepted for compatibility"),
+    "threadiness": (2, NO_EFFECT),
+    "zap-encoding": ("json", NO_EFFECT),
+    "zap-replace-globals": (False, NO_EFFECT),
     "namespace": ("", "the only namespace to watch; all if empty"),
     "mesh-provider": ("istio", "the service mesh"),
     "selector-labels": ("app,name,app.kubernetes.io/name", "labels that tell primary from canary"),
-    "ingress-annotations-prefix": ("nginx.ingress.kubernetes.io", "accepted for compatibility"),
-    "ingress-class": ("", "accepted for compatibility"),
+    "ingress-annotations-prefix": ("nginx.ingress.kubernetes.io", NO_EFFECT),
+    "ingress-class": ("", NO_EFFECT),
     "enable-leader-election": (False, "let one of several replicas act"),
     "leader-election-namespace": ("kube-system", "where the lease is"),
     "enable-config-tracking": (True, "follow changes of ConfigMaps and Secrets"),
@@ -42,8 +46,7 @@ FLAGS: Mapping[str, tuple[str | int | bool, str]] = {
     "cluster-name": ("", "added to alerts"),
     "no-cross-namespace-refs": (False, "keep references within a Canary's namespace"),
 }
-DURATIONS = {"control-loop-interval"}
-TRUE, FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
+DURATIONS = {"control-loop-interval", "timeout"}
 
 
 class FlagError(Exception):
@@ -76,9 +79,21 @@ class Flags:
         return tuple(part for part in self.text(name).split(",") if part)
 
 
-def parse(words: list[str]) -> Flags:
-    """Flags from argv; raises FlagError in Go's words."""
-    values: dict[str, str | int | bool] = {name: default for name, (default, _) in FLAGS.items()}
+def parsed(words: list[str] | None, program: str = "flagger", known: Known = FLAGS) -> Flags | int:
+    """Flags from argv; or, after the usage was printed, the code to end with."""
+    try:
+        return parse(sys.argv[1:] if words is None else words, known)
+    except HelpAsked:
+        print(usage(program, known), file=sys.stderr)
+        return 0
+    except FlagError as error:
+        print(f"{error}\n{usage(program, known)}", file=sys.stderr)
+        return 2
+
+
+def parse(words: list[str], known: Known = FLAGS) -> Flags:
+    """Raises FlagError in Go's words."""
+    values: dict[str, str | int | bool] = {name: default for name, (default, _) in known.items()}
     rest = list(words)
     while rest and rest[0].startswith("-") and rest[0] != "-":
         word = rest.pop(0)
@@ -89,9 +104,9 @@ def parse(words: list[str]) -> Flags:
             raise FlagError(f"bad flag syntax: {word}")
         if name in ("h", "help"):
             raise HelpAsked
-        if name not in FLAGS:
+        if name not in known:
             raise FlagError(f"flag provided but not defined: -{name}")
-        default = FLAGS[name][0]
+        default = known[name][0]
         if isinstance(default, bool):
             values[name] = _switch(name, value) if equals else True
             continue
@@ -104,11 +119,10 @@ def parse(words: list[str]) -> Flags:
 
 
 def _switch(name: str, value: str) -> bool:
-    if value in TRUE:
-        return True
-    if value in FALSE:
-        return False
-    raise FlagError(f'invalid boolean value "{value}" for -{name}: parse error')
+    found = go_bool(value)
+    if found is None:
+        raise FlagError(f'invalid boolean value "{value}" for -{name}: parse error')
+    return found
 
 
 def _value(name: str, value: str, default: str | int) -> str | int:
@@ -122,9 +136,9 @@ def _value(name: str, value: str, default: str | int) -> str | int:
     return value
 
 
-def usage() -> str:
-    lines = ["Usage of flagger:"]
-    for name, (default, text) in sorted(FLAGS.items()):
+def usage(program: str, known: Known) -> str:
+    lines = [f"Usage of {program}:"]
+    for name, (default, text) in sorted(known.items()):
         kind = {bool: "", int: " int"}.get(type(default), " duration" if name in DURATIONS else " string")
         shown = f' (default "{default}")' if isinstance(default, str) and default and name not in DURATIONS else ""
         shown = f" (default {default})" if not shown and default else shown

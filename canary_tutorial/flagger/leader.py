@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from datetime import UTC, datetime
 
 from canary_tutorial.flagger.effects import Obj, Refused
+from canary_tutorial.flagger.golang import timestamp
 from canary_tutorial.flagger.kube import Kube
 from canary_tutorial.flagger.spec import mapping, whole
 
@@ -23,7 +24,7 @@ def may_take(lease: Obj, identity: str, now: datetime) -> bool:
     if not holder or holder == identity or not renewed:
         return True
     try:
-        age = (now - datetime.fromisoformat(str(renewed).replace("Z", "+00:00"))).total_seconds()
+        age = (now - datetime.fromisoformat(str(renewed))).total_seconds()
         return age > int(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
     except (TypeError, ValueError):
         return True
@@ -50,7 +51,7 @@ class Election:
 
     async def _try(self) -> bool:
         now = datetime.now(UTC)
-        stamp = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        stamp = timestamp(now, "microseconds")
         spec: Obj = {"holderIdentity": self.identity, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": stamp}
         try:
             lease = await self._kube.get("Lease", NAME, self._namespace)

@@ -13,7 +13,6 @@ from pages of another origin are refused, those for gates included (`origins.py`
 
 from __future__ import annotations
 
-import argparse
 import hmac
 import json
 import os
@@ -29,12 +28,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from canary_tutorial.flagger.flags import NO_EFFECT, Known, parsed
+from canary_tutorial.flagger.golang import go_bool, timestamp
 from canary_tutorial.flagger.origins import is_foreign
 
 MOST = 1 << 20  # bytes of a request's body
 NO_TASKS = "this load tester runs no tasks: it was started without -tasks-token-file"
 NO_TOKEN = "the token in the task's metadata is missing or wrong: it must be that of -tasks-token-file"
 FOREIGN = "requests of web pages from another origin are refused"
+FLAGS: Known = {
+    "port": (9090, "port to listen on"),
+    "log-level": ("debug", NO_EFFECT),
+    "timeout": ("1h", "how long a task may run"),
+    "namespace-regexp": ("", "namespaces that may use it"),
+    "tasks-token-file": ("", "file with the token that a task's metadata must have; without it there are no tasks"),
+}
 BLOCKING = {"bash": ["bash", "-c"], "helm": ["helm"], "helmv3": ["helm"], "kubectl": ["kubectl"]}
 
 
@@ -187,7 +195,7 @@ class LoadTester:
             return None  # Flagger's own drops the connection too
         if not metadata.get("cmd"):
             raise Refusal(400, "cmd not found in metadata")
-        self.tasks.in_background(self._key(payload), metadata["cmd"], is_true(metadata.get("logCmdOutput")))
+        self.tasks.in_background(self._key(payload), metadata["cmd"], bool(go_bool(metadata.get("logCmdOutput", ""))))
         return 202, ""
 
     def _blocking(self, kind: str, metadata: dict[str, str]) -> tuple[int, str]:
@@ -199,19 +207,15 @@ class LoadTester:
             out, error = "", f'exec: "{words[0]}": {missing.strerror}'
         if error:
             raise Refusal(500, f"command {command} failed: {out}: {error}")
-        return 200, out if is_true(metadata.get("returnCmdOutput")) else ""
+        return 200, out if go_bool(metadata.get("returnCmdOutput", "")) else ""
 
 
 SAID = {"check": "check: approved {}", "open": "opened", "close": "closed"}
 
 
-def is_true(text: str | None) -> bool:
-    return text in ("1", "t", "T", "true", "TRUE", "True")
-
-
 def log(level: str, message: str, **more: str) -> None:
     """One write a line: tasks on threads of their own tell of themselves at the same time."""
-    ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    ts = timestamp(datetime.now(UTC), "milliseconds")
     sys.stderr.write(json.dumps({"level": level, "ts": ts, "msg": message, **more}) + "\n")
     sys.stderr.flush()
 
@@ -251,42 +255,34 @@ def handler(tester: LoadTester) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def main(words: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser("loadtester", allow_abbrev=False)
-    for name, default, text in (
-        ("port", "9090", "port to listen on"),
-        ("log-level", "debug", "accepted for compatibility"),
-        ("timeout", "1h", "how long a task may run"),
-        ("namespace-regexp", "", "namespaces that may use it"),
-        ("tasks-token-file", "", "file with the token that a task's metadata must have; without it there are no tasks"),
-    ):
-        parser.add_argument(f"-{name}", f"--{name}", default=default, help=text)
-    options = parser.parse_args(sys.argv[1:] if words is None else words)
-    from canary_tutorial.flagger.spec import go_duration
-
-    token = ""
-    if options.tasks_token_file:
+def main(words: list[str] | None = None) -> int:
+    flags = parsed(words, "loadtester", FLAGS)
+    if isinstance(flags, int):
+        return flags
+    token, path = "", flags.text("tasks-token-file")
+    if path:
         try:
-            token = Path(options.tasks_token_file).read_text().strip()
+            token = Path(path).read_text().strip()
         except (OSError, ValueError) as error:
             log("fatal", f"cannot read the token: {error}")
-            sys.exit(1)
+            return 1
         if not token:
-            log("fatal", f"there is no token in {options.tasks_token_file}")
-            sys.exit(1)
-    tester = LoadTester(go_duration(options.timeout) or 3600.0, options.namespace_regexp, token)
-    address = os.environ.get("LISTEN_ADDRESS", "127.0.0.1")
+            log("fatal", f"there is no token in {path}")
+            return 1
+    tester = LoadTester(flags.seconds("timeout") or 3600.0, flags.text("namespace-regexp"), token)
+    address, port = os.environ.get("LISTEN_ADDRESS", "127.0.0.1"), flags.number("port")
     try:
-        server = ThreadingHTTPServer((address, int(options.port)), handler(tester))
-    except (OSError, ValueError) as error:
-        log("fatal", f"cannot listen on {address}:{options.port}: {error}")
-        sys.exit(1)
+        server = ThreadingHTTPServer((address, port), handler(tester))
+    except (OSError, OverflowError) as error:
+        log("fatal", f"cannot listen on {address}:{port}: {error}")
+        return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
-    log("info", f"Starting HTTP server on port {options.port}")
+    log("info", f"Starting HTTP server on port {port}")
     server.serve_forever(poll_interval=0.2)
     tester.tasks.end()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,6 +7,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from canary_tutorial.flagger.golang import timestamp
+
 LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
 
 
@@ -19,7 +21,7 @@ class Logger:
     def log(self, level: str, message: str, **more: Any) -> None:
         if LEVELS[level] < self._least:
             return
-        ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        ts = timestamp(datetime.now(UTC), "milliseconds")
         line = {"level": level, "ts": ts, "caller": "flagger", "msg": message, **more}
         text = json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
         self._stream.write(text + "\n")

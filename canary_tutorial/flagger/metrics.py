@@ -13,7 +13,6 @@ from canary_tutorial.flagger.status import FAILED, PROGRESSING
 
 Metric = Counter | Gauge | Histogram
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)  # seconds; the defaults of Go's client
-disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Recorder:
@@ -74,6 +73,7 @@ class Recorder:
 
 def serve(recorder: Recorder, address: str, port: int) -> ThreadingHTTPServer:
     """Start the HTTP server; raises OSError if the port is taken."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # Go's client has no such series
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

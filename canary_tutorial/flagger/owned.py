@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from canary_tutorial.flagger.effects import Obj, Refused
 from canary_tutorial.flagger.spec import Canary, name_of
-
-
-def copy(value: Any) -> Any:
-    return json.loads(json.dumps(value))
 
 
 def pod_spec(deployment: Obj) -> Obj:
@@ -26,7 +21,18 @@ def replicas_of(deployment: Obj) -> int:
     return 1 if replicas is None else int(replicas)
 
 
-def owner_reference(c: Canary) -> Obj:
+def new(c: Canary, api_version: str, kind: str, name: str, meta: Obj, **body: Any) -> Obj:
+    """An object that goes with the Canary. `meta`: labels, annotations (Flagger writes no empty ones), other owners."""
+    own = {"name": name, "namespace": c.namespace, "ownerReferences": [*meta.get("ownerReferences", ()), owner(c)]}
+    return {"apiVersion": api_version, "kind": kind, "metadata": own | some(meta), **body}
+
+
+def some(meta: Obj) -> Obj:
+    """Its `labels` and `annotations`, if they are not empty."""
+    return {field: meta[field] for field in ("labels", "annotations") if meta.get(field)}
+
+
+def owner(c: Canary) -> Obj:
     return {
         "apiVersion": "flagger.app/v1beta1",
         "kind": "Canary",

@@ -12,40 +12,23 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, assert_never
 
 import httpx2
 
-from canary_tutorial.flagger import alerts, prometheus, recording, webhooks
-from canary_tutorial.flagger.effects import (
-    Alert,
-    CallHook,
-    Checked,
-    Create,
-    Emit,
-    Gauge,
-    Get,
-    Log,
-    Now,
-    Obj,
-    Patch,
-    Query,
-    Random,
-    Refused,
-    Rules,
-    Update,
-    WriteStatus,
-)
+from canary_tutorial.flagger import chats, effects, prometheus, recording, webhooks
+from canary_tutorial.flagger.effects import Effect, Obj, Refused, Rules, T
 from canary_tutorial.flagger.events import Correlator
 from canary_tutorial.flagger.kube import Kube
 from canary_tutorial.flagger.logs import Logger
 from canary_tutorial.flagger.metrics import Recorder
 from canary_tutorial.flagger.rules import advance
-from canary_tutorial.flagger.spec import Canary, Settings, mapping, name_of
+from canary_tutorial.flagger.spec import Canary, Settings, mapping
 from canary_tutorial.flagger.status import with_fields
 from canary_tutorial.flagger.trace import Step, row
 
-TELLING = (Alert, Checked, Emit, Gauge, Log)  # a release goes on where one of these fails
+# A release goes on where one of these fails.
+TELLING = (effects.Alert, effects.Checked, effects.Emit, effects.Gauge, effects.Log)
 
 
 class Performer:
@@ -87,70 +70,77 @@ class Performer:
     def _steps(self) -> list[Step] | None:
         return [] if self._trace or self._record else None
 
-    async def drive(self, rules: Rules, name: str, namespace: str, steps: list[Step] | None = None) -> Any:
+    async def drive(self, rules: Rules[T], name: str, namespace: str, steps: list[Step] | None = None) -> T:
         """Carry rules to their end; returns what they return. What they did is added to `steps`."""
-        now, began, analysed = datetime.now(UTC), time.monotonic(), False
+        now, began = datetime.now(UTC), time.monotonic()
+        timed: Canary | None = None
         steps = self._steps() if steps is None else steps
-        answer = refused = canary = None
+        answer = refused = None
         while True:
             try:
                 effect = rules.throw(refused) if refused else rules.send(answer)
             except StopIteration as ended:
-                result = ended.value
+                result: T = ended.value
                 break
             answer = refused = None
             try:
-                if isinstance(effect, Gauge):
-                    analysed |= effect.name == "duration"
-                    self._gauge(effect, canary)
-                else:
-                    answer = await self.perform(effect, name, namespace, canary)
+                answer = await self.perform(effect, name, namespace)
             except Refused as error:
                 refused = error
             except Exception as error:
                 if not isinstance(effect, TELLING):
                     raise
                 self.logger.log("error", f"{type(effect).__name__} failed: {error!r}", canary=f"{name}.{namespace}")
-            if canary is None and answer and isinstance(effect, Get) and effect.kind == "Canary":
-                canary = Canary(answer)
+            if isinstance(effect, effects.Timed):
+                timed = Canary(effect.canary)
             if steps is not None:
                 steps.append(Step(effect, answer, refused))
-        if analysed and canary:
-            self.recorder.duration(canary.target, namespace, time.monotonic() - began)
+        if timed:
+            self.recorder.duration(timed.target, namespace, time.monotonic() - began)
         if self._trace and steps:
             self._trace(row(name, namespace, now, steps))
         return result
 
-    async def perform(self, effect: Any, name: str, namespace: str, canary: Canary | None) -> Any:
+    async def perform(self, effect: Effect, name: str, namespace: str) -> Any:
         """One effect; raises Refused."""
         match effect:
-            case Get(kind, of, where):
+            case effects.Get(kind, of, where):
                 return await self.kube.get(kind, of, where)
-            case Create(kind, obj):
+            case effects.Create(kind, obj):
                 return await self.kube.create(kind, obj)
-            case Update(kind, obj):
+            case effects.Update(kind, obj):
                 return await self.kube.update(kind, obj)
-            case Patch(kind, of, where, body):
+            case effects.Patch(kind, of, where, body):
                 return await self.kube.patch(kind, of, where, body)
-            case WriteStatus(of, where, fields):
+            case effects.WriteStatus(of, where, fields):
                 return await self._write_status(of, where, fields)
-            case Query():
+            case effects.Query():
                 return await self._query(effect)
-            case CallHook(obj, hook, phase):
+            case effects.CallHook(obj, hook, phase):
                 return await self._call(obj, hook, phase)
-            case Emit():
+            case effects.Emit():
                 await self._emit(effect)
-            case Log(level, message):
+            case effects.Log(level, message):
                 self.logger.log(level, message, canary=f"{name}.{namespace}")
-            case Checked(metric, _, _, value, _, _, unit) if value is not None and canary:
-                self.recorder.analysis(canary.target, namespace, metric, value / 1000 if unit == "ms" else value)
-            case Now():
+            case effects.Checked():
+                self._checked(effect)
+            case effects.Gauge():
+                self._gauge(effect)
+            case effects.Timed():
+                pass  # `drive` knows how long the tick took
+            case effects.Now():
                 return datetime.now(UTC)
-            case Random(length):
-                letters = string.ascii_letters
-                return "".join(random.choices(letters, k=length)) if length else str(uuid.uuid4())
-            case Alert():
-                await self._alert(effect)
+            case effects.RandomLetters(length):
+                return "".join(random.choices(string.ascii_letters, k=length))
+            case effects.Uuid():
+                return str(uuid.uuid4())
+            case effects.Alert():
+                if error := await chats.send(
+                    self.kube, self._hooks.checked, effect, self._notifier, self._cluster_name
+                ):
+                    self.logger.log("error", error, canary=f"{name}.{namespace}")
+            case _:
+                assert_never(effect)
         return None
 
     async def _write_status(self, name: str, namespace: str, fields: Obj) -> Obj:
@@ -167,7 +157,7 @@ class Performer:
         except Exception as error:
             return repr(error)
 
-    async def _query(self, effect: Query) -> Any:
+    async def _query(self, effect: effects.Query) -> Any:
         provider = mapping(mapping(effect.template or {}, "spec"), "provider")
         http = self._prometheus
         if provider.get("insecureSkipVerify"):
@@ -175,7 +165,7 @@ class Performer:
         server = effect.server or self._metrics_server
         return await prometheus.query(http, server, effect.promql, effect.template, effect.credentials)
 
-    async def _emit(self, event: Emit) -> None:
+    async def _emit(self, event: effects.Emit) -> None:
         meta = event.canary["metadata"]
         self.logger.log(event.level, event.message, canary=f"{meta['name']}.{meta['namespace']}")
         now = datetime.now(UTC)
@@ -200,7 +190,7 @@ class Performer:
                     raise
         await self.kube.create("Event", event)
 
-    async def _call_event_hooks(self, event: Emit, now: datetime) -> None:
+    async def _call_event_hooks(self, event: effects.Emit, now: datetime) -> None:
         c = Canary(event.canary)
         hooks = c.hooks("event") or ([{"name": "events", "url": self._event_webhook}] if self._event_webhook else [])
         for hook in hooks:
@@ -210,10 +200,15 @@ class Performer:
             if error is not None:
                 self.logger.log("error", f"error sending event to webhook: {error}", canary=f"{c.name}.{c.namespace}")
 
-    def _gauge(self, effect: Gauge, canary: Canary | None) -> None:
-        if canary is None:
-            return
-        target, namespace, values = canary.target, canary.namespace, effect.values
+    def _checked(self, effect: effects.Checked) -> None:
+        if effect.value is not None:
+            c = Canary(effect.canary)
+            value = effect.value / 1000 if effect.unit == "ms" else effect.value
+            self.recorder.analysis(c.target, c.namespace, effect.metric, value)
+
+    def _gauge(self, effect: effects.Gauge) -> None:
+        c = Canary(effect.canary)
+        target, namespace, values = c.target, c.namespace, effect.values
         match effect.name:
             case "weight":
                 self.recorder.weight(target, namespace, values["primary"], values["canary"])
@@ -221,50 +216,3 @@ class Performer:
                 self.recorder.status(target, namespace, values["phase"])
             case "success" | "failure":
                 self.recorder.ended(effect.name, target, namespace, values["strategy"], values["analysis_status"])
-
-    async def _alert(self, alert: Alert) -> None:
-        """To the Canary's own alert providers; if it names none, to the one of the flags."""
-        meta, analysis = alert.canary["metadata"], Canary(alert.canary).analysis
-        more = alerts.fields(alert.canary, self._cluster_name) if alert.metadata else []
-        who = f"{meta['name']}.{meta['namespace']}"
-        if not analysis.get("alerts"):
-            if self._notifier:
-                url, token = alerts.address(self._notifier, None)
-                if error := await self._post(self._notifier, url, token, alert, more):
-                    self.logger.log("error", f"alert can't be sent: {error}", canary=who)
-            return
-        for wanted in analysis["alerts"]:
-            if not alerts.wanted(wanted, alert.severity):
-                continue
-            reference = wanted.get("providerRef") or {}
-            name, namespace = name_of(reference), reference.get("namespace") or meta["namespace"]
-            try:
-                provider, secret = await self._alert_provider(name, namespace)
-                url, token = alerts.address(provider, secret)
-                error = await self._post(provider, url, token, alert, more)
-            except Refused as refused:
-                self.logger.log("error", f"alert provider {name}.{namespace} {refused.message}", canary=who)
-                continue
-            except Exception as odd:  # a provider or a Secret that cannot be read
-                error = repr(odd)
-            if error:
-                self.logger.log("error", f"alert provider {name}.{namespace} send error: {error}", canary=who)
-
-    async def _alert_provider(self, name: str, namespace: str) -> tuple[Obj, Obj | None]:
-        """The AlertProvider and its Secret, if it has one; refused in the words that follow its name."""
-        try:
-            provider = await self.kube.get("AlertProvider", name, namespace)
-        except Refused as refused:
-            why = f'alertprovider.flagger.app "{name}" not found' if refused.missing else refused.message
-            raise Refused(f"error: {why}") from refused
-        reference = mapping(provider, "spec").get("secretRef")
-        if not reference:
-            return provider, None
-        try:
-            return provider, await self.kube.get("Secret", name_of(reference), namespace)
-        except Refused as refused:
-            raise Refused(f"secretRef error: {refused.message}") from refused
-
-    async def _post(self, provider: Obj, url: str, token: str, alert: Alert, more: list[Obj]) -> str | None:
-        body = alerts.body(provider, alert.canary, alert.message, alert.severity, more)
-        return await alerts.post(self._hooks.checked, url, body, token) if url else None

@@ -3,87 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 from canary_tutorial.flagger import config_sources, owned
 from canary_tutorial.flagger.effects import Obj
-from canary_tutorial.flagger.routes import some
 from canary_tutorial.flagger.spec import Canary, Settings
 
 ROLLOUT = ("progressDeadlineSeconds", "minReadySeconds", "revisionHistoryLimit", "strategy")
 
 
-def new_primary(
-    c: Canary, target: Obj, label: tuple[str, str], settings: Settings, flagger_id: str, configs: set[str]
-) -> Obj:
+def new_primary(c: Canary, target: Obj, label: tuple[str, str], settings: Settings, template: Obj) -> Obj:
     """`<target>-primary`, as it is made the first time."""
     name, value = label
     meta = target["metadata"]
-    annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if "toolkit.fluxcd.io" not in k}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {
-            "name": c.primary,
-            "namespace": c.namespace,
-            "labels": {**owned.included(meta.get("labels"), settings.include_label_prefix), name: f"{value}-primary"},
-            **some(annotations=annotations),
-            "ownerReferences": [owned.owner_reference(c)],
-        },
-        "spec": {
-            **_rollout_settings(target),
-            "replicas": int(target["spec"].get("replicas") or 0) or 1,
-            "selector": {"matchLabels": {name: f"{value}-primary"}},
-            "template": _primary_template(c, target, label, settings, flagger_id, configs),
-        },
+    labels = {**owned.included(meta.get("labels"), settings.include_label_prefix), name: f"{value}-primary"}
+    spec = {
+        **_rollout_settings(target),
+        "replicas": int(target["spec"].get("replicas") or 0) or 1,
+        "selector": {"matchLabels": {name: f"{value}-primary"}},
+        "template": template,
     }
+    own = {"labels": labels, "annotations": _annotations(meta)}
+    return owned.new(c, "apps/v1", "Deployment", c.primary, own, spec=spec)
 
 
-def promoted_primary(
-    c: Canary,
-    primary: Obj,
-    target: Obj,
-    label: tuple[str, str],
-    settings: Settings,
-    flagger_id: str,
-    configs: set[str],
-) -> Obj:
-    """The primary with the target's pods; a new flagger-id makes it roll even if nothing else changed.
+def promoted_primary(c: Canary, primary: Obj, target: Obj, settings: Settings, template: Obj) -> Obj:
+    """The primary with the target's pods.
 
     Its own labels and annotations are replaced by the target's with an included prefix: by default there are none.
     """
     spec = {k: v for k, v in primary["spec"].items() if k not in ROLLOUT} | _rollout_settings(target)
     if not c.spec.get("autoscalerRef"):
         spec["replicas"] = owned.replicas_of(target)
-    made = _primary_template(c, target, label, settings, flagger_id, configs)
-    kept = ((primary["spec"].get("template") or {}).get("metadata") or {}) | made["metadata"]
+    kept = ((primary["spec"].get("template") or {}).get("metadata") or {}) | template["metadata"]
     meta = {field: value for field, value in primary["metadata"].items() if field not in ("labels", "annotations")}
-    own = {
-        f: owned.included(target["metadata"].get(f), settings.include_label_prefix) for f in ("labels", "annotations")
-    }
-    return {
-        **primary,
-        "metadata": meta | some(**own),
-        "spec": {**spec, "template": {"metadata": kept, "spec": made["spec"]}},
-    }
+    prefixes = settings.include_label_prefix
+    own = {field: owned.included(target["metadata"].get(field), prefixes) for field in ("labels", "annotations")}
+    spec["template"] = {"metadata": kept, "spec": template["spec"]}
+    return {**primary, "metadata": meta | owned.some(own), "spec": spec}
 
 
 def _rollout_settings(target: Obj) -> Obj:
-    return {field: owned.copy(target["spec"][field]) for field in ROLLOUT if target["spec"].get(field) is not None}
+    return {field: deepcopy(target["spec"][field]) for field in ROLLOUT if target["spec"].get(field) is not None}
 
 
-def _primary_template(
+def _annotations(meta: Obj) -> Obj:
+    return {k: v for k, v in (meta.get("annotations") or {}).items() if "toolkit.fluxcd.io" not in k}
+
+
+def primary_template(
     c: Canary, target: Obj, label: tuple[str, str], settings: Settings, flagger_id: str, configs: set[str]
 ) -> Obj:
-    template = owned.copy(target["spec"].get("template")) or {}
+    """The target's pods as the primary's; a new flagger-id makes them roll even if nothing else changed."""
+    template = deepcopy(target["spec"].get("template")) or {}
     meta = template.get("metadata") or {}
-    annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if "toolkit.fluxcd.io" not in k}
     spec = template.get("spec") or {}
     config_sources.rename_configs(spec, configs)
     _keep_apart(c, spec, settings.selector_labels)
     return {
         "metadata": {
             "labels": {**(meta.get("labels") or {}), label[0]: f"{label[1]}-primary"},
-            "annotations": {**annotations, "flagger-id": flagger_id},
+            "annotations": {**_annotations(meta), "flagger-id": flagger_id},
         },
         "spec": spec,
     }

@@ -21,12 +21,7 @@ async def query(http: httpx2.AsyncClient, address: str, promql: str, template: O
         answer = await http.get(url, headers=_headers(template, secret), timeout=TIMEOUT)
     except httpx2.HTTPError as error:
         return Value(error=f'request failed: Get "{url}": {_why(error, url)}')
-    except (
-        httpx2.InvalidURL,
-        ValueError,
-        AttributeError,
-        TypeError,
-    ) as error:  # an address, header or Secret of odd form
+    except (httpx2.InvalidURL, ValueError, AttributeError, TypeError) as error:  # an odd address, header or Secret
         return Value(error=f'request failed: Get "{url}": {error}')
     if answer.status_code >= 400:
         return Value(error=f"error response: Status {answer.status_code} {answer.reason_phrase}: {answer.text}")

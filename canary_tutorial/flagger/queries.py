@@ -1,14 +1,13 @@
-"""Questions to Prometheus, verdicts on the answers, and numbers as Go prints them. Pure."""
+"""Questions to Prometheus, and verdicts on the answers. Pure."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 
 from canary_tutorial.flagger import texts
 from canary_tutorial.flagger.effects import Obj, Refused
+from canary_tutorial.flagger.golang import go_fixed, go_float, go_milliseconds, is_url, render
 from canary_tutorial.flagger.spec import Canary, name_of
 
 SUCCESS_RATE, DURATION = "request-success-rate", "request-duration"
@@ -24,10 +23,6 @@ BUILT_IN = {
     SUCCESS_RATE: f"sum(rate({_GOOD_REQUESTS}{_WINDOW})) / sum(rate({_REQUESTS}{_WINDOW})) * 100",
     DURATION: f"histogram_quantile(0.99, sum(rate({_BUCKETS}{_WINDOW})) by (le))",
 }
-
-
-class TemplateError(Exception):
-    """A query's template cannot be filled in."""
 
 
 def variables_of(c: Canary, interval: str) -> dict[str, str]:
@@ -49,95 +44,13 @@ def built_in(name: str, namespace: str, target: str, interval: str) -> str:
     return render(BUILT_IN[name], {"namespace": namespace, "target": target, "interval": interval}, {})
 
 
-def render(template: str, values: Mapping[str, str], variables: Mapping[str, str]) -> str:
-    """Go's text/template as far as queries use it: `{{ target }}`, `{{ variables.reporter }}`. Errors are in its words."""
-
-    # The pattern has one way to match a text: queries are users', and a second one would take them minutes.
-    def replace(match: re.Match[str]) -> str:
-        word = match[1].removeprefix("-").removesuffix("-").strip()
-        if word in values:
-            return values[word]
-        key = word.removeprefix("variables.")
-        if word.startswith("variables.") and key in variables:
-            return variables[key]
-        before = template[: match.start(1) + match[1].find(word)]
-        line = before.count("\n") + 1
-        if word.startswith("variables."):
-            column = len((before[before.rfind("\n") + 1 :] + "variables").encode())
-            where = f'template: tmpl:{line}:{column}: executing "tmpl" at <{word}>'
-            raise TemplateError(f'template excution failed: {where}: map has no entry for key "{key}"')  # its spelling
-        raise TemplateError(f'template parsing failed: template: tmpl:{line}: function "{word}" not defined')
-
-    return collapse(re.sub(r"\{\{([^{}]*)\}\}", replace, template))
-
-
-def collapse(query: str) -> str:
-    """Flagger sends every run of white space as one blank."""
-    return re.sub(r"\s+", " ", query)
-
-
-def go_float(value: float) -> str:
-    """Go's %v: the shortest text that means the number; an exponent below 1e-4 and from 1e21 on."""
-    if not math.isfinite(value):
-        return go_fixed(value)
-    return str(int(value)) if value == int(value) and abs(value) < 1e21 else repr(value)
-
-
-def go_fixed(value: float) -> str:
-    """Go's %.2f."""
-    if math.isnan(value):
-        return "NaN"
-    return f"{value:.2f}" if math.isfinite(value) else ("+Inf" if value > 0 else "-Inf")
-
-
-def whole_milliseconds(value: float) -> int:
-    return int(value) if math.isfinite(value) else 0  # infinity overflows to nothing in Go
-
-
-def go_milliseconds(milliseconds: int) -> str:
-    """Go's duration text of whole milliseconds: 0s, 520ms, 1s, 1.515s, 1m1s, 1h0m0s."""
-    if milliseconds < 0:
-        return f"-{go_milliseconds(-milliseconds)}"
-    if milliseconds == 0:
-        return "0s"
-    if milliseconds < 1000:
-        return f"{milliseconds}ms"
-    minutes, rest = divmod(milliseconds, 60_000)
-    hours, minutes = divmod(minutes, 60)
-    seconds = f"{rest // 1000}.{rest % 1000:03}".rstrip("0").rstrip(".")
-    return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes or hours else "") + f"{seconds}s"
-
-
 # -- providers
 
 
-OTHER_PROVIDERS = frozenset(
-    [
-        "cloudwatch",
-        "datadog",
-        "dynatrace",
-        "elasticsearch",
-        "graphite",
-        "influxdb",
-        "keptn",
-        "newrelic",
-        "signalfx",
-        "splunk",
-        "stackdriver",
-    ]
-)
-
-
-def is_url(address: str) -> bool:
-    """Whether Go's url.Parse takes it: `prometheus:9090` is one with an odd scheme, `127.0.0.1:9090` is none."""
-    if not address or re.search(r"[\x00-\x1f\x7f]|%(?![0-9A-Fa-f]{2})", address):
-        return False
-    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", address)
-    rest = address[scheme.end() :] if scheme else address
-    if rest.startswith("//"):
-        authority = re.split("[/?#]", rest[2:], maxsplit=1)[0].rpartition("@")[2]
-        return bool(re.fullmatch(r"(\[[^\[\]]+\]|[^\s\[\]:<>\"\\^`{|}]*)(:\d*)?", authority))
-    return bool(scheme) or ":" not in rest.split("/")[0]
+OTHER_PROVIDERS = (
+    "cloudwatch", "datadog", "dynatrace", "elasticsearch", "graphite", "influxdb", "keptn", "newrelic", "signalfx",
+    "splunk", "stackdriver",
+)  # fmt: skip
 
 
 def not_a_url(kind: str, address: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from datetime import datetime
 
 from canary_tutorial.flagger.effects import Obj
+from canary_tutorial.flagger.golang import float32
 
 WAITING = "waiting for rollout to finish: "
 
@@ -32,25 +32,16 @@ def deployment_readiness(deployment: Obj, deadline: int, threshold: int, now: da
     short = available and (available.get("status"), available.get("reason")) == ("False", "MinimumReplicasUnavailable")
     if progressing and available and short:
         since = available.get("lastUpdateTime")  # Go reads a missing time as one that is long past
-        retriable = bool(since) and (now - _moment(since)).total_seconds() <= deadline
+        retriable = bool(since) and (now - datetime.fromisoformat(since)).total_seconds() <= deadline
     replicas, updated = spec.get("replicas"), int(status.get("updatedReplicas") or 0)
     if replicas is not None and updated < int(replicas):
         return NotReady(f"{WAITING}{updated} out of {replicas} new replicas have been updated", retriable)
     old = int(status.get("replicas") or 0) - updated
     if old > 0:
         return NotReady(f"{WAITING}{old} old replicas are pending termination", retriable)
-    least = int(_float32(updated * _float32(threshold / 100)))
+    least = int(float32(updated * float32(threshold / 100)))
     have = int(status.get("availableReplicas") or 0)
     if have < least:
         text = f"{WAITING}{have} of {least} (readyThreshold {threshold}%) updated replicas are available"
         return NotReady(text, retriable)
     return None
-
-
-def _float32(value: float) -> float:
-    """Go counts this percentage in 32 bits: 53% of 100 pods are 52."""
-    return float(struct.unpack("f", struct.pack("f", value))[0])
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from canary_tutorial.flagger import autoscalers, owned, routes, services
-from canary_tutorial.flagger.effects import Create, Explained, Get, Log, Obj, Random, Refused, Rules, Update
-from canary_tutorial.flagger.routes import Cookies, Routes
+from canary_tutorial.flagger import autoscalers, routes, services
+from canary_tutorial.flagger.effects import Create, Explained, Get, Log, Obj, RandomLetters, Refused, Rules, Update
+from canary_tutorial.flagger.routes import Routes
 from canary_tutorial.flagger.spec import Canary, name_of
 from canary_tutorial.flagger.targets import Label, find
 
 # -- Services
 
 
-def reconcile_services(c: Canary, target: Obj, label: Label) -> Rules:
+def reconcile_services(c: Canary, target: Obj, label: Label) -> Rules[None]:
     """`<apex>-canary` selects the target's pods, `<apex>-primary` the primary's."""
     name, value = label
     ports = services.ports(c, target)
@@ -22,13 +22,13 @@ def reconcile_services(c: Canary, target: Obj, label: Label) -> Rules:
     yield from _service(c, services.Wanted(c.primary_service, "primary", name, f"{value}-primary", ports))
 
 
-def reconcile_apex(c: Canary, target: Obj, label: Label) -> Rules:
+def reconcile_apex(c: Canary, target: Obj, label: Label) -> Rules[None]:
     """The Service that clients call selects the primary's pods."""
     name, value = label
     yield from _service(c, services.Wanted(c.apex, "apex", name, f"{value}-primary", services.ports(c, target)))
 
 
-def _service(c: Canary, wanted: services.Wanted) -> Rules:
+def _service(c: Canary, wanted: services.Wanted) -> Rules[None]:
     name = wanted.name
     with Explained("reconcileService failed"):
         with Explained(f"service {name} get query error"):
@@ -48,7 +48,7 @@ def _service(c: Canary, wanted: services.Wanted) -> Rules:
 # -- routes
 
 
-def reconcile_routes(c: Canary, label: Label) -> Rules:
+def reconcile_routes(c: Canary, label: Label) -> Rules[None]:
     """Both DestinationRules, then the VirtualService."""
     for host in (c.canary_service, c.primary_service):
         with Explained("reconcileDestinationRule failed"):
@@ -57,7 +57,7 @@ def reconcile_routes(c: Canary, label: Label) -> Rules:
         yield from _virtualservice(c, label[0])
 
 
-def _destinationrule(c: Canary, host: str) -> Rules:
+def _destinationrule(c: Canary, host: str) -> Rules[None]:
     what, spec = f"DestinationRule {host}.{c.namespace}", services.destinationrule_spec(c, host)
     with Explained(f"{what} get query error"):
         current = yield from find("DestinationRule", host, c.namespace)
@@ -71,7 +71,7 @@ def _destinationrule(c: Canary, host: str) -> Rules:
         yield Log("info", f"{what} updated")
 
 
-def _virtualservice(c: Canary, selector: str) -> Rules:
+def _virtualservice(c: Canary, selector: str) -> Rules[None]:
     what = f"VirtualService {c.apex}.{c.namespace}"
     if c.service.get("delegation") and (c.service.get("hosts") or c.service.get("gateways")):
         raise Refused(f"{what} cannot have hosts and gateways when delegation enabled")
@@ -79,7 +79,7 @@ def _virtualservice(c: Canary, selector: str) -> Rules:
         current = yield from find("VirtualService", c.apex, c.namespace)
     if current is None:
         with Explained(f"{what} create error"):
-            yield Create("VirtualService", routes.new_virtualservice(c, selector, owned.owner_reference(c)))
+            yield Create("VirtualService", routes.new_virtualservice(c, selector))
         yield Log("info", f"{what} created")
         return
     with Explained(f"{what} update error"):
@@ -93,14 +93,14 @@ def _virtualservice(c: Canary, selector: str) -> Rules:
             yield Log("info", f"{what} updated")
 
 
-def read_routes(c: Canary) -> Rules:
+def read_routes(c: Canary) -> Rules[Routes]:
     """The weights in force: what the VirtualService says, not the Canary's status."""
     found = yield from _get_virtualservice(c)
     yield Log("info", f"Canary {c.name}.{c.namespace} uses {'TCP' if routes.is_tcp(c) else 'HTTP'} service")
     return routes.read(c, found)
 
 
-def set_routes(c: Canary, primary: int, canary: int, mirrored: bool = False) -> Rules:
+def set_routes(c: Canary, primary: int, canary: int, mirrored: bool = False) -> Rules[None]:
     """Replace the VirtualService's rules; session affinity's cookies reach the Canary's status with its next write."""
     found = yield from _get_virtualservice(c)
     wanted = Routes(primary, canary, mirrored)
@@ -109,38 +109,24 @@ def set_routes(c: Canary, primary: int, canary: int, mirrored: bool = False) -> 
     else:
         cookies = None
         if c.analysis.get("sessionAffinity"):
-            letters = [(yield Random(10)), (yield Random(10))]
-            cookies = routes.next_cookies(c, wanted, Cookies.of(c), letters)
-            c.status.update(cookies.as_status())
+            letters = [(yield RandomLetters(10)), (yield RandomLetters(10))]
+            cookies = c.cookies = routes.next_cookies(c, wanted, c.cookies, letters)
         spec = {**(found.get("spec") or {}), "http": routes.rules(c, wanted, cookies)}
     with Explained(f"VirtualService {c.apex}.{c.namespace} update failed"):
         yield Update("VirtualService", {**found, "spec": spec})
 
 
-def cookie_fields(c: Canary) -> Obj:
-    """Session affinity's cookies ride along with the next status write."""
-    return Cookies.of(c).as_status() if c.analysis.get("sessionAffinity") else {}
-
-
-def _get_virtualservice(c: Canary) -> Rules:
+def _get_virtualservice(c: Canary) -> Rules[Obj]:
     with Explained(f"VirtualService {c.apex}.{c.namespace} get query error", " "):
-        return (yield Get("VirtualService", c.apex, c.namespace))
+        found: Obj = yield Get("VirtualService", c.apex, c.namespace)
+    return found
 
 
 # -- autoscalers
 
 
-def create_autoscaler(c: Canary) -> Rules:
-    """`<autoscaler>-primary`, if there is none."""
-    yield from _autoscaler(c, update=False)
-
-
-def sync_autoscaler(c: Canary) -> Rules:
-    """Bring the primary's autoscaler up to the target's."""
-    yield from _autoscaler(c, update=True)
-
-
-def _autoscaler(c: Canary, update: bool) -> Rules:
+def reconcile_autoscaler(c: Canary, *, update: bool) -> Rules[None]:
+    """Make `<autoscaler>-primary` if there is none; with `update`, bring it up to the target's."""
     reference = c.spec.get("autoscalerRef")
     if not reference or reference.get("kind") != "HorizontalPodAutoscaler":
         return

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from canary_tutorial.flagger import effects
-from canary_tutorial.flagger.effects import Obj, Refused, Rules, Value
+from canary_tutorial.flagger.effects import Effect, Obj, Refused, Value
 from canary_tutorial.flagger.rules import advance
 from canary_tutorial.flagger.spec import Settings
 from canary_tutorial.flagger.trace import Step
@@ -47,7 +47,7 @@ def _as_json(step: Step) -> Obj:
     return written
 
 
-def _effect(effect: Any) -> list[Any]:
+def _effect(effect: Effect) -> list[Any]:
     """Its name and fields. What was read before, the Canary and credentials, is left out."""
     fields = [None if field in ("canary", "credentials") else value for field, value in effect._asdict().items()]
     return [type(effect).__name__, *json.loads(json.dumps(fields, default=dict))]
@@ -71,7 +71,7 @@ def tick_of(text: str) -> tuple[str, str, datetime, Settings, list[Obj]]:
 
 def replayed(name: str, namespace: str, settings: Settings, written: list[Obj]) -> list[Step]:
     """The rules' steps on recorded answers; raises Differs at the first effect that is another one."""
-    rules: Rules = advance(name, namespace, settings)
+    rules = advance(name, namespace, settings)
     steps: list[Step] = []
     answer: Any = None
     refused: Refused | None = None
@@ -91,7 +91,7 @@ def replayed(name: str, namespace: str, settings: Settings, written: list[Obj]) 
     return steps
 
 
-def _decoded(effect: Any, answer: Any) -> Any:
+def _decoded(effect: Effect, answer: Any) -> Any:
     if isinstance(effect, effects.Now):
         return datetime.fromisoformat(answer)
     return Value(**answer) if isinstance(effect, effects.Query) and answer is not None else answer

@@ -9,8 +9,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from canary_tutorial.flagger import owned
 from canary_tutorial.flagger.effects import Obj, Refused
-from canary_tutorial.flagger.spec import Canary
+from canary_tutorial.flagger.spec import Canary, Cookies
 
 MOST_MATCHES = 10_000  # more would not fit into an object; to put them together would hold up every other Canary
 ORIGINAL = "flagger.kubernetes.io/original-configuration"
@@ -21,11 +22,6 @@ TOOLKIT = {
 }
 
 
-def some(**fields: Obj) -> Obj:
-    """Those of `labels` and `annotations` that are not empty: Flagger writes no empty ones."""
-    return {field: values for field, values in fields.items() if values}
-
-
 @dataclass(frozen=True)
 class Routes:
     """How requests are split: weights in percent, and whether they are mirrored to the canary."""
@@ -33,27 +29,6 @@ class Routes:
     primary: int = 100
     canary: int = 0
     mirrored: bool = False
-
-
-@dataclass(frozen=True)
-class Cookies:
-    """Session affinity's cookies, `name=value` or empty, as the status keeps them."""
-
-    canary: str = ""
-    primary: str = ""
-    previous: str = ""
-
-    @classmethod
-    def of(cls, c: Canary) -> Cookies:
-        fields = ("sessionAffinityCookie", "primarySessionAffinityCookie", "previousSessionAffinityCookie")
-        return cls(*(str(c.status.get(field) or "") for field in fields))
-
-    def as_status(self) -> Obj:
-        return {
-            "sessionAffinityCookie": self.canary,
-            "primarySessionAffinityCookie": self.primary,
-            "previousSessionAffinityCookie": self.previous,
-        }
 
 
 def is_tcp(c: Canary) -> bool:
@@ -230,15 +205,10 @@ def metadata(c: Canary, selector: str) -> tuple[Obj, Obj]:
     return labels, {**((apex or {}).get("annotations") or {}), **TOOLKIT}
 
 
-def new_virtualservice(c: Canary, selector: str, owner: Obj) -> Obj:
+def new_virtualservice(c: Canary, selector: str) -> Obj:
     labels, annotations = metadata(c, selector)
-    meta: Obj = {"name": c.apex, "namespace": c.namespace, "annotations": annotations, "ownerReferences": [owner]}
-    return {
-        "apiVersion": "networking.istio.io/v1beta1",
-        "kind": "VirtualService",
-        "metadata": meta | some(labels=labels),
-        "spec": initial_spec(c),
-    }
+    meta = {"labels": labels, "annotations": annotations}
+    return owned.new(c, "networking.istio.io/v1beta1", "VirtualService", c.apex, meta, spec=initial_spec(c))
 
 
 def delegated(c: Canary, current: Obj) -> Obj | None:
@@ -266,7 +236,8 @@ def reconciled(c: Canary, selector: str, current: Obj) -> Obj | None:
     if not same_spec and LAST_APPLIED not in annotations:
         annotations[ORIGINAL] = json.dumps(spec, separators=(",", ":"))
     meta = {field: value for field, value in current["metadata"].items() if field != "labels"}
-    return {**current, "metadata": {**meta, **some(labels=labels), "annotations": annotations}, "spec": wanted}
+    own = owned.some({"labels": labels, "annotations": annotations})
+    return {**current, "metadata": {**meta, **own}, "spec": wanted}
 
 
 def without_nulls(value: Any) -> Any:

@@ -3,33 +3,23 @@
     observe -> keep the objects right -> is there anything to advance? -> are primary and target ready? -> a new
     revision? -> hooks, metrics -> one step of the strategy
 
-`advance` is a generator (see `effects.py`): no clock, no client, no network. The rooms beside it: `targets` and
-`objects` (what is kept right), `analysis` (hooks and metrics), `steps` (the strategies, promotion, rollback), `writing`
-(status).
+`advance` is a generator (see `effects.py`): no clock, no client, no network. The modules beside it: `targets` and
+`reconcile` (what is kept right), `analysis` (hooks and metrics), `steps` (the strategies, promotion, rollback),
+`status_writes`.
 """
 
 from __future__ import annotations
 
-from canary_tutorial.flagger import analysis, owned, reconcile, status_writes, steps, targets, texts
-from canary_tutorial.flagger.effects import Alert, Emit, Explained, Gauge, Get, Log, Obj, Refused, Rules, TickEnds
+from canary_tutorial.flagger import analysis, owned, reconcile, status, status_writes, steps, targets, texts
+from canary_tutorial.flagger.alerts import alert
+from canary_tutorial.flagger.effects import Emit, Explained, Gauge, Get, Log, Obj, Refused, Rules, TickEnds, Timed
 from canary_tutorial.flagger.routes import Routes
 from canary_tutorial.flagger.shapes import misfit
 from canary_tutorial.flagger.spec import AB, BLUE_GREEN, Canary, Settings
-from canary_tutorial.flagger.status import (
-    ADVANCING,
-    FAILED,
-    FINALISING,
-    INITIALIZED,
-    PROGRESSING,
-    PROMOTING,
-    RUNNING,
-    STARTING,
-    WAITING_PROMOTION,
-)
 from canary_tutorial.flagger.targets import Label
 
 
-def advance(name: str, namespace: str, settings: Settings) -> Rules:
+def advance(name: str, namespace: str, settings: Settings) -> Rules[None]:
     """One tick for one Canary; returns nothing, everything is in what it yields."""
     try:
         obj = yield Get("Canary", name, namespace)
@@ -50,7 +40,7 @@ def advance(name: str, namespace: str, settings: Settings) -> Rules:
         yield Emit(c.obj, "Warning", text, level="error")
 
 
-def _advance(c: Canary, settings: Settings) -> Rules:
+def _advance(c: Canary, settings: Settings) -> Rules[None]:
     if c.spec.get("suspend"):
         yield Emit(c.obj, "Normal", texts.SUSPENDED)
         return
@@ -61,10 +51,10 @@ def _advance(c: Canary, settings: Settings) -> Rules:
 
     # Is there anything to advance? A failed run's status learns of the target's revision, but is judged as it was.
     before = c
-    if c.phase == FAILED:
-        c = yield from status_writes.sync(c, FAILED, settings, keep=True)
-    if c.phase not in ADVANCING and not (yield from targets.has_changed(before, settings)):
-        yield Gauge("status", {"phase": c.phase})
+    if c.phase == status.FAILED:
+        c = yield from status_writes.sync(c, status.FAILED, settings, keep=True)
+    if c.phase not in status.ADVANCING and not (yield from targets.has_changed(before, settings)):
+        yield Gauge(c.obj, "status", {"phase": c.phase})
         return
 
     if not c.skip_analysis:
@@ -73,23 +63,23 @@ def _advance(c: Canary, settings: Settings) -> Rules:
             yield Emit(c.obj, "Warning", why.text)
             if why.retriable:
                 return
-            if c.phase in (PROMOTING, FINALISING):
+            if c.phase in (status.PROMOTING, status.FINALISING):
                 yield from steps.failed_promotion(c, settings, why.text)
             else:
                 yield from steps.rollback(c, settings)
             return
     now = yield from reconcile.read_routes(c)
-    yield Gauge("weight", {"primary": now.primary, "canary": now.canary})
+    yield Gauge(c.obj, "weight", {"primary": now.primary, "canary": now.canary})
 
     # A new revision starts a run, or restarts one.
-    yield Gauge("status", {"phase": c.phase})
-    if c.phase not in RUNNING:
+    yield Gauge(c.obj, "status", {"phase": c.phase})
+    if c.phase not in status.RUNNING:
         yield from begin(c, settings)
         return
-    if c.phase in (PROGRESSING, WAITING_PROMOTION) and (yield from has_changed_in_mid_run(c, settings)):
+    if c.phase in (status.PROGRESSING, status.WAITING_PROMOTION) and (yield from has_changed_in_mid_run(c, settings)):
         yield Emit(c.obj, "Normal", texts.restarting(c))
         yield from reconcile.set_routes(c, 100, 0)
-        yield from status_writes.sync(c, PROGRESSING, settings)
+        yield from status_writes.sync(c, status.PROGRESSING, settings)
         return
 
     why = yield from targets.target_readiness(c)
@@ -101,22 +91,22 @@ def _advance(c: Canary, settings: Settings) -> Rules:
     if c.skip_analysis:
         yield from steps.skip(c, label, settings)
         return
-    if c.phase in (PROGRESSING, WAITING_PROMOTION) and (yield from analysis.rollback_hooks(c)):
+    if c.phase in (status.PROGRESSING, status.WAITING_PROMOTION) and (yield from analysis.rollback_hooks(c)):
         yield from steps.rollback(c, settings)
         return
-    if c.phase == PROMOTING:
+    if c.phase == status.PROMOTING:
         yield from steps.shift_to_primary(c, now)
         return
-    if c.phase == FINALISING:
+    if c.phase == status.FINALISING:
         yield from steps.finish(c)
         return
     if c.failed_checks >= c.threshold:
         yield from steps.rollback(c, settings)
         return
 
-    yield Gauge("duration")
+    yield Timed(c.obj)
     if not (yield from judged(c, now, settings)):
-        yield from status_writes.fields(c, {"failedChecks": c.failed_checks + 1})
+        yield from status_writes.write(c, {"failedChecks": c.failed_checks + 1})
         return
     if c.strategy == AB:
         yield from steps.ab(c, label, settings)
@@ -138,9 +128,9 @@ def refuse_what_is_not_built_in(c: Canary, settings: Settings) -> None:
         raise Refused(texts.not_built_in("autoscaler kind", autoscaler, "HorizontalPodAutoscaler"))
 
 
-def keep_right(c: Canary, target: Obj, label: Label, settings: Settings) -> Rules:
+def keep_right(c: Canary, target: Obj, label: Label, settings: Settings) -> Rules[Canary]:
     """Make and mend the objects around a target; returns the Canary, initialized if it was starting."""
-    starting = c.phase in STARTING
+    starting = c.phase in status.STARTING
     yield from reconcile.reconcile_services(c, target, label)
     if starting and not c.skip_analysis:
         yield from analysis.check_providers(c, settings)
@@ -152,7 +142,7 @@ def keep_right(c: Canary, target: Obj, label: Label, settings: Settings) -> Rule
             if not why.retriable:
                 yield from steps.rollback(c, settings)
             raise TickEnds
-    yield from reconcile.create_autoscaler(c)
+    yield from reconcile.reconcile_autoscaler(c, update=False)
     yield from reconcile.reconcile_apex(c, target, label)
     if starting:
         yield Log("info", f"Scaling down {c.kind} {c.target}.{c.namespace}")
@@ -162,31 +152,31 @@ def keep_right(c: Canary, target: Obj, label: Label, settings: Settings) -> Rule
     return (yield from initialized(c, settings)) if starting else c
 
 
-def initialized(c: Canary, settings: Settings) -> Rules:
+def initialized(c: Canary, settings: Settings) -> Rules[Canary]:
     with Explained(f"failed to sync canary {c.name}.{c.namespace} status"):
-        c = yield from status_writes.sync(c, INITIALIZED, settings)
-    yield Gauge("status", {"phase": INITIALIZED})
+        c = yield from status_writes.sync(c, status.INITIALIZED, settings)
+    yield Gauge(c.obj, "status", {"phase": status.INITIALIZED})
     yield Emit(c.obj, "Normal", texts.initialized(c))
-    yield Alert(c.obj, f"New {c.kind} detected, initialization completed.", "info")
+    yield from alert(c, f"New {c.kind} detected, initialization completed.", "info")
     return c
 
 
-def begin(c: Canary, settings: Settings) -> Rules:
+def begin(c: Canary, settings: Settings) -> Rules[None]:
     """Detection: ask the gate, then give the target its pods. Nothing else happens on this tick."""
     if not (yield from analysis.confirm_rollout(c)):
         return
-    yield Emit(c.obj, "Normal", texts.new_revision(c), phase=PROGRESSING)
-    yield Alert(c.obj, "New revision detected, progressing canary analysis.", "info")
+    yield Emit(c.obj, "Normal", texts.new_revision(c), phase=status.PROGRESSING)
+    yield from alert(c, "New revision detected, progressing canary analysis.", "info")
     try:
         yield from targets.scale_from_zero(c)
     except (TickEnds, Refused) as why:
         yield Emit(c.obj, "Warning", str(why), level="error")
         return
-    if (yield from status_writes.synced_or_logged(c, PROGRESSING, settings)):
-        yield Gauge("status", {"phase": PROGRESSING})
+    if (yield from status_writes.synced_or_logged(c, status.PROGRESSING, settings)):
+        yield Gauge(c.obj, "status", {"phase": status.PROGRESSING})
 
 
-def has_changed_in_mid_run(c: Canary, settings: Settings) -> Rules:
+def has_changed_in_mid_run(c: Canary, settings: Settings) -> Rules[bool]:
     """A run goes on where nobody can tell, say because a tracked ConfigMap is gone."""
     try:
         return (yield from targets.has_changed(c, settings))
@@ -194,7 +184,7 @@ def has_changed_in_mid_run(c: Canary, settings: Settings) -> Rules:
         return False
 
 
-def judged(c: Canary, now: Routes, settings: Settings) -> Rules:
+def judged(c: Canary, now: Routes, settings: Settings) -> Rules[bool]:
     """Hooks and metrics; False is a failed check. The very first tick of a run only runs the pre-rollout hooks."""
     if now.canary == 0 and c.done_iterations == 0 and not (c.mirror and now.mirrored):
         yield Emit(c.obj, "Normal", texts.starting(c))

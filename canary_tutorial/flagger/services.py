@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from canary_tutorial.flagger import owned
 from canary_tutorial.flagger.effects import Obj
 from canary_tutorial.flagger.routes import TOOLKIT
 from canary_tutorial.flagger.spec import Canary, name_of
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def ports(c: Canary, target: Obj) -> list[Obj]:
@@ -56,10 +52,10 @@ class Wanted(NamedTuple):
 
     def metadata(self, c: Canary) -> dict[str, Obj]:
         """Labels and annotations: the Canary's for this role, and Flagger's own."""
-        own = c.service.get(self.role) or NOTHING
+        own = c.service.get(self.role) or {}
         return {
-            "labels": {**(own.get("labels") or NOTHING), self.label: self.name},
-            "annotations": {**(own.get("annotations") or NOTHING), **TOOLKIT},
+            "labels": {**(own.get("labels") or {}), self.label: self.name},
+            "annotations": {**(own.get("annotations") or {}), **TOOLKIT},
         }
 
 
@@ -70,13 +66,7 @@ def service(c: Canary, wanted: Wanted) -> Obj:
         spec["clusterIP"] = "None"
     if c.service.get("trafficDistribution"):
         spec["trafficDistribution"] = c.service["trafficDistribution"]
-    meta = {
-        "name": wanted.name,
-        "namespace": c.namespace,
-        **wanted.metadata(c),
-        "ownerReferences": [owned.owner_reference(c)],
-    }
-    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
+    return owned.new(c, "v1", "Service", wanted.name, wanted.metadata(c), spec=spec)
 
 
 def reconciled_service(c: Canary, current: Obj, wanted: Wanted) -> Obj | None:
@@ -92,17 +82,17 @@ def reconciled_service(c: Canary, current: Obj, wanted: Wanted) -> Obj | None:
     managed: Obj = {}
     if owned.owning_canary(current) == c.name:
         for field, values in wanted.metadata(c).items():
-            have = meta.get(field) or NOTHING
+            have = meta.get(field) or {}
             values = _with_unmanaged(c, have, values, field)
             if values != have:
                 managed[field] = values
     if not (changed or managed):
         return None
-    annotations = {**(managed.get("annotations") or meta.get("annotations") or NOTHING), **TOOLKIT}
+    annotations = {**(managed.get("annotations") or meta.get("annotations") or {}), **TOOLKIT}
     return {**current, **changed, "metadata": {**meta, **managed, "annotations": annotations}}
 
 
-def _with_unmanaged(c: Canary, have: Mapping[str, Any], wanted: Obj, field: str) -> Obj:
+def _with_unmanaged(c: Canary, have: Obj, wanted: Obj, field: str) -> Obj:
     """The wanted labels or annotations, and those of the present ones that the Canary calls unmanaged."""
     unmanaged = c.service.get("unmanagedMetadata")
     if not unmanaged:
@@ -130,9 +120,4 @@ def destinationrule_spec(c: Canary, host: str) -> Obj:
 
 
 def destinationrule(c: Canary, host: str, spec: Obj) -> Obj:
-    return {
-        "apiVersion": "networking.istio.io/v1beta1",
-        "kind": "DestinationRule",
-        "metadata": {"name": host, "namespace": c.namespace, "ownerReferences": [owned.owner_reference(c)]},
-        "spec": spec,
-    }
+    return owned.new(c, "networking.istio.io/v1beta1", "DestinationRule", host, {}, spec=spec)

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from canary_tutorial.flagger.effects import Obj
+from canary_tutorial.flagger.golang import go_duration
+from canary_tutorial.flagger.shapes import COOKIES
 
 AB, BLUE_GREEN, CANARY = "ab-testing", "blue-green", "canary"
 LEAST_INTERVAL = 10.0  # seconds; Flagger raises shorter ones
-UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-DURATION = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)"
-LONGEST = (2**63 - 1) / 1e9  # seconds; Go counts nanoseconds in 64 bits
-
-
-def go_duration(text: str) -> float | None:
-    """Go's duration text in seconds; None if it is not one, or too long for Go."""
-    if not re.fullmatch(f"({DURATION})+", text or ""):
-        return None
-    seconds = sum(float(n) * UNITS[unit] for n, unit in re.findall(DURATION, text))
-    return seconds if seconds <= LONGEST else None
 
 
 def mapping(obj: Obj, field: str) -> Obj:
@@ -51,14 +41,31 @@ class Settings:
     no_cross_namespace_refs: bool = False
 
 
+class Cookies(NamedTuple):
+    """Session affinity's cookies, `name=value` or empty, as the status keeps them."""
+
+    canary: str = ""
+    primary: str = ""
+    previous: str = ""
+
+    @classmethod
+    def of(cls, status: Obj) -> Cookies:
+        return cls(*(str(status.get(field) or "") for field in COOKIES))
+
+    def as_status(self) -> Obj:
+        return dict(zip(COOKIES, self, strict=True))
+
+
 class Canary:
     """A view on the object; nothing is copied. Names are put together once, since each tick asks for them often.
+
+    `cookies` alone may differ from the object: a change of routes leaves them here for the next write of the status.
 
     Any object makes one: what is missing, null or of another type reads as empty, and `shapes` says what is wrong.
     """
 
     __slots__ = (
-        *("analysis", "apex", "canary_service", "kind", "name", "namespace", "obj", "phase", "primary"),
+        *("analysis", "apex", "canary_service", "cookies", "kind", "name", "namespace", "obj", "phase", "primary"),
         *("primary_service", "service", "skip_analysis", "spec", "status", "target"),
     )
 
@@ -70,6 +77,7 @@ class Canary:
         self.spec = mapping(obj, "spec")
         self.status = mapping(obj, "status")
         self.phase = str(self.status.get("phase") or "")
+        self.cookies = Cookies.of(self.status)
         self.service = mapping(self.spec, "service")
         self.analysis = mapping(self.spec, "analysis")
         self.skip_analysis = bool(self.spec.get("skipAnalysis"))

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from canary_tutorial.flagger.effects import Obj
+from canary_tutorial.flagger.golang import timestamp
 
 INITIALIZING, INITIALIZED, WAITING = "Initializing", "Initialized", "Waiting"
 PROGRESSING, WAITING_PROMOTION, PROMOTING = "Progressing", "WaitingPromotion", "Promoting"
@@ -31,10 +32,6 @@ CONDITIONS = {
 }
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 ALPHABET = str.maketrans("0123456789", "456789bcdf")
-
-
-def timestamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def revision_hash(template: Any) -> str:
@@ -91,15 +88,13 @@ def conditions(current: Any, phase: str, kind: str, now: datetime) -> list[Obj]:
     ]
 
 
-def fields_of_sync(
-    phase: str, applied: str, configs: dict[str, str] | None, weight: int = 0, failed: int = 0, iterations: int = 0
-) -> Obj:
+def fields_of_sync(phase: str, applied: str, configs: dict[str, str] | None, weight: int) -> Obj:
     """What "sync" writes: the run's numbers, and the revision that it is about."""
     fields: Obj = {
         "phase": phase,
         "canaryWeight": weight,
-        "failedChecks": failed,
-        "iterations": iterations,
+        "failedChecks": 0,
+        "iterations": 0,
         "lastAppliedSpec": applied,
         "trackedConfigs": configs,
     }

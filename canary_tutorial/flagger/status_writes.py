@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from canary_tutorial.flagger import configs, reconcile, targets
+from canary_tutorial.flagger import configs, targets
 from canary_tutorial.flagger.effects import Explained, Log, Obj, Refused, Rules, TickEnds, WriteStatus
 from canary_tutorial.flagger.spec import Canary, Settings, whole
 from canary_tutorial.flagger.status import fields_of_phase, fields_of_sync, revision_hash
 
 
-def sync(c: Canary, phase: str, settings: Settings, *, weight: int = 0, keep: bool = False) -> Rules:
+def sync(c: Canary, phase: str, settings: Settings, *, weight: int = 0, keep: bool = False) -> Rules[Canary]:
     """Write the run's numbers and the revision that the target shows now. `keep` leaves the numbers as they are."""
     target = yield from targets.target(c)
     with Explained("GetConfigRefs failed: GetTargetConfigs failed"):
@@ -19,7 +19,7 @@ def sync(c: Canary, phase: str, settings: Settings, *, weight: int = 0, keep: bo
     return (yield from write(c, changed))
 
 
-def synced_or_logged(c: Canary, phase: str, settings: Settings, weight: int = 0) -> Rules:
+def synced_or_logged(c: Canary, phase: str, settings: Settings, weight: int = 0) -> Rules[Canary | None]:
     """As `sync`; a failure only shows in the log. -> the Canary written, or None."""
     try:
         return (yield from sync(c, phase, settings, weight=weight))
@@ -28,15 +28,12 @@ def synced_or_logged(c: Canary, phase: str, settings: Settings, weight: int = 0)
         return None
 
 
-def phase(c: Canary, to: str) -> Rules:
+def phase(c: Canary, to: str) -> Rules[Canary]:
     return (yield from write(c, fields_of_phase(to, c.status, c.iterations)))
 
 
-def fields(c: Canary, changed: Obj) -> Rules:
-    return (yield from write(c, changed))
-
-
-def write(c: Canary, changed: Obj) -> Rules:
+def write(c: Canary, changed: Obj) -> Rules[Canary]:
     """-> the Canary as it was written."""
+    cookies = c.cookies.as_status() if c.analysis.get("sessionAffinity") else {}
     with Explained(f"failed after retries: updating canary {c.name}.{c.namespace} status failed"):
-        return Canary((yield WriteStatus(c.name, c.namespace, changed | reconcile.cookie_fields(c))))
+        return Canary((yield WriteStatus(c.name, c.namespace, changed | cookies)))

@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from canary_tutorial.flagger.effects import CallHook, Checked, Emit, Get, Obj, Refused, Update, WriteStatus
+from canary_tutorial.flagger.effects import CallHook, Checked, Effect, Emit, Get, Obj, Refused, Update, WriteStatus
+from canary_tutorial.flagger.golang import timestamp
 from canary_tutorial.flagger.routes import read
 from canary_tutorial.flagger.spec import Canary, name_of
 
@@ -22,7 +23,7 @@ from canary_tutorial.flagger.spec import Canary, name_of
 class Step(NamedTuple):
     """One effect of a tick with its answer, or with the refusal that came instead."""
 
-    effect: Any
+    effect: Effect
     answer: Any = None
     refused: Refused | None = None
 
@@ -30,7 +31,7 @@ class Step(NamedTuple):
 def row(name: str, namespace: str, began: datetime, steps: Iterable[Step]) -> Obj:
     """What a tick comes to."""
     seen: Obj = {
-        "time": began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": timestamp(began, "milliseconds"),
         "canary": f"{name}.{namespace}",
         "phase": "",
         "failedChecks": 0,

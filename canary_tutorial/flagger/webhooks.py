@@ -12,7 +12,8 @@ from datetime import datetime
 import httpx2
 
 from canary_tutorial.flagger.effects import Obj
-from canary_tutorial.flagger.spec import go_duration, mapping
+from canary_tutorial.flagger.golang import go_duration
+from canary_tutorial.flagger.spec import mapping
 from canary_tutorial.flagger.status import revision_hash
 
 DEFAULT_TIMEOUT = 10.0  # seconds

@@ -19,9 +19,7 @@ from unittest import mock
 import yaml
 from aiohttp import web
 
-from canary_tutorial.flagger import __main__ as flagger
-from canary_tutorial.flagger import leader
-from canary_tutorial.flagger import metrics as metrics
+from canary_tutorial.flagger import leader, metrics, startup
 from canary_tutorial.flagger.flags import parse
 from canary_tutorial.lab import kinds
 from canary_tutorial.lab.api import make_app
@@ -76,7 +74,7 @@ class Pods:
         self._report(name, namespace, states, address)
         for container in pod["spec"]["containers"]:
             if "/flagger:" in container["image"]:
-                await flagger.run(parse([*container["args"], f"-kubeconfig={self.kubeconfig}"]))
+                await startup.run(parse([*container["args"], f"-kubeconfig={self.kubeconfig}"]))
 
     def _report(self, name: str, namespace: str, states: list[ContainerState], address: str) -> None:
         def write(pod: Obj) -> None:

@@ -30,10 +30,10 @@ LAYERS = {
     "reports": "notebooks pss | summary",
     "widgets": "keys showing | explain_card graph panel picker stream | board | __init__",
     "flagger": """
-        effects origins patience shapes | readiness spec status | routes texts | owned queries
+        effects golang origins patience shapes | readiness spec status | alerts owned texts | queries routes
         autoscalers config_sources services trace | configs primaries | targets | reconcile | status_writes
         analysis finalizing | steps | rules | flags job kube logs metrics prometheus | events webhooks
-        alerts leader recording loadtester | performer replay | controller | __main__
+        chats leader loadtester recording | performer replay | controller | startup | __main__
     """,
     "lab": """
         kinds machine podinfo quantity quota schema | errors objects | contracts selectors store

@@ -25,10 +25,11 @@ from canary_tutorial.flagger.effects import (
     Now,
     Patch,
     Query,
-    Random,
+    RandomLetters,
     Refused,
     Rules,
     Update,
+    Uuid,
     Value,
     WriteStatus,
 )
@@ -197,7 +198,7 @@ class World:
 
     # -- the interpreter
 
-    def drive(self, rules: Rules) -> list[str]:
+    def drive(self, rules: Rules[Any]) -> list[str]:
         self._settle()
         said: list[str] = []
         answer: Any = None
@@ -257,15 +258,18 @@ class World:
                 self.logs.append(message)
             case Alert(_, message, severity):
                 self.alerts.append((severity, message))
-            case Gauge(name, values):
+            case Gauge(_, name, values):
                 self.gauges.append((name, values))
             case Checked():
                 self.checked.append(effect)
             case Now():
                 return self.now
-            case Random(length):
+            case RandomLetters(length):
                 self._randoms += 1
-                return chr(96 + self._randoms) * length if length else f"id-{self._randoms}"
+                return chr(96 + self._randoms) * length
+            case Uuid():
+                self._randoms += 1
+                return f"id-{self._randoms}"
         return None
 
     def _find(self, kind: str, name: str) -> Obj:

@@ -12,11 +12,12 @@ import pytest
 from fake_kube import FakeKube
 from flagger_world import canary
 
-from canary_tutorial.flagger import alerts
-from canary_tutorial.flagger.effects import Alert
+from canary_tutorial.flagger import chats
+from canary_tutorial.flagger.alerts import alert
 from canary_tutorial.flagger.logs import Logger
 from canary_tutorial.flagger.metrics import Recorder
 from canary_tutorial.flagger.performer import Performer
+from canary_tutorial.flagger.spec import Canary
 
 Obj = dict[str, Any]
 FLAGS = {"spec": {"type": "slack", "address": "http://flags/"}}
@@ -42,11 +43,11 @@ def told(monkeypatch: pytest.MonkeyPatch, wanted: list[Obj], *objects: Obj, seve
         for obj in objects:
             kube.put(obj)
         performer = Performer(kube, Recorder("1.44.0", "istio"), Logger("info", said), "", notifier=FLAGS)  # type: ignore[arg-type]
-        alert = Alert(canary({"alerts": wanted}), "it broke", severity, metadata=False)
-        await performer.perform(alert, "podinfo", "test", None)
+        c = Canary(canary({"alerts": wanted}))
+        await performer.drive(alert(c, "it broke", severity, metadata=False), "podinfo", "test")
 
     said = io.StringIO()
-    monkeypatch.setattr(alerts, "post", post)
+    monkeypatch.setattr(chats, "post", post)
     asyncio.run(main())
     return posted, [json.loads(line)["msg"] for line in said.getvalue().splitlines()]
 
@@ -66,6 +67,12 @@ def test_each_alert_tells_its_own_provider_if_the_severity_is_its(monkeypatch: p
     assert [url for url, _ in posted] == ["http://chat/", "http://shared/"]
     posted, _ = told(monkeypatch, wanted, CHAT, shared, severity="info")
     assert [url for url, _ in posted] == ["http://shared/"]
+
+
+@pytest.mark.parametrize("odd", [None, "chat", {"severity": "error", "providerRef": "chat"}])
+def test_an_alert_that_cannot_be_read_holds_up_no_other(monkeypatch: pytest.MonkeyPatch, odd: Any):
+    posted, _ = told(monkeypatch, [odd, on("error")], CHAT)
+    assert posted == [("http://chat/", "it broke")]
 
 
 def test_a_secret_can_hold_the_address(monkeypatch: pytest.MonkeyPatch):

@@ -109,9 +109,9 @@ def test_a_first_release_soon_after_the_start_ends_in_combined_events():
 def test_what_was_told_of_a_canary_is_forgotten_with_it():
     correlator = Correlator()
     tell(correlator, *"abc")
-    assert len(correlator) == 1
+    assert len(correlator._told) == 1
     correlator.forget("uid-podinfo")
-    assert len(correlator) == 0
+    assert len(correlator._told) == 0
 
 
 def test_log_lines_are_json_from_their_level_on():

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from types import ModuleType
+
 import pytest
 
-from canary_tutorial.flagger.__main__ import main, notifier
-from canary_tutorial.flagger.flags import FlagError, parse
+from canary_tutorial.flagger import __main__ as main_module
+from canary_tutorial.flagger import loadtester, startup
+from canary_tutorial.flagger.__main__ import main
+from canary_tutorial.flagger.flags import FLAGS, NO_EFFECT, FlagError, Known, parse
+from canary_tutorial.flagger.startup import notifier
 
 DEMO = (
     "-log-level=info -control-loop-interval=10s -mesh-provider=istio "
@@ -63,6 +70,20 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]):
     assert "Usage of flagger:" in capsys.readouterr().err
     assert main(["-version"]) == 0
     assert "1.44.0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("modules", "known"), [((startup, main_module), FLAGS), ((loadtester,), loadtester.FLAGS)])
+def test_a_flag_that_does_nothing_says_so(modules: tuple[ModuleType, ...], known: Known):
+    source = "".join(Path(str(module.__file__)).read_text() for module in modules)
+    read = set(re.findall(r'flags\.[a-z]+\("([a-z-]+)"\)', source)) | (set(startup.NOTIFIERS) & known.keys())
+    assert {name for name, (_, text) in known.items() if text == NO_EFFECT} == known.keys() - read
+
+
+def test_the_load_testers_flags_are_gos_too(capsys: pytest.CaptureFixture[str]):
+    assert loadtester.main(["-timeout=soon"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith('invalid value "soon" for flag -timeout: parse error\nUsage of loadtester:')
+    assert loadtester.main(["-help"]) == 0
 
 
 def test_notifiers_of_the_flags_and_of_the_environment(monkeypatch: pytest.MonkeyPatch):

@@ -15,13 +15,12 @@ from flagger_world import NS, World, canary, podinfo
 
 from canary_tutorial.flagger.controller import Controller
 from canary_tutorial.flagger.effects import Refused
+from canary_tutorial.flagger.golang import go_duration, render, timestamp
 from canary_tutorial.flagger.leader import may_take
 from canary_tutorial.flagger.logs import Logger
 from canary_tutorial.flagger.metrics import Recorder
 from canary_tutorial.flagger.performer import Performer
-from canary_tutorial.flagger.queries import render
-from canary_tutorial.flagger.spec import Settings, go_duration
-from canary_tutorial.flagger.status import timestamp
+from canary_tutorial.flagger.spec import Settings
 
 Obj = dict[str, Any]
 BEYOND = "\ud800"  # a character that no text in UTF-8 can have

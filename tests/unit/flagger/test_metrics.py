@@ -9,7 +9,8 @@ from flagger_world import World, canary, podinfo
 
 from canary_tutorial.flagger.analysis import offline
 from canary_tutorial.flagger.effects import Value
-from canary_tutorial.flagger.queries import BUILT_IN, TemplateError, go_fixed, go_float, go_milliseconds, is_url, render
+from canary_tutorial.flagger.golang import TemplateError, go_fixed, go_float, go_milliseconds, is_url, render
+from canary_tutorial.flagger.queries import BUILT_IN
 
 SUCCESS, DURATION = "request-success-rate", "request-duration"
 NO_TRAFFIC = "! Halt advancement no values found for istio metric {} probably podinfo.test is not receiving traffic"

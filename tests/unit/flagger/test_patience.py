@@ -211,14 +211,14 @@ PLANS: dict[str, list[Any]] = {
 def test_flagger_starts_with_a_server_that_is_just_starting(
     server: Server, plan: list[Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
-    from canary_tutorial.flagger import __main__ as flagger
+    from canary_tutorial.flagger import startup
     from canary_tutorial.flagger.flags import parse
 
     server.plan = list(plan)
     flags = parse(["-master", server.url, "-port=0", "-metrics-server=http://127.0.0.1:1", "-control-loop-interval=1s"])
 
     async def story() -> None:
-        running = asyncio.create_task(flagger.run(flags))
+        running = asyncio.create_task(startup.run(flags))
         deadline = time.monotonic() + 60
         while not any("watch" in path for _, path in server.asked) and not running.done():
             assert time.monotonic() < deadline

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 
@@ -80,6 +82,16 @@ def test_what_was_told_of_a_canary_goes_with_it_and_of_another_stays(recorder: R
     page = generate_latest(recorder.registry).decode()
     assert '"podinfo' not in page
     assert page.count('"backend') == 4
+
+
+def test_an_import_leaves_the_clients_own_settings_alone():
+    setting = "prometheus_client.metrics._use_created"
+    words = (
+        f"import prometheus_client.metrics; before = {setting}; "
+        f"import canary_tutorial.flagger.metrics; print(before, {setting})"
+    )
+    before, after = subprocess.check_output([sys.executable, "-c", words], text=True).split()
+    assert before == after
 
 
 def test_pages_of_the_server(recorder: Recorder):

@@ -75,6 +75,17 @@ def test_the_row_of_a_canary_that_is_not_there():
     assert (seen["phase"], seen["events"]) == ("", [])
 
 
+def test_an_answer_is_kept_as_it_was_given_also_where_the_tick_makes_cookies():
+    world = Recorded(podinfo(), canary({"sessionAffinity": {"cookieName": "canary"}}))
+    world.released()
+    world.tick()
+    assert world.status["sessionAffinityCookie"]
+    (first, *_) = json.loads(world.lines[-1])["steps"]
+    assert first["effect"][:2] == ["Get", "Canary"]
+    assert "sessionAffinityCookie" not in first["answer"]["status"]
+    assert replay.rows(world.lines)[-1]["canary_weight"] == 20
+
+
 def test_rules_that_decide_otherwise_are_found_out(run: Recorded, monkeypatch: pytest.MonkeyPatch):
     def louder(canary: Any, type_: str, message: str, phase: str = "", level: str = "info") -> Emit:
         return Emit(canary, type_, message.upper(), phase, level)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from flagger_world import canary
 
-from canary_tutorial.flagger import alerts, webhooks
+from canary_tutorial.flagger import alerts, chats, webhooks
 from canary_tutorial.flagger.effects import Refused
 
 
@@ -201,7 +201,7 @@ def provider(type_: str, **spec: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("type_", "colour"), [("slack", "danger"), ("discord", "danger"), ("rocket", "#FF0000")])
 def test_bodies_in_slacks_form(type_: str, colour: str):
-    body = alerts.body(provider(type_, channel="releases"), canary(), "it broke", "error", FIELDS)
+    body = chats.body(provider(type_, channel="releases"), canary(), "it broke", "error", FIELDS)
     assert (body["channel"], body["username"], body["icon_emoji"]) == ("releases", "flagger", ":rocket:")
     assert body["attachments"] == [
         {
@@ -215,7 +215,7 @@ def test_bodies_in_slacks_form(type_: str, colour: str):
 
 
 def test_the_body_for_ms_teams():
-    body = alerts.body(provider("msteams"), canary(), "it broke", "warn", FIELDS)
+    body = chats.body(provider("msteams"), canary(), "it broke", "warn", FIELDS)
     section = {"activityTitle": "it broke", "activitySubtitle": "podinfo.test", "facts": FIELDS}
     assert body == {
         "@type": "MessageCard",
@@ -227,7 +227,7 @@ def test_the_body_for_ms_teams():
 
 
 def test_the_body_for_google_chat():
-    (card,) = alerts.body(provider("gchat"), canary(), "it broke", "info", FIELDS)["cards"]
+    (card,) = chats.body(provider("gchat"), canary(), "it broke", "info", FIELDS)["cards"]
     assert card["header"]["subtitle"] == "podinfo.test"
     texts = [section["widgets"][0]["textParagraph"]["text"] for section in card["sections"]]
     assert "it broke" in texts[0]
@@ -235,7 +235,7 @@ def test_the_body_for_google_chat():
 
 
 def test_the_body_for_anybody_else():
-    body = alerts.body(provider("generic"), canary(), "it broke", "error", FIELDS)
+    body = chats.body(provider("generic"), canary(), "it broke", "error", FIELDS)
     assert body["metadata"] == {"Target": "Deployment/podinfo.test"}
     assert (body["name"], body["severity"], body["message"]) == ("podinfo", "error", "it broke")
 
@@ -250,7 +250,7 @@ def test_the_body_for_anybody_else():
     ],
 )
 def test_what_a_message_says_of_the_canary(analysis: dict[str, Any], routing: str):
-    rows = {row["name"]: row["value"] for row in alerts.fields(canary(analysis), "earth")}
+    rows = {row["name"]: row["value"] for row in chats.fields(canary(analysis), "earth")}
     assert rows == {
         "Cluster": "earth",
         "Target": "Deployment/podinfo.test",
@@ -265,23 +265,23 @@ def secret(**data: str) -> dict[str, Any]:
 
 
 def test_addresses_and_tokens():
-    assert alerts.address(provider("slack"), None) == ("http://chat/hook", "")
-    assert alerts.address(provider("slack"), secret(address="http://secret/")) == ("http://secret/", "")
-    assert alerts.address(provider("slack"), secret(apiToken="t")) == ("http://chat/hook", "t")
-    assert alerts.address(provider("discord"), None) == ("http://chat/hook/slack", "")
+    assert chats.address(provider("slack"), None) == ("http://chat/hook", "")
+    assert chats.address(provider("slack"), secret(address="http://secret/")) == ("http://secret/", "")
+    assert chats.address(provider("slack"), secret(apiToken="t")) == ("http://chat/hook", "t")
+    assert chats.address(provider("discord"), None) == ("http://chat/hook/slack", "")
     threaded = provider("discord", address="http://chat/hook?thread_id=1")
-    assert alerts.address(threaded, None) == ("http://chat/hook/slack?thread_id=1", "")
+    assert chats.address(threaded, None) == ("http://chat/hook/slack?thread_id=1", "")
     with pytest.raises(Refused, match="error: invalid Discord hook URL"):
-        alerts.address(provider("discord", address="http://[::1"), None)
+        chats.address(provider("discord", address="http://[::1"), None)
     with pytest.raises(Refused, match="does not contain an address or API token"):
-        alerts.address(provider("slack"), secret(other="x"))
+        chats.address(provider("slack"), secret(other="x"))
 
 
 def test_posting_an_alert(receiver: Receiver):
-    error = run(lambda clients: alerts.post(clients.checked, receiver.url, {"a": 1}, "t"))
+    error = run(lambda clients: chats.post(clients.checked, receiver.url, {"a": 1}, "t"))
     assert error is None
     _, body, headers = receiver.got[0]
     assert (body, headers["Authorization"]) == ({"a": 1}, "Bearer t")
     receiver.plan = [500]
-    error = run(lambda clients: alerts.post(clients.checked, receiver.url, {"a": 1}))
+    error = run(lambda clients: chats.post(clients.checked, receiver.url, {"a": 1}))
     assert error == "postMessage failed: sending notification failed: the body"
