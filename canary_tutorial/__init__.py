@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from canary_tutorial.connection import Cluster, connect
     from canary_tutorial.errors import TutorialError
     from canary_tutorial.jupyter.pages import graph
-    from canary_tutorial.lessons.exercises import check, near
+    from canary_tutorial.lessons.exercises import check
     from canary_tutorial.lessons.prepare import prepare
     from canary_tutorial.metrics.prometheus import Metrics
     from canary_tutorial.release.canary import Canary
@@ -33,7 +33,6 @@ __all__ = [
     "check",
     "connect",
     "graph",
-    "near",
     "prepare",
     "record",
 ]
@@ -41,7 +40,7 @@ __all__ = [
 _HOMES = {
     "Canary": "release.canary", "Cluster": "connection", "ImagePicker": "widgets.picker", "Metrics": "metrics.prometheus",
     "Release": "release.release", "Table": "screen.tables", "TutorialError": "errors", "check": "lessons.exercises",
-    "connect": "connection", "graph": "jupyter.pages", "near": "lessons.exercises", "prepare": "lessons.prepare",
+    "connect": "connection", "graph": "jupyter.pages", "prepare": "lessons.prepare",
     "record": "release.result",
 }  # fmt: skip
 

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from canary_tutorial.errors import NoCluster, show_plainly
+from canary_tutorial.errors import NoCluster, hide_tracebacks
 from canary_tutorial.install import applying, clean_up, installed, ownership, preflight
 from canary_tutorial.kube import api, cluster, manifests
 from canary_tutorial.kube.objects import Obj
@@ -143,7 +143,7 @@ def _lab(start: bool) -> dict[str, Any]:
     if not status.get("running") and not start:
         raise NoCluster(f"the lab {name!r} is not running", f"Start it: canary-tutorial up --name {name}")
     if not status.get("running"):
-        with progress.Line("Starting the lab") as line:
+        with progress.StatusLine("Starting the lab") as line:
             _command("up", "--name", name)
             status = _command("status", "--json", "--name", name)
             line.done(f"Started the lab {name!r}; it runs until `canary-tutorial down`.")
@@ -168,5 +168,5 @@ def _prepare_notebook() -> None:
         if shell := get_ipython():
             from canary_tutorial.charts import display
 
-            show_plainly(shell)
+            hide_tracebacks(shell)
             Release.draw = display.Picture

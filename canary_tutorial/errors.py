@@ -107,7 +107,7 @@ def need(extra: str, *modules: str) -> None:
 OUT_OF_ORDER = "An earlier cell creates it, and this kernel has not run that cell: Run > Run All Above Selected Cell"
 
 
-def show_plainly(shell: Any) -> None:
+def hide_tracebacks(shell: Any) -> None:
     """Make an IPython `shell` print a TutorialError as its message alone, and likewise a name that is not there, which
     in a lesson means that a cell above has not run. The cell fails all the same.
 

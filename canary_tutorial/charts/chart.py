@@ -98,7 +98,9 @@ def release_chart(
         found = [s for s in series if role(s.labels) == name] or [Series({}, [])]
         rates += [Line(f"{name}: {_label(s)}", _since(began, with_gaps(s.samples)), style) for s in found]
     stretches = steps(points, end) if points else []
-    bands = [Band(max(s.start, min_x(series, points)) - began, s.end - began, s.phase) for s in _by_phase(stretches)]
+    bands = [
+        Band(max(s.start, first_sample(series, points)) - began, s.end - began, s.phase) for s in _by_phase(stretches)
+    ]
     tracks = [
         Track("requests per second", rates, share=2.2, top=20),
         Track("share of requests, %", _weights(stretches, began), top=100),
@@ -106,7 +108,7 @@ def release_chart(
     return Chart(title, "seconds since the image was set", tracks, bands)
 
 
-def min_x(series: Sequence[Series], points: Sequence[Point]) -> float:
+def first_sample(series: Sequence[Series], points: Sequence[Point]) -> float:
     """Where the samples begin; a point may be older than what is drawn."""
     firsts = [s.samples[0][0] for s in series if s.samples]
     return min(firsts, default=points[0].time if points else 0.0)
@@ -209,7 +211,7 @@ def marks(chart: Chart) -> dict[str, list[dict[str, Any]]]:
     shapes: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] = []
     start, end = chart.span
-    for i, (band, name) in enumerate(zip(chart.bands, band_names(chart, NARROW), strict=True)):
+    for i, (band, name) in enumerate(zip(chart.bands, place_labels(chart, NARROW), strict=True)):
         ground = f"rgba(128,128,128,{0.16 if i % 2 else 0.05})"
         place = {"xref": "x", "yref": "paper", "x0": band.start, "x1": band.end, "y0": 0, "y1": 1}
         shapes.append({"type": "rect", **place, "layer": "below", "line": {"width": 0}, "fillcolor": ground})
@@ -238,7 +240,7 @@ class Name:
     line: int
 
 
-def band_names(chart: Chart, width: float) -> list[Name]:
+def place_labels(chart: Chart, width: float) -> list[Name]:
     """A place for each band's name in a plot of `width` pixels: over its band, inside the plot, beside no other."""
     start, end = chart.span
     taken: list[float] = []  # for each line, where its last name ends

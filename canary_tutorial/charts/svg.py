@@ -12,7 +12,7 @@ from html import escape
 from itertools import pairwise
 from math import ceil, floor, log10
 
-from canary_tutorial.charts.chart import FONT, GREY, LINE, Chart, Line, Name, Style, Track, band_names
+from canary_tutorial.charts.chart import FONT, GREY, LINE, Chart, Line, Name, Style, Track, place_labels
 
 WIDTH, LEFT, RIGHT, ABOVE, GAP = 900, 40, 16, 50, 30
 UNIT = 120  # pixels of height for a track of height 1
@@ -30,7 +30,7 @@ def svg(chart: Chart) -> str:
         return LEFT + plot * (value - x0) / ((x1 - x0) or 1)
 
     title = textwrap.wrap(chart.title, 110, break_on_hyphens=False)
-    names = band_names(chart, plot)
+    names = place_labels(chart, plot)
     top = ABOVE + 18.0 * max(0, len(title) - 1) + LINE * max((name.line for name in names), default=0)
     upper, bottom = top, top + sum(track.share * UNIT for track in chart.tracks) + GAP * (len(chart.tracks) - 1)
     parts = [*_bands(chart, names, x, top, bottom)]

@@ -112,7 +112,7 @@ def write(cluster: Cluster, obj: Obj, found: Obj | None) -> str:
         after = cluster.api.request("PATCH", path, labelled, {**query, "force": "true"}, content_type=APPLY)
     if found is None:
         return "created"
-    return "unchanged" if _wanted(found) == _wanted(after) else "configured"
+    return "unchanged" if _without_server_fields(found) == _without_server_fields(after) else "configured"
 
 
 def _conflict(obj: Obj, managers: Mapping[str, list[str]]) -> NotOurs:
@@ -126,7 +126,7 @@ def _not_ours(said: str, step: str) -> NotOurs:
     return NotOurs(f"{said}. Nothing was changed", step, status=409, reason="Conflict")
 
 
-def _wanted(obj: Obj) -> Obj:
+def _without_server_fields(obj: Obj) -> Obj:
     """An object without what the cluster itself keeps up to date."""
     metadata = {k: v for k, v in obj["metadata"].items() if k not in ("resourceVersion", "managedFields", "generation")}
     return {**obj, "metadata": metadata, "status": None}

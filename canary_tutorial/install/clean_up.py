@@ -17,7 +17,7 @@ from canary_tutorial.kube import manifests
 from canary_tutorial.kube.api import Resource
 from canary_tutorial.kube.objects import Obj
 from canary_tutorial.kube.wait import wait_until
-from canary_tutorial.screen.progress import Line
+from canary_tutorial.screen.progress import StatusLine
 from canary_tutorial.screen.tables import Table
 
 if TYPE_CHECKING:
@@ -106,12 +106,12 @@ class CleanUp:
                 continue
             self.deleted.add(obj["metadata"]["uid"])
             self.rows.append([title(obj), "deleted"])
-        with Line("Deleting what the tutorial created") as line:
+        with StatusLine("Deleting what the tutorial created") as line:
             for obj in found:
                 if obj["metadata"]["uid"] in self.deleted:
                     self._wait_gone(obj, line)
 
-    def _wait_gone(self, obj: Obj, line: Line) -> None:
+    def _wait_gone(self, obj: Obj, line: StatusLine) -> None:
         """Wait until an object is gone; one that a finalizer holds back for long is said to be on its way."""
         uid = obj["metadata"]["uid"]
 
@@ -157,7 +157,7 @@ class CleanUp:
 
     def delete_namespace(self, name: str) -> None:
         """One of our namespaces, unless it holds what the tutorial did not make."""
-        live = self.cluster.find("namespaces", name) if self.cluster.can_i("get", "namespaces", name) else None
+        live = self.cluster.get_or_none("namespaces", name) if self.cluster.can_i("get", "namespaces", name) else None
         if live is None or not is_ours(live):
             return
         live = {"apiVersion": "v1", "kind": "Namespace", **live}

@@ -125,7 +125,7 @@ def _may_be_there(cluster: Cluster, where: str, sure: bool = False) -> bool:
     namespace, _, service = where.partition("/")
     if not cluster.can_i("get", "services", namespace):
         return not sure
-    return cluster.find("services", service.partition(":")[0], namespace) is not None
+    return cluster.get_or_none("services", service.partition(":")[0], namespace) is not None
 
 
 def service_of_url(url: str, namespace: str) -> str:

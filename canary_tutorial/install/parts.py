@@ -118,7 +118,7 @@ def _account(cluster: Cluster) -> Seen:
     seen = _flagger(cluster)
     if seen.state != ABSENT or not cluster.can_i("get", "serviceaccounts", "istio-system"):
         return seen
-    mine = cluster.find("serviceaccounts", "flagger", "istio-system")
+    mine = cluster.get_or_none("serviceaccounts", "flagger", "istio-system")
     return Seen(THERE, title(mine)) if mine and is_ours(mine) else seen
 
 

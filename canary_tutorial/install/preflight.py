@@ -18,7 +18,7 @@ from canary_tutorial.install.ownership import by_kind, is_ours, owner, title
 from canary_tutorial.install.parts import ABSENT, CANARIES, ISTIO, MISSING, PARTS, THERE, UNKNOWN
 from canary_tutorial.kube import manifests
 from canary_tutorial.kube.objects import Obj
-from canary_tutorial.screen.progress import Line
+from canary_tutorial.screen.progress import StatusLine
 from canary_tutorial.screen.tables import Table
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def look(cluster: Cluster, more: Sequence[str | Path] = ()) -> Preflight:
     """What is there, what would be created, what is missing; for the usual manifests and `more` of them."""
     rows: list[list[str]] = [[f"Kubernetes {cluster.version}", THERE, cluster.api.server, ""]]
     creates: dict[str, list[Obj]] = {}
-    with Line("Looking at the cluster") as line:
+    with StatusLine("Looking at the cluster") as line:
         cluster.api.rediscover()
         for part in PARTS:
             line.say(part.name)
@@ -168,7 +168,7 @@ def _namespace(cluster: Cluster) -> tuple[str, str, str, str]:
     name, row = cluster.namespace, f"namespace {cluster.namespace}"
     if not cluster.can_i("get", "namespaces", name):
         return row, UNKNOWN, "your account cannot get namespaces", ""
-    live = cluster.find("namespaces", name)
+    live = cluster.get_or_none("namespaces", name)
     if live is None:
         return row, CREATE, f"Namespace {name}", ""
     if is_ours(live):

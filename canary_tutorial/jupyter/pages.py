@@ -129,7 +129,7 @@ class Answer:
     body: bytes
 
 
-def says_kubernetes(answer: Answer) -> bool:
+def is_api_server_error(answer: Answer) -> bool:
     """Whether the API server itself answers, as it could not reach the program."""
     if answer.status not in (401, 403, 404, 503) or "json" not in answer.headers.get("Content-Type", ""):
         return False
@@ -151,14 +151,14 @@ class Pages:
 
         try:
             cluster, client = await self._door()
-            below = cluster.page(self.service, "", self.namespace).rstrip("/")
+            below = cluster.proxy_path(self.service, "", self.namespace).rstrip("/")
             found = await self._ask(client, cluster, below, request)
         except TutorialError as error:
             return await self._failed(str(error), "Run the first cells of a lesson: they start a lab and fill it.")
         except (TimeoutError, ClientError, OSError) as error:
             problem = f"The cluster does not answer: {error}"
             return await self._failed(problem, "Is it still running? For the lab: canary-tutorial status")
-        if says_kubernetes(found):
+        if is_api_server_error(found):
             problem = (
                 f"{TITLES[self.name]} (the service {self.namespace}/{self.service}) does not answer in {cluster.name}."
             )

@@ -60,7 +60,11 @@ class Cluster:
         answer = self.api.request("GET", self._path(kind, None, namespace), query=query, accept=TABLE)
         return Table.of_server(answer, wide, namespaces=namespace == ALL and self.api.resource(kind).namespaced)
 
-    def find(self, kind: str, name: str, namespace: str | None = None) -> Obj | None:
+    def serves(self, kind: str) -> bool:
+        """Whether the API server knows the kind ("canaries.flagger.app"): whether its CRD is installed."""
+        return bool(self.api.versions(kind))
+
+    def get_or_none(self, kind: str, name: str, namespace: str | None = None) -> Obj | None:
         """One object, or None where there is none (or no such kind)."""
         try:
             return self.get(kind, name, namespace)
@@ -171,7 +175,7 @@ class Cluster:
         """Until the API server has digested a CustomResourceDefinition. Raises TookTooLong."""
 
         def established() -> tuple[bool, str]:
-            status = (self.find("customresourcedefinitions", crd) or {}).get("status") or {}
+            status = (self.get_or_none("customresourcedefinitions", crd) or {}).get("status") or {}
             conditions = status.get("conditions") or []
             return any(c["type"] == "Established" and c["status"] == "True" for c in conditions), "not yet established"
 
@@ -247,11 +251,11 @@ class Cluster:
             )
         return running[0]
 
-    def fetch(self, service: str, path: str = "/", namespace: str | None = None) -> Any:
+    def get_raw(self, service: str, path: str = "/", namespace: str | None = None) -> Any:
         """GET a page of a service ("podinfo:9898") through the API server's service proxy; JSON comes parsed."""
-        return self.api.request("GET", self.page(service, path, namespace), accept=ANY)
+        return self.api.request("GET", self.proxy_path(service, path, namespace), accept=ANY)
 
-    def page(self, service: str, path: str = "/", namespace: str | None = None) -> str:
+    def proxy_path(self, service: str, path: str = "/", namespace: str | None = None) -> str:
         """The path below the API server's address at which a service's web page answers; the same on every cluster."""
         return f"/api/v1/namespaces/{namespace or self.namespace}/services/{service}/proxy/{path.lstrip('/')}"
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from canary_tutorial.errors import TookTooLong
-from canary_tutorial.screen.progress import Line
+from canary_tutorial.screen.progress import StatusLine
 
 
 def wait_until(
@@ -15,10 +15,10 @@ def wait_until(
     timeout: float = 60,
     *,
     next_step: str = "",
-    line: Line | None = None,
+    line: StatusLine | None = None,
 ) -> None:
     """Ask `check()` again and again; it answers (done, how far it is). Raises TookTooLong after `timeout` seconds."""
-    line = line or Line(f"Waiting for {what}")
+    line = line or StatusLine(f"Waiting for {what}")
     pause = 0.01  # and twice as long each time: much is done in a moment
     with line:
         while True:

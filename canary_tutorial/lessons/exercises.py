@@ -12,13 +12,12 @@ class NotYet(TutorialError):
     """An exercise is not solved; raised only in headless runs, so that tests see it."""
 
 
-def check(question: str, answer: bool, hint: str = "") -> None:
-    """Say whether an exercise is solved, with a hint where it is not. Headless, an unsolved one raises NotYet."""
-    print(f"✔ {question}" if answer else f"✘ {question}" + (f"\n  Hint: {hint}" if hint else ""))
-    if not answer and not live():
+def check(question: str, answer: Any, hint: str = "", *, wanted: float | None = None, within: float = 0.5) -> None:
+    """Say whether an exercise is solved, with a hint where it is not. Headless, an unsolved one raises NotYet.
+
+    `answer` is whether it is, or, with `wanted`, a number that must differ from that by less than `within`.
+    """
+    solved = bool(answer) if wanted is None else isinstance(answer, int | float) and abs(answer - wanted) < within
+    print(f"✔ {question}" if solved else f"✘ {question}" + (f"\n  Hint: {hint}" if hint else ""))
+    if not solved and not live():
         raise NotYet(f"not solved: {question}", hint)
-
-
-def near(answer: Any, wanted: float, within: float) -> bool:
-    """Whether an exercise's answer is a number nearer than `within` to what is wanted; any other answer is not."""
-    return isinstance(answer, int | float) and abs(answer - wanted) < within

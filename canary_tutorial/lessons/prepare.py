@@ -71,7 +71,7 @@ def create(cluster: Cluster, creates: Mapping[str, Sequence[Obj]], settings: Map
 
 
 def _is_there_and_ours(cluster: Cluster, name: str, namespace: str | None) -> bool:
-    found = cluster.find("deployments", name, namespace)
+    found = cluster.get_or_none("deployments", name, namespace)
     return found is not None and (namespace is None or is_ours(found))
 
 
@@ -90,7 +90,11 @@ def scale_up_sleeping(cluster: Cluster) -> None:
     """Scale up what an interrupted lesson left at 0 pods (load tester, Prometheus), and give Flagger its short control
     loop again, which lesson 1 removes by applying the manifest."""
     for name, namespace in (("prometheus", "istio-system"), ("flagger", "istio-system"), ("flagger-loadtester", None)):
-        found = cluster.find("deployments", name, namespace) if cluster.can_i("get", "deployments", namespace) else None
+        found = (
+            cluster.get_or_none("deployments", name, namespace)
+            if cluster.can_i("get", "deployments", namespace)
+            else None
+        )
         if found and is_ours(found) and not found["spec"].get("replicas"):
             cluster.scale(f"deployment/{name}", 1, namespace)
         if found and is_ours(found) and name == "flagger" and with_short_control_loop(copy.deepcopy(found)) != found:
@@ -100,13 +104,15 @@ def scale_up_sleeping(cluster: Cluster) -> None:
 
 def reset_canary(cluster: Cluster) -> None:
     """Take away what an earlier lesson added to the Canary: gates, pauses, another strategy; and an abort's signal."""
-    gates = cluster.find("services", "gates")
+    gates = cluster.get_or_none("services", "gates")
     if gates and is_ours(gates):
         body: dict[str, Any] = {"name": "podinfo", "namespace": cluster.namespace}
         with suppress(Refused):  # it has no pod that could answer
-            cluster.api.request("POST", cluster.page("gates:80", "rollback/close"), body, accept="*/*", parse=False)
+            cluster.api.request(
+                "POST", cluster.proxy_path("gates:80", "rollback/close"), body, accept="*/*", parse=False
+            )
     (wanted,) = cluster.objects("canary-podinfo.yaml")
-    current = cluster.find("canaries", wanted["metadata"]["name"])
+    current = cluster.get_or_none("canaries", wanted["metadata"]["name"])
     if current is None or not is_ours(current):
         return
     spec, analysis = current["spec"], current["spec"].get("analysis", {})

@@ -92,7 +92,7 @@ class Metrics:
         if settings.cert_file:
             session.cert = (settings.cert_file, settings.key_file)
         session.auth = _Token(cluster)
-        url = cluster.api.server + cluster.page(service, "", namespace).rstrip("/")
+        url = cluster.api.server + cluster.proxy_path(service, "", namespace).rstrip("/")
         return cls(PrometheusConnect(url=url, session=session, timeout=10), cluster.namespace, where)
 
     # -- any question -------------------------------------------------------------------------------------------

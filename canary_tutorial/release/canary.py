@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from canary_tutorial.errors import BadInput, TookTooLong, TutorialError
+from canary_tutorial.errors import BadInput, Refused, TookTooLong, TutorialError
 from canary_tutorial.kube.objects import Obj
 from canary_tutorial.kube.wait import wait_until
 from canary_tutorial.release.release import Release
@@ -51,13 +51,15 @@ class Canary(CanaryState):
             under_way = f"a release is under way ({phase})" if phase in RUNNING else phase
             if not phase or phase == "Initializing" or phase in RUNNING:
                 return False, under_way or "not yet seen by Flagger"
-            missed = promoted and self.image() != self.image(primary=True)
+            missed = promoted and self.image() != self.primary_image()
             return not missed, f"{phase}; users do not get {self.image().rpartition('/')[2]} yet" if missed else phase
 
         wait_until(idle, "the canary to be idle", timeout, next_step="canary.explain() says what it waits for.")
         self.cluster.rollout_status(f"deployment/{self.target}-primary", namespace=self.namespace)
         deadline = time.monotonic() + 10
-        while not self.cluster.find("virtualservices", self.target, self.namespace) and time.monotonic() < deadline:
+        while (
+            not self.cluster.get_or_none("virtualservices", self.target, self.namespace) and time.monotonic() < deadline
+        ):
             time.sleep(0.2)
 
     def release(
@@ -79,7 +81,7 @@ class Canary(CanaryState):
             )
         if show and self.phase in RUNNING:
             print("A release is under way. Flagger restarts the analysis with this version.")
-        release = Release(self, image, self.image(primary=True), list(flags or []))
+        release = Release(self, image, self.primary_image(), list(flags or []))
         if watch:
             release.start()
         name = container["name"]
@@ -131,21 +133,32 @@ class Canary(CanaryState):
 
     def retry(self) -> Release:
         """Try the rejected version once more: a new revision of the same image. Returns the Release, being watched."""
-        release = Release(self, self.image(), self.image(primary=True), []).start()
+        release = Release(self, self.image(), self.primary_image(), []).start()
         self.say(f"kubectl -n {self.namespace} rollout restart deployment/{self.target}")
         stamp = {"kubectl.kubernetes.io/restartedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         body = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
         self.cluster.patch("deployments", self.target, body, self.namespace)
         return release
 
-    def _gate(self, path: str) -> None:
-        if self.cluster.find("services", GATES, self.namespace) is None:
+    def gate_is_open(self) -> bool:
+        """Whether the gate would let Flagger pass now: asked as Flagger asks it."""
+        try:
+            self._gate("gate/check", show=False)
+        except Refused as error:
+            if error.status != 403 or error.reason:  # with a reason it is the API server that refuses
+                raise
+            return False
+        return True
+
+    def _gate(self, path: str, show: bool = True) -> None:
+        if self.cluster.get_or_none("services", GATES, self.namespace) is None:
             raise BadInput(
                 f'Service "{GATES}" not found in namespace "{self.namespace}"', 'cluster.apply("gates.yaml")'
             )
-        page = self.cluster.page(f"{GATES}:80", path, self.namespace)
+        page = self.cluster.proxy_path(f"{GATES}:80", path, self.namespace)
         body = {"name": self.name, "namespace": self.namespace}
-        self.say(f"echo {shlex.quote(json.dumps(body))} | kubectl create --raw {page} -f -")
+        if show:
+            self.say(f"echo {shlex.quote(json.dumps(body))} | kubectl create --raw {page} -f -")
         self.cluster.api.request("POST", page, body, accept="*/*", parse=False)
 
     def _require_running(self) -> None:

@@ -153,7 +153,7 @@ class Release:
         self._objects: dict[str, Obj] = {"canaries": obj}
         self._earlier = obj.get("status", {}).get("lastAppliedSpec", "")
         self._seen: set[tuple[str, int]] = {_version(e) for e in canary.cluster.events(canary.name, canary.namespace)}
-        for kind, name in (("canaries", canary.name), ("virtualservices", timeline.names(obj)[0])):
+        for kind, name in (("canaries", canary.name), ("virtualservices", timeline.service_names(obj)[0])):
             threading.Thread(target=self._watch, args=(kind, name), daemon=True).start()
         threading.Thread(target=self._listen, daemon=True).start()
         return self

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
 
 from canary_tutorial.errors import Missing, TutorialError
 from canary_tutorial.install import installed
@@ -20,8 +19,7 @@ from canary_tutorial.metrics.prometheus import Metrics
 from canary_tutorial.release import timeline
 from canary_tutorial.release.explain import why_nothing_happens
 from canary_tutorial.release.flagger_log import FlaggerLog, read_event
-from canary_tutorial.release.timeline import Event, Point, interval
-from canary_tutorial.screen.tables import Table
+from canary_tutorial.release.timeline import Events, Point, interval
 
 BACK = "Bring it back: prepare(cluster), or the lesson's first cells."
 
@@ -36,7 +34,7 @@ class CanaryState:
 
     def __repr__(self) -> str:
         try:
-            obj = self.cluster.find("canaries", self.name, self.namespace)
+            obj = self.cluster.get_or_none("canaries", self.name, self.namespace)
             if obj is None:
                 return f"<Canary {self.name}: not there>"
             point = self.observe(obj)
@@ -50,7 +48,7 @@ class CanaryState:
     @property
     def obj(self) -> Obj:
         """The object itself. Raises Missing."""
-        found = self.cluster.find("canaries", self.name, self.namespace)
+        found = self.cluster.get_or_none("canaries", self.name, self.namespace)
         if found is None:
             raise Missing(
                 f'Canary "{self.name}" not found in namespace "{self.namespace}".',
@@ -92,35 +90,34 @@ class CanaryState:
     def observe(self, obj: Obj | None = None) -> Point:
         """Phase, weights and failed checks now."""
         obj = obj or self.obj
-        routes = self.cluster.find("virtualservices", timeline.names(obj)[0], self.namespace)
+        routes = self.cluster.get_or_none("virtualservices", timeline.service_names(obj)[0], self.namespace)
         return timeline.observe(obj, routes, time.time())
 
-    def image(self, primary: bool = False) -> str:
-        """The image of the target, or of the primary: what users get."""
-        return str(self.container_of(self.deployment(primary))["image"])
+    def image(self) -> str:
+        """The image that the target is set to: the version to be released."""
+        return str(self.container_of(self.deployment())["image"])
+
+    def primary_image(self) -> str:
+        """The image of the primary: the version that users get."""
+        return str(self.container_of(self.deployment(primary=True))["image"])
 
     def deployment(self, primary: bool = False) -> Obj:
         """The target, or its primary. Raises Missing."""
         name = self.target + "-primary" * primary
-        found = self.cluster.find("deployments", name, self.namespace)
+        found = self.cluster.get_or_none("deployments", name, self.namespace)
         if found is None:
             step = "Flagger makes it: canary.explain() says what it waits for." if primary else BACK
             raise Missing(f'Deployment "{name}" not found in namespace "{self.namespace}".', step, 404)
         return found
 
-    def events(self, since: float = 0) -> list[Event]:
+    def events(self, since: float = 0) -> Events:
         """What Flagger said about this canary from `since` (seconds since the epoch) on, oldest first: by its log, and
         before that (or where the log may not be read) by its events."""
-        said = [read_event(e) for e in self.cluster.events(self.name, self.namespace, "Canary")]
-        heard = self._log.events()
-        if heard:
-            said = [event for event in said if event.time < int(heard[0].time)]
-        return [event for event in (*said, *heard) if event.time >= int(since)]
-
-    def history(self, since: float = 0) -> Table:
-        """What Flagger said, as a table."""
-        rows = [[datetime.fromtimestamp(e.time).strftime("%H:%M:%S"), e.type, e.message] for e in self.events(since)]
-        return Table(["time", "type", "message"], rows)
+        events = [read_event(e) for e in self.cluster.events(self.name, self.namespace, "Canary")]
+        logged = self._log.events()
+        if logged:
+            events = [event for event in events if event.time < int(logged[0].time)]
+        return Events(event for event in (*events, *logged) if event.time >= int(since))
 
     @property
     def metrics(self) -> Metrics:
@@ -129,7 +126,7 @@ class CanaryState:
 
     def explain(self) -> str:
         """Why nothing happens, or what this canary waits for: one sentence, with the next step."""
-        target = self.cluster.find("deployments", self.target, self.namespace)
+        target = self.cluster.get_or_none("deployments", self.target, self.namespace)
         if target is None:
             return f"Its target is gone: there is no Deployment {self.target}. {BACK}"
         flagger = installed.flagger(self.cluster)

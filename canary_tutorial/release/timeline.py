@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from canary_tutorial.kube.manifests import seconds
 from canary_tutorial.kube.objects import Obj
+from canary_tutorial.screen.tables import Table
 
 RUNNING = ("Waiting", "Progressing", "WaitingPromotion", "Promoting", "Finalising")
 ENDED = ("Succeeded", "Failed")
@@ -45,6 +47,20 @@ class Event:
     message: str
 
 
+class Events(list[Event]):
+    """Events as a notebook shows them: as a table."""
+
+    def table(self) -> Table:
+        rows = [[datetime.fromtimestamp(e.time).strftime("%H:%M:%S"), e.type, e.message] for e in self]
+        return Table(["time", "type", "message"], rows)
+
+    def __repr__(self) -> str:
+        return repr(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
 @dataclass(frozen=True)
 class Step:
     """A span with the same phase and routes: [start, end) in seconds since the epoch."""
@@ -62,19 +78,19 @@ def interval(spec: Obj) -> float:
     return seconds(spec.get("analysis", {}).get("interval") or "60s")
 
 
-def names(canary: Obj) -> tuple[str, str, str]:
+def service_names(canary: Obj) -> tuple[str, str, str]:
     """(apex, primary, canary): the service names that Flagger derives from a Canary."""
     spec = canary["spec"]
     apex = spec.get("service", {}).get("name") or spec["targetRef"]["name"]
     return apex, f"{apex}-primary", f"{apex}-canary"
 
 
-def routes(canary: Obj, virtual_service: Obj | None) -> tuple[int, int, bool]:
+def weights_of(canary: Obj, virtual_service: Obj | None) -> tuple[int, int, bool]:
     """(primary weight, canary weight, mirrored), read as Flagger does: from the last rule that knows the canary's host.
 
     Without a VirtualService, or before it has routes, all requests go to the one that there is.
     """
-    _, primary, secondary = names(canary)
+    _, primary, secondary = service_names(canary)
     found = (100, 0, False)
     spec = (virtual_service or {}).get("spec") or {}
     for rule in (*(spec.get("http") or []), *(spec.get("tcp") or [])):
@@ -87,7 +103,7 @@ def routes(canary: Obj, virtual_service: Obj | None) -> tuple[int, int, bool]:
 def observe(canary: Obj, virtual_service: Obj | None, time: float) -> Point:
     """The point that these two objects make."""
     status = canary.get("status") or {}
-    primary, secondary, mirror = routes(canary, virtual_service)
+    primary, secondary, mirror = weights_of(canary, virtual_service)
     return Point(
         time, status.get("phase") or "", primary, secondary, mirror,
         status.get("failedChecks") or 0, status.get("iterations") or 0,

@@ -13,14 +13,14 @@ from typing import Any
 PATIENCE = 2.0  # seconds of silence
 
 
-class Line:
+class StatusLine:
     """A context manager: `say` what is going on as often as you like, `done` what came of it."""
 
     def __init__(self, what: str, patience: float = PATIENCE) -> None:
         self.what, self.began, self.patience = what, time.monotonic(), patience
         self._shown, self._handle = "", None
 
-    def __enter__(self) -> Line:
+    def __enter__(self) -> StatusLine:
         return self
 
     def __exit__(

@@ -90,7 +90,7 @@ class ReleaseBoard:
             self.release = canary_or_release
         else:
             canary = canary_or_release
-            self.release = Release(canary, "", canary.image(primary=True), []).start()
+            self.release = Release(canary, "", canary.primary_image(), []).start()
         self._stop = threading.Event()
         self._figure: Any = None
         self._page: Any = None

@@ -152,7 +152,7 @@ class UserStream(Showing):
         return time.time() < self._until
 
     def _version(self, name: str) -> str:
-        found = self.cluster.find("deployments", name)
+        found = self.cluster.get_or_none("deployments", name)
         return found["spec"]["template"]["spec"]["containers"][0]["image"].rpartition(":")[2] if found else ""
 
     def text(self) -> str:

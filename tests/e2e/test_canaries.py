@@ -85,7 +85,7 @@ def runs(kubeconfig: Path) -> Iterator[Callable[[str], Seen]]:
 
 def play(cluster: Cluster, scenario: Callable[[Cluster], Release]) -> Seen:
     release = scenario(cluster)
-    return Seen(release, (cluster.find("canaries", "podinfo") or {}).get("status", {}), cluster)
+    return Seen(release, (cluster.get_or_none("canaries", "podinfo") or {}).get("status", {}), cluster)
 
 
 # -- staging
@@ -216,7 +216,7 @@ def deletion(cluster: Cluster) -> Release:
     release = canary.release("stefanprodan/podinfo:2.1.3").follow(show=False)
     cluster.delete("canaries", "podinfo")
     deadline = time.monotonic() + 60
-    while cluster.find("canaries", "podinfo") and time.monotonic() < deadline:
+    while cluster.get_or_none("canaries", "podinfo") and time.monotonic() < deadline:
         time.sleep(0.3)
     return release
 
@@ -354,7 +354,7 @@ def test_a_new_revision_in_mid_run_starts_the_analysis_again(runs: Runs):
 
 def test_deletion_gives_the_target_its_pods_and_its_service_back(runs: Runs):
     seen = runs("deletion")
-    assert seen.cluster.find("canaries", "podinfo") is None
+    assert seen.cluster.get_or_none("canaries", "podinfo") is None
     assert seen.cluster.get("deployments", "podinfo")["spec"]["replicas"] == 1
     assert seen.cluster.get("services", "podinfo")["spec"]["selector"] == {"app": "podinfo"}
 

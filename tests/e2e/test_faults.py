@@ -65,7 +65,7 @@ def test_a_release_outlives_hey_flagger_and_the_canarys_own_process(canary: Cana
     assert comes_back("canary_tutorial.lab.podinfo", kill("canary_tutorial.lab.podinfo"))
     release.follow(show=False)
     assert release.phase == "Succeeded", release.messages
-    assert canary.image(primary=True).endswith(":2.1.3")
+    assert canary.primary_image().endswith(":2.1.3")
 
 
 def test_envoy_killed_in_a_release_costs_moments_and_leaves_nothing_stuck(canary: Canary):
@@ -81,7 +81,7 @@ def test_envoy_killed_in_a_release_costs_moments_and_leaves_nothing_stuck(canary
 
 def test_prometheus_killed_comes_back_and_gone_for_longer_is_a_failed_check(canary: Canary):
     cluster = canary.cluster
-    tag = "2.1.1" if not canary.image(primary=True).endswith(":2.1.1") else "2.1.0"
+    tag = "2.1.1" if not canary.primary_image().endswith(":2.1.1") else "2.1.0"
     release = canary.release(f"stefanprodan/podinfo:{tag}", flags=[])
     release.wait_for(mirroring=True)
     assert comes_back("prometheus", kill("prometheus"))

@@ -299,8 +299,8 @@ def test_clean_up_keeps_a_namespace_and_kinds_that_hold_what_others_made(server:
     )
     assert results["Namespace lessons"].startswith("kept: holds ConfigMap lessons/copy")
     assert "ConfigMap lessons/notes" in results["Namespace lessons"]
-    assert cluster.find("canaries", "podinfo", "shop") is not None
-    assert cluster.find("configmaps", "copy") is not None
+    assert cluster.get_or_none("canaries", "podinfo", "shop") is not None
+    assert cluster.get_or_none("configmaps", "copy") is not None
 
 
 @pytest.mark.usefixtures("controllers")
@@ -315,7 +315,7 @@ def test_clean_up_leaves_what_the_lessons_made_in_another_namespace(server: Serv
         "Namespace mine": "deleted",
         "Namespace yours": 'kept: connect(..., namespace="yours").clean_up() takes it away',
     }
-    assert mine.find("deployments", "flagger-loadtester", "yours") is not None
+    assert mine.get_or_none("deployments", "flagger-loadtester", "yours") is not None
 
 
 def test_a_kind_whose_server_is_down_hinders_nothing(server: Served, as_user: As, monkeypatch: pytest.MonkeyPatch):

@@ -102,8 +102,8 @@ def test_clean_up_takes_nothing_that_others_keep_in_what_the_lessons_made(server
     canary["metadata"]["namespace"] = "shop"
     foreign.fill(server, [foreign.namespace("shop"), notes, canary])
     cluster.clean_up()
-    assert cluster.find("canaries", "podinfo", "shop") is not None
-    live = cluster.find("namespaces", "istio-system")
+    assert cluster.get_or_none("canaries", "podinfo", "shop") is not None
+    live = cluster.get_or_none("namespaces", "istio-system")
     assert live is not None
     assert "deletionTimestamp" not in live["metadata"]
 

@@ -96,7 +96,7 @@ def test_exec_returns_what_was_said_and_tells_a_failure(cluster: Cluster, capsys
 
 
 def test_service_pages_and_logs_come_through_the_api(cluster: Cluster):
-    assert cluster.fetch("podinfo:9898", "/version")["version"] == "2.0.0"
+    assert cluster.get_raw("podinfo:9898", "/version")["version"] == "2.0.0"
     assert "podinfo" in cluster.logs("deployment/podinfo")
 
 
@@ -169,7 +169,7 @@ def test_clean_up_removes_what_the_tutorial_made_and_nothing_else(cluster: Clust
     results = {row["object"]: row["result"] for row in cluster.clean_up()}
     made = {"Canary test/podinfo", "Deployment test/podinfo", "Namespace test"}
     assert {results[name] for name in made} == {"deleted"}
-    assert cluster.find("namespaces", "test") is None
+    assert cluster.get_or_none("namespaces", "test") is None
     assert "data" not in cluster.get("configmaps", "theirs", "default")
 
 

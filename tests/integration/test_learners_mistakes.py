@@ -176,8 +176,8 @@ def test_a_wrong_tag_is_named_and_set_right_while_it_runs_and_a_new_kernel_waits
     assert again is not None
     said = capfd.readouterr()
     assert "a release is under way (Progressing)" in said.err
-    assert "Ready: <Canary podinfo Succeeded" in said.out, canary.history()
-    assert again.image(primary=True) == f"{PODINFO}:2.1.0"
+    assert "Ready: <Canary podinfo Succeeded" in said.out, canary.events()
+    assert again.primary_image() == f"{PODINFO}:2.1.0"
     assert right.follow(show=False).phase == "Succeeded"
 
 
@@ -202,7 +202,7 @@ def test_a_canary_and_its_deployment_deleted_in_mid_release_are_told_and_brought
     running = canary.release(f"{PODINFO}:2.1.1")
     wait_until(lambda: (running.running, repr(running)), "the release to begin", 30)
     cluster.delete("deployments", "podinfo")
-    wait_until(lambda: (cluster.find("deployments", "podinfo") is None, "there"), "the Deployment to be gone")
+    wait_until(lambda: (cluster.get_or_none("deployments", "podinfo") is None, "there"), "the Deployment to be gone")
     assert "there is no Deployment podinfo" in canary.explain()
     with pytest.raises(Missing, match=r'Deployment "podinfo" not found in .*\n→ Bring it back: prepare\(cluster\)'):
         canary.release(f"{PODINFO}:2.1.2")
@@ -224,4 +224,4 @@ def test_a_lab_killed_in_mid_release_is_told_by_the_release_itself(
     os.kill(main, signal.SIGKILL)
     with pytest.raises(Unreachable, match=r"does not answer.*\n→ Is it still running\? .*connect\(\) starts a new one"):
         running.follow(show=False)
-    assert connect(show=False).find("canaries", "podinfo") is None, "a new lab, from nothing"
+    assert connect(show=False).get_or_none("canaries", "podinfo") is None, "a new lab, from nothing"

@@ -13,7 +13,7 @@ from canary_tutorial.charts.chart import (
     Limit,
     Line,
     Track,
-    band_names,
+    place_labels,
     plotly_figure,
     release_chart,
     with_gaps,
@@ -106,7 +106,7 @@ def test_names_of_short_phases_stand_inside_the_plot_and_beside_no_other():
     drawn = Chart("", "seconds", [], [Band(starts[text], end, text) for text, end in ends.items()])
     for width in (560, 844):
         places = []
-        for name, text in zip(band_names(drawn, width), ends, strict=True):
+        for name, text in zip(place_labels(drawn, width), ends, strict=True):
             half = 3 * len(text)  # pixels, at least
             assert half <= name.at * width <= width - half
             places.append((name.line, name.at * width - half, name.at * width + half))

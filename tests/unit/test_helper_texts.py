@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from canary_tutorial import errors, near
+from canary_tutorial import check, errors
 from canary_tutorial.kube import rollouts
 from canary_tutorial.kube.exec import main_container
+from canary_tutorial.lessons.exercises import NotYet
 from canary_tutorial.release import explain, result, ticks
 from canary_tutorial.release.canary import with_flags
 from canary_tutorial.release.flagger_log import read_event
@@ -51,7 +52,7 @@ def test_an_error_carries_its_next_step():
 
 def test_a_notebook_shows_the_sentence_and_no_traceback(capsys: pytest.CaptureFixture[str]):
     shell = InteractiveShell.instance()
-    errors.show_plainly(shell)
+    errors.hide_tracebacks(shell)
     ended = shell.run_cell(
         "from canary_tutorial.errors import BadInput\nraise BadInput('no such tag', 'Choose another.')"
     )
@@ -262,5 +263,10 @@ def test_a_tick_at_which_nothing_happened_is_left_out():
 
 @pytest.mark.parametrize("answer", [None, "", "20", [20], 28, -20], ids=repr)
 def test_an_answer_that_is_no_number_is_as_wrong_as_a_wrong_number(answer: object):
-    assert not near(answer, 20, 8)
-    assert near(27.5, 20, 8)
+    with pytest.raises(NotYet):
+        check("how many", answer, wanted=20, within=8)
+
+
+def test_an_answer_close_enough_to_what_is_wanted_is_right(capsys: pytest.CaptureFixture[str]):
+    check("how many", 27.5, wanted=20, within=8)
+    assert capsys.readouterr().out == "✔ how many\n"

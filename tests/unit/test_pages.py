@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from canary_tutorial.jupyter import pages
-from canary_tutorial.jupyter.pages import Answer, bent, graph, jupyter, says_kubernetes
+from canary_tutorial.jupyter.pages import Answer, bent, graph, is_api_server_error, jupyter
 
 BELOW = "/api/v1/namespaces/istio-system/services/prometheus:9090/proxy"
 PREFIX = "/user/someone/prometheus"
@@ -33,9 +33,9 @@ def test_addresses_that_begin_at_the_root_begin_at_the_prefix(page: str, read: s
 
 def test_an_answer_of_the_api_server_is_not_taken_for_one_of_the_program():
     status = json.dumps({"kind": "Status", "code": 503}).encode()
-    assert says_kubernetes(Answer(503, {"Content-Type": "application/json"}, status))
-    assert not says_kubernetes(Answer(404, {"Content-Type": "application/json"}, b'{"status": "error"}'))
-    assert not says_kubernetes(Answer(404, {"Content-Type": "text/plain"}, b"404 page not found"))
+    assert is_api_server_error(Answer(503, {"Content-Type": "application/json"}, status))
+    assert not is_api_server_error(Answer(404, {"Content-Type": "application/json"}, b'{"status": "error"}'))
+    assert not is_api_server_error(Answer(404, {"Content-Type": "text/plain"}, b"404 page not found"))
 
 
 def test_a_query_is_a_link_where_jupyter_runs_the_kernel_and_a_command_elsewhere(

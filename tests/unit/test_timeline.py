@@ -42,13 +42,13 @@ WEBINAR = {"interval": "30s", "threshold": 2, "stepWeight": 20, "maxWeight": 50,
     ],
 )  # fmt: skip
 def test_weights_are_read_as_flagger_reads_them(routes: dict[str, Any] | None, seen: tuple[int, int, bool]):
-    assert timeline.routes(canary(), routes) == seen
+    assert timeline.weights_of(canary(), routes) == seen
 
 
 def test_a_service_name_of_its_own_names_the_hosts():
     named = canary()
     named["spec"]["service"]["name"] = "web"
-    assert timeline.names(named) == ("web", "web-primary", "web-canary")
+    assert timeline.service_names(named) == ("web", "web-primary", "web-canary")
 
 
 def test_a_point_says_what_is_true_now():

@@ -36,5 +36,5 @@ def test_a_canary_that_cannot_be_asked_is_shown_with_the_reason():
     def find(*_words: object) -> None:
         raise Unreachable("https://127.0.0.1:1 does not answer", "Is it still running?")
 
-    shown = repr(Canary(SimpleNamespace(find=find), "podinfo", "test", lambda: None))
+    shown = repr(Canary(SimpleNamespace(get_or_none=find), "podinfo", "test", lambda: None))
     assert shown == "<Canary podinfo: https://127.0.0.1:1 does not answer\n→ Is it still running?>"

@@ -71,7 +71,7 @@ def test_what_a_button_does_after_the_release_is_said_in_the_panel_too(
     monkeypatch.setattr(panel, "live", lambda: True)
     found = {"spec": {}, "status": {"phase": "Progressing"}}
     sent: queue.Queue[object] = queue.Queue()
-    cluster = SimpleNamespace(patch=lambda *arguments, **_: sent.put(arguments[2]), find=lambda *_: found)
+    cluster = SimpleNamespace(patch=lambda *arguments, **_: sent.put(arguments[2]), get_or_none=lambda *_: found)
     shown = panel.OperatorPanel(Canary(cluster, "podinfo", "test", no_metrics))
     shown._ipython_display_()
     capsys.readouterr()
@@ -87,7 +87,7 @@ def test_where_nothing_runs_there_is_nothing_to_end(name: str, monkeypatch: pyte
     monkeypatch.setattr(panel, "live", lambda: True)
     sent: list[object] = []
     found = {"spec": {}, "status": {"phase": "Succeeded"}}
-    cluster = SimpleNamespace(patch=lambda *arguments, **_: sent.append(arguments), find=lambda *_: found)
+    cluster = SimpleNamespace(patch=lambda *arguments, **_: sent.append(arguments), get_or_none=lambda *_: found)
     shown = panel.OperatorPanel(Canary(cluster, "podinfo", "test", no_metrics))
     shown._ipython_display_()
     press(shown, name)
