@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from canary_tutorial import connect
 from canary_tutorial.connection import LAB
 from canary_tutorial.errors import TutorialError
-from canary_tutorial.reports.pss import Peak
+from canary_tutorial.reports.pss import PeakMemory
 
 NAME = "benchmark"
 
@@ -49,7 +49,7 @@ def main() -> None:
     processes = json.loads(lab("status", "--json"))["processes"]
     try:
         answered = first_request(began)
-        with Peak(processes[0]["pid"]) as peak:  # which costs CPU of its own: not while seconds are counted
+        with PeakMemory(processes[0]["pid"]) as peak:  # which costs CPU of its own: not while seconds are counted
             cluster = connect()
             cluster.apply("prometheus.yaml", "flagger-crd.yaml", "flagger-account.yaml", "flagger-deployment.yaml")
             cluster.rollout_status("deployment/prometheus", "deployment/flagger", namespace="istio-system")

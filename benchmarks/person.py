@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from canary_tutorial.reports.pss import Peak
+from canary_tutorial.reports.pss import PeakMemory
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = """
@@ -52,7 +52,7 @@ def main() -> None:
             kernel = subprocess.Popen(
                 [sys.executable, "-m", "IPython", str(notebook)], env=environment, stdout=subprocess.DEVNULL
             )
-            with Peak(jupyter.pid) as server, Peak(kernel.pid) as person, Peak(guard.pid) as cluster:
+            with PeakMemory(jupyter.pid) as server, PeakMemory(kernel.pid) as person, PeakMemory(guard.pid) as cluster:
                 kernel.wait(timeout=180)
             total = server.mb + person.mb + cluster.mb
             print(

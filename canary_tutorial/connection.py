@@ -119,15 +119,15 @@ def connect(
     _prepare_notebook()
     context = context or os.environ.get(CONTEXT)
     if context:
-        name, door = context, api.of_kubeconfig(os.environ.get(KUBECONFIG) or None, context)
+        name, client = context, api.of_kubeconfig(os.environ.get(KUBECONFIG) or None, context)
     else:
         lab = _lab(start)
-        name, door = lab["name"], api.of_kubeconfig(lab["kubeconfig"], None)
-    version = door.request("GET", "/version", timeout=10)["gitVersion"]
+        name, client = lab["name"], api.of_kubeconfig(lab["kubeconfig"], None)
+    version = client.request("GET", "/version", timeout=10)["gitVersion"]
     chosen = namespace or os.environ.get(NAMESPACE)
-    connected = Cluster(name, door, version, chosen or manifests.NAMESPACE, chosen=bool(chosen))
+    connected = Cluster(name, client, version, chosen or manifests.NAMESPACE, chosen=bool(chosen))
     if show:
-        print(f"Connected to {name}: {door.server}, Kubernetes {version}.")
+        print(f"Connected to {name}: {client.server}, Kubernetes {version}.")
     if show and context:
         print(
             f"The lessons write to its namespace {connected.namespace}. Before they do, cluster.preflight() lists each"

@@ -173,7 +173,7 @@ def plotly_figure(chart: Chart) -> Any:
     for row, track in enumerate(chart.tracks, 1):
         for line in track.lines:  # the first track's legend serves all: the same color and dash mean the same role
             group = line.name.split(":")[0]
-            figure.add_trace(go.Scatter(**trace(line), legendgroup=group, showlegend=row == 1), row, 1)
+            figure.add_trace(go.Scatter(**plotly_trace(line), legendgroup=group, showlegend=row == 1), row, 1)
         figure.update_yaxes(rangemode="tozero", nticks=max(3, int(track.share * 4)), row=row, col=1)
         if track.top is not None:
             figure.update_yaxes(autorangeoptions={"include": [0, track.top * 1.05]}, row=row, col=1)
@@ -184,12 +184,12 @@ def plotly_figure(chart: Chart) -> Any:
         title={"text": "<br>".join(map(escape, title)), "x": 0, "xanchor": "left", "font": {"size": 14}},
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"color": GREY, "family": FONT},
         legend={"orientation": "h", "yanchor": "top", "y": -48 / plot, "x": 0}, height=above + plot + BELOW,
-        margin={"l": 44, "r": 20, "t": above, "b": BELOW}, hovermode="x unified", **marks(chart),
+        margin={"l": 44, "r": 20, "t": above, "b": BELOW}, hovermode="x unified", **shapes(chart),
     )  # fmt: skip
     return figure
 
 
-def trace(line: Line) -> dict[str, Any]:
+def plotly_trace(line: Line) -> dict[str, Any]:
     """A line as plotly's scatter trace; also what a live picture sets anew on each refresh."""
     style = line.style
     return {
@@ -205,7 +205,7 @@ def trace(line: Line) -> dict[str, Any]:
     }
 
 
-def marks(chart: Chart) -> dict[str, list[dict[str, Any]]]:
+def shapes(chart: Chart) -> dict[str, list[dict[str, Any]]]:
     """What is not a line, as plotly's shapes and annotations: the phases as alternating ground with their names on top,
     each track's title at its upper left, and each limit with its text."""
     shapes: list[dict[str, Any]] = []
@@ -233,23 +233,23 @@ def marks(chart: Chart) -> dict[str, list[dict[str, Any]]]:
 
 
 @dataclass(frozen=True)
-class Name:
+class LabelPlace:
     """Where a band's name stands: its middle as a fraction of the plot's width, and how many lines higher than the lowest."""
 
     at: float
     line: int
 
 
-def place_labels(chart: Chart, width: float) -> list[Name]:
+def place_labels(chart: Chart, width: float) -> list[LabelPlace]:
     """A place for each band's name in a plot of `width` pixels: over its band, inside the plot, beside no other."""
     start, end = chart.span
     taken: list[float] = []  # for each line, where its last name ends
-    found: list[Name] = []
+    found: list[LabelPlace] = []
     for band in chart.bands:
         half = min(LETTER * len(band.text) / 2 / width, 0.5)
         middle = ((band.start + band.end) / 2 - start) / ((end - start) or 1)
         at = min(max(middle, half), 1 - half)
         line = next((n for n, last in enumerate(taken) if at - half > last), len(taken))
         taken[line:] = [at + half, *taken[line + 1 :]]
-        found.append(Name(at, line))
+        found.append(LabelPlace(at, line))
     return found

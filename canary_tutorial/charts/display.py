@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import Any
 
-from canary_tutorial.charts.chart import Chart, marks, plotly_figure, release_chart, trace
+from canary_tutorial.charts.chart import Chart, plotly_figure, plotly_trace, release_chart, shapes
 from canary_tutorial.charts.svg import svg
 from canary_tutorial.errors import TutorialError
 from canary_tutorial.release.release import Release
@@ -20,7 +20,7 @@ from canary_tutorial.release.release import Release
 REFRESH = 1.0  # seconds
 
 
-def live() -> bool:
+def someone_watches() -> bool:
     """Whether this kernel has a live front end: JupyterLab names its session in the kernel's environment, papermill does not."""
     return bool(os.environ.get("JPY_SESSION_NAME") or os.environ.get("VSCODE_PID")) and "ipykernel" in sys.modules
 
@@ -62,10 +62,10 @@ class Picture:
         self.release, self._stop = release, threading.Event()
         self._widget: Any = None
         self._handle: Any = None
-        if live():
+        if someone_watches():
             from IPython.display import display
 
-            self._widget = living(chart_of(release))
+            self._widget = live_figure(chart_of(release))
             self._handle = display(self._widget, display_id=True)  # type: ignore[no-untyped-call]
             self._thread = threading.Thread(target=self._feed, daemon=True)
             self._thread.start()
@@ -89,11 +89,11 @@ class Picture:
 
     def _feed(self) -> None:
         while not self._stop.wait(REFRESH):
-            refresh(self._widget, chart_of(self.release))
+            update_figure(self._widget, chart_of(self.release))
 
 
-def living(chart: Chart) -> Any:
-    """A FigureWidget as wide as its cell; `refresh` puts later states into it."""
+def live_figure(chart: Chart) -> Any:
+    """A FigureWidget as wide as its cell; `update_figure` puts later states into it."""
     import plotly.graph_objects as go
 
     widget = go.FigureWidget(plotly_figure(chart))
@@ -102,9 +102,9 @@ def living(chart: Chart) -> Any:
     return widget
 
 
-def refresh(widget: Any, chart: Chart) -> None:
+def update_figure(widget: Any, chart: Chart) -> None:
     """Put a chart's lines and bands into a FigureWidget that shows an earlier state of it."""
-    lines = [trace(line) for track in chart.tracks for line in track.lines]
+    lines = [plotly_trace(line) for track in chart.tracks for line in track.lines]
     with widget.batch_update():
         if len(lines) != len(widget.data):  # a series more: rebuild
             fresh = plotly_figure(chart)
@@ -112,4 +112,4 @@ def refresh(widget: Any, chart: Chart) -> None:
             widget.add_traces(fresh.data)
         for shown, line in zip(widget.data, lines, strict=True):
             shown.update(name=line["name"], x=line["x"], y=line["y"], text=line["text"])
-        widget.layout.update(marks(chart), overwrite=True)
+        widget.layout.update(shapes(chart), overwrite=True)

@@ -12,7 +12,7 @@ from html import escape
 from itertools import pairwise
 from math import ceil, floor, log10
 
-from canary_tutorial.charts.chart import FONT, GREY, LINE, Chart, Line, Name, Style, Track, place_labels
+from canary_tutorial.charts.chart import FONT, GREY, LINE, Chart, LabelPlace, Line, Style, Track, place_labels
 
 WIDTH, LEFT, RIGHT, ABOVE, GAP = 900, 40, 16, 50, 30
 UNIT = 120  # pixels of height for a track of height 1
@@ -62,7 +62,7 @@ def ticks(low: float, high: float, about: int) -> list[float]:
     return [round(step * n, 10) for n in range(ceil(low / step), floor(high / step) + 1)]
 
 
-def _bands(chart: Chart, names: Sequence[Name], x: Scale, top: float, bottom: float) -> Iterator[str]:
+def _bands(chart: Chart, names: Sequence[LabelPlace], x: Scale, top: float, bottom: float) -> Iterator[str]:
     for i, (band, name) in enumerate(zip(chart.bands, names, strict=True)):
         left, right = x(band.start), x(band.end)
         opacity = 0.16 if i % 2 else 0.05

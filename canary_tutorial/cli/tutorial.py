@@ -70,7 +70,7 @@ def parameter_option(of: str) -> Callable[[Any], Any]:
     )  # fmt: skip
 
 
-def pass_on(name: str, text: str) -> None:
+def forward(name: str, text: str) -> None:
     """A command of the lab, run as a process of its own: help, output, input and exit code are its own."""
 
     @main.command(
@@ -98,7 +98,7 @@ for command, text in {
     "logs": "Print the log of a part of the lab.",
     "down": "End a lab and all its processes.",
 }.items():
-    pass_on(command, text)
+    forward(command, text)
 
 
 @main.command(short_help="Copy the lessons, and open JupyterLab there.")
@@ -154,8 +154,8 @@ def run(lessons: tuple[str, ...], name: str, output: Path, parameters: tuple[tup
 
     everything = [*sorted(notebooks.home().glob("[0-9]*.ipynb")), notebooks.find("report")]
     books = [notebooks.find(lesson) for lesson in lessons] or everything
-    given = known(parameters, books)
-    with laboratory(name, keep) as peak:
+    given = parameters_of(parameters, books)
+    with lab_for(name, keep) as peak:
         runs = []
         for book in books:
             click.echo(f"{book.stem}", err=True)
@@ -232,9 +232,9 @@ def report(
         book = reports.find("report")
         given = {
             "image": image, "faults": faults, "context": context, "namespace": namespace or "",
-            **known(parameters, [book])[book],
+            **parameters_of(parameters, [book])[book],
         }  # fmt: skip
-        with laboratory(name, context=context, namespace=namespace):
+        with lab_for(name, context=context, namespace=namespace):
             done = reports.run(book, output, given, code=False)
     except TutorialError as exc:
         click.echo(printable(str(exc)), err=True)
@@ -259,7 +259,7 @@ def preflight(context: str, namespace: str | None = None) -> None:
 
 
 @contextmanager
-def laboratory(
+def lab_for(
     name: str, keep: bool = False, context: str = "", namespace: str | None = None
 ) -> Iterator[Callable[[], float]]:
     """A lab for a while, and where notebooks look for one; yields a function that tells its peak memory in MB.
@@ -268,7 +268,7 @@ def laboratory(
     preflight, and no lab is started.
     """
     from canary_tutorial.connection import CONTEXT, LAB
-    from canary_tutorial.reports.pss import Peak
+    from canary_tutorial.reports.pss import PeakMemory
 
     if context := context or os.environ.get(CONTEXT, ""):
         preflight(context, namespace)
@@ -280,7 +280,7 @@ def laboratory(
         raise CommandFailed("The lab did not start, so no lesson ran.", "canary-tutorial check")
     os.environ[LAB] = name
     try:
-        with Peak(described(name)["processes"][0]["pid"]) as peak:
+        with PeakMemory(described(name)["processes"][0]["pid"]) as peak:
             yield lambda: peak.mb
     finally:
         if not keep:
@@ -296,7 +296,7 @@ def described(name: str) -> dict[str, Any]:
     return dict(json.loads(ended.stdout))
 
 
-def known(parameters: tuple[tuple[str, str], ...], books: list[Path]) -> dict[Path, dict[str, Any]]:
+def parameters_of(parameters: tuple[tuple[str, str], ...], books: list[Path]) -> dict[Path, dict[str, Any]]:
     """For each notebook those of the given parameters that it has, read as YAML. One that none of them has is a mistake."""
     import yaml
 

@@ -36,7 +36,7 @@ KEPT = ("Content-Type", "Cache-Control", "Location")
 TITLES = {"prometheus": "Prometheus", "podinfo": "podinfo"}
 
 
-def place(name: str) -> tuple[str, str]:
+def service_of(name: str) -> tuple[str, str]:
     """(namespace, service:port) of a page."""
     home = os.environ.get(NAMESPACE) or USUAL
     where = (os.environ.get(PROMETHEUS) or DEFAULT_PROMETHEUS) if name == "prometheus" else f"{home}/podinfo:9898"
@@ -76,7 +76,7 @@ class Link:
     path: str = ""
 
     def __repr__(self) -> str:
-        namespace, service = place(self.name)
+        namespace, service = service_of(self.name)
         service, _, port = service.partition(":")
         return f"kubectl port-forward -n {namespace} svc/{service} {port}\nhttp://localhost:{port}/{self.path}"
 
@@ -105,8 +105,8 @@ def jupyter() -> str:
 # -- the forwarder ------------------------------------------------------------------------------------------------------
 
 
-def bent(body: str, below: str, prefix: str) -> str:
-    """A page whose addresses begin at the root (or at `below`, where an API server has bent them before), for a reader
+def rebase_links(body: str, below: str, prefix: str) -> str:
+    """A page whose addresses begin at the root (or at `below`, where an API server has already rebased them), for a reader
     who has it at `prefix`."""
     body = body.replace(below, "")
     body = re.sub(r"""\b(href|src|action)=(["'])/(?!/)""", rf"\1=\2{prefix}/", body)
@@ -142,7 +142,7 @@ class Pages:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.namespace, self.service = place(name)
+        self.namespace, self.service = service_of(name)
         self.cluster: Cluster | None = None
         self.client: ClientSession | None = None
 
@@ -150,7 +150,7 @@ class Pages:
         from aiohttp import ClientError, web
 
         try:
-            cluster, client = await self._door()
+            cluster, client = await self._client()
             below = cluster.proxy_path(self.service, "", self.namespace).rstrip("/")
             found = await self._ask(client, cluster, below, request)
         except TutorialError as error:
@@ -171,7 +171,7 @@ class Pages:
             headers["Location"] = headers["Location"].removeprefix(cluster.api.server).removeprefix(below) or "/"
         body = found.body
         if headers.get("Content-Type", "").startswith("text/html"):
-            body = bent(body.decode(errors="replace"), below, prefix).encode()
+            body = rebase_links(body.decode(errors="replace"), below, prefix).encode()
         return web.Response(status=found.status, body=body, headers=headers)
 
     async def _ask(self, client: ClientSession, cluster: Cluster, below: str, request: web.Request) -> Answer:
@@ -184,12 +184,12 @@ class Pages:
         async with client.request(request.method, url, headers=headers, data=body, allow_redirects=False) as answer:
             return Answer(answer.status, answer.headers, await answer.read())
 
-    async def _door(self) -> tuple[Cluster, ClientSession]:
+    async def _client(self) -> tuple[Cluster, ClientSession]:
         if self.cluster is None or self.client is None:
             from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
             cluster = await asyncio.to_thread(connect, show=False, start=False)
-            connector = TCPConnector(ssl=trust(cluster.api.configuration))
+            connector = TCPConnector(ssl=tls_context(cluster.api.configuration))
             self.client = ClientSession(connector=connector, timeout=ClientTimeout(60), auto_decompress=True)
             self.cluster = cluster
         return self.cluster, self.client
@@ -207,7 +207,7 @@ class Pages:
             await client.close()
 
 
-def trust(settings: Any) -> ssl.SSLContext | bool:
+def tls_context(settings: Any) -> ssl.SSLContext | bool:
     """What the kubeconfig says of certificates, the server's and ours."""
     if not str(settings.host).startswith("https"):
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from canary_tutorial.charts.display import live
+from canary_tutorial.charts.display import someone_watches
 from canary_tutorial.errors import TutorialError
 
 
@@ -19,5 +19,5 @@ def check(question: str, answer: Any, hint: str = "", *, wanted: float | None = 
     """
     solved = bool(answer) if wanted is None else isinstance(answer, int | float) and abs(answer - wanted) < within
     print(f"✔ {question}" if solved else f"✘ {question}" + (f"\n  Hint: {hint}" if hint else ""))
-    if not solved and not live():
+    if not solved and not someone_watches():
         raise NotYet(f"not solved: {question}", hint)

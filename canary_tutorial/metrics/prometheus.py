@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from canary_tutorial.errors import NoData, Unreachable
 from canary_tutorial.install.installed import PROMETHEUS
-from canary_tutorial.metrics.series import Requests, Series, parse, requests
+from canary_tutorial.metrics.series import RequestCount, Series, parse, requests
 
 if TYPE_CHECKING:
     from canary_tutorial.kube.cluster import Cluster
@@ -155,9 +155,9 @@ class Metrics:
     def _measured(self, query: str, unit: str, workload: str, window: str, at: float | None, **more: Any) -> Measured:
         found = self.query(query.format(namespace=self.namespace, workload=workload, window=window, **more), at)
         values = [value for series in found for _, value in series.samples]
-        return Measured(values[-1] if values else None, self.samples(workload, window, at), unit)
+        return Measured(values[-1] if values else None, self.request_count(workload, window, at), unit)
 
-    def samples(self, workload: str, window: str, at: float | None = None) -> float:
+    def request_count(self, workload: str, window: str, at: float | None = None) -> float:
         """How many requests of a workload were counted inside the window that ends now, or at a time."""
         of = _OF.format(namespace=self.namespace, workload=workload)
         from canary_tutorial.kube.manifests import seconds
@@ -174,12 +174,12 @@ class Metrics:
         targets = self._ask("get_targets", "active")["activeTargets"]
         return max((seconds(target["scrapeInterval"]) for target in targets), default=None)
 
-    def known(self, workload: str) -> bool:
+    def ever_counted(self, workload: str) -> bool:
         """Whether Prometheus has counted any request of this workload in the last hour."""
         of = _OF.format(namespace=self.namespace, workload=workload)
         return bool(self.query(f"count(last_over_time(istio_requests_total{{{of}}}[1h]))"))
 
-    def requests(self, start: float, end: float | None = None, reporter: str = "destination") -> list[Requests]:
+    def requests(self, start: float, end: float | None = None, reporter: str = "destination") -> list[RequestCount]:
         """How many requests each workload got in a span, by host and code: differences of counters, no estimates."""
         end = end or time.time()
         return requests(self.counters(start, end, reporter), start, end)
@@ -229,6 +229,6 @@ class _Token:
         return request
 
 
-def _counted(found: Sequence[Requests]) -> tuple[float, float]:
+def _counted(found: Sequence[RequestCount]) -> tuple[float, float]:
     """(all, those that failed)."""
     return sum(r.count for r in found), sum(r.count for r in found if r.failed)

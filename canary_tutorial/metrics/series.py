@@ -65,7 +65,7 @@ def rate(counters: Sequence[Series], start: float, end: float) -> float | None:
 
 
 @dataclass(frozen=True)
-class Requests:
+class RequestCount:
     """How many requests of one kind were counted. `code` is the HTTP status; `mirrored` ones answered no user."""
 
     workload: str
@@ -82,7 +82,7 @@ class Requests:
         return self.code.startswith("5") or self.code == "0"
 
 
-def requests(counters: Iterable[Series], start: float, end: float) -> list[Requests]:
+def requests(counters: Iterable[Series], start: float, end: float) -> list[RequestCount]:
     """The requests that `istio_requests_total` counted in a span, by workload, host and code; the sum over pods."""
     counters = list(counters)
     watched = min((series.samples[0][0] for series in counters if series.samples), default=0.0)
@@ -92,7 +92,7 @@ def requests(counters: Iterable[Series], start: float, end: float) -> list[Reque
             series.labels.get(k, "") for k in ("destination_workload", "request_host", "response_code")
         )
         total[workload, host, code] = total.get((workload, host, code), 0) + increase(series, start, end, watched)
-    return [Requests(*key, count) for key, count in sorted(total.items()) if count > 0]
+    return [RequestCount(*key, count) for key, count in sorted(total.items()) if count > 0]
 
 
 def role(labels: Mapping[str, str]) -> str:

@@ -145,7 +145,7 @@ def count_samples(found: Iterable[Tick], canary: CanaryState) -> None:
             if check.get("interval") and "samples" not in check:
                 try:
                     at = _seconds(tick["time"])
-                    check["samples"] = canary.metrics.samples(canary.target, check["interval"], at)
+                    check["samples"] = canary.metrics.request_count(canary.target, check["interval"], at)
                 except TutorialError:
                     return
 

@@ -19,7 +19,7 @@ def pss(pid: int) -> float:
         return 0.0
 
 
-def family(pid: int) -> list[int]:
+def process_tree(pid: int) -> list[int]:
     """A process and all its descendants."""
     import psutil
 
@@ -30,7 +30,7 @@ def family(pid: int) -> list[int]:
         return []
 
 
-class Peak:
+class PeakMemory:
     """The largest sum of a family's PSS while the `with` block runs, looked at every two seconds."""
 
     def __init__(self, pid: int, every: float = 2.0) -> None:
@@ -38,7 +38,7 @@ class Peak:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
-    def __enter__(self) -> Peak:
+    def __enter__(self) -> PeakMemory:
         self._thread.start()
         return self
 
@@ -48,6 +48,6 @@ class Peak:
 
     def _look(self) -> None:
         while True:
-            self.mb = max(self.mb, sum(map(pss, family(self.pid))))
+            self.mb = max(self.mb, sum(map(pss, process_tree(self.pid))))
             if self._stop.wait(self.every):
                 return

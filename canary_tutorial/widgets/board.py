@@ -13,7 +13,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from canary_tutorial.charts.chart import ROLES, Chart, Limit, Line, Track, with_gaps
-from canary_tutorial.charts.display import bundle, chart_of, live, living, refresh
+from canary_tutorial.charts.display import bundle, chart_of, live_figure, someone_watches, update_figure
 from canary_tutorial.errors import TutorialError
 from canary_tutorial.kube.manifests import seconds
 from canary_tutorial.metrics.prometheus import DURATION, REQUESTS, SUCCESS_RATE, UNITS
@@ -182,7 +182,7 @@ class ReleaseBoard:
     def _display(self) -> None:
         from IPython.display import display
 
-        if not live() or self.release.ended:
+        if not someone_watches() or self.release.ended:
             if self.release.ended:
                 self._show_finished()
             else:
@@ -190,7 +190,7 @@ class ReleaseBoard:
             return
         import ipywidgets
 
-        self._figure = living(board_chart(self.release))
+        self._figure = live_figure(board_chart(self.release))
         self._page = ipywidgets.HTML(self.html())
         self._handles = [display(each, display_id=True) for each in (self._page, self._figure)]  # type: ignore[no-untyped-call]
         self._stop.clear()
@@ -202,7 +202,7 @@ class ReleaseBoard:
         while not self._stop.wait(REFRESH):
             try:
                 self._page.value = self.html()
-                refresh(self._figure, board_chart(self.release))
+                update_figure(self._figure, board_chart(self.release))
             except TutorialError as error:
                 self._page.value = card("The board cannot see the cluster", escape(str(error)))
             if self.release.ended:

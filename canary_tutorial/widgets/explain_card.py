@@ -178,7 +178,7 @@ class ExplainCard(Showing):
         said = last.message.removeprefix("(combined from similar events): ")
         requests = first.measured.samples
         try:
-            counted = bool(requests) or self.canary.metrics.known(self.canary.target)
+            counted = bool(requests) or self.canary.metrics.ever_counted(self.canary.target)
         except TutorialError:
             counted = True  # Prometheus does not answer: nothing can be said of what it has seen
         meaning = explain.why_halted(said, requests=requests, window=window, counted=counted)

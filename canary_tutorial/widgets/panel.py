@@ -7,7 +7,7 @@ from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from canary_tutorial.charts.display import live
+from canary_tutorial.charts.display import someone_watches
 from canary_tutorial.errors import TutorialError
 from canary_tutorial.widgets import keys
 
@@ -39,7 +39,7 @@ class OperatorPanel:
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        if not live():
+        if not someone_watches():
             display({"text/plain": self.text()}, raw=True)  # type: ignore[no-untyped-call]
             return
         import ipywidgets as widgets

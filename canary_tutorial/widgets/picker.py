@@ -10,7 +10,7 @@ from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from canary_tutorial.charts.display import live
+from canary_tutorial.charts.display import someone_watches
 from canary_tutorial.errors import TutorialError
 from canary_tutorial.release.timeline import RUNNING
 from canary_tutorial.widgets import keys
@@ -36,7 +36,7 @@ def choices(tags: tuple[str, ...], primary: str, target: str) -> list[tuple[str,
     return [(label(tag), tag) for tag in known]
 
 
-def verdict(tag: str, flags: list[str], primary: str, target: str, target_flags: list[str], phase: str) -> str:
+def why_ignored(tag: str, flags: list[str], primary: str, target: str, target_flags: list[str], phase: str) -> str:
     """What Flagger would make of it: "" if it starts a release, else why nothing would happen."""
     if tag == primary and not flags:
         return f"{tag} is what was promoted last: Flagger ignores it. Choose another version."
@@ -92,7 +92,7 @@ class ImagePicker:
         primary, target = self._running()
         command = self.canary.container_of(self.canary.deployment()).get("command") or []
         had = [word for word in command if word.startswith("--random")]
-        return verdict(self.image.value, self.flags, primary, target, had, self.canary.phase)
+        return why_ignored(self.image.value, self.flags, primary, target, had, self.canary.phase)
 
     def press(self, show: bool = True) -> Release:
         """Set the image, as the button does; returns the Release being watched."""
@@ -100,7 +100,7 @@ class ImagePicker:
         self.release = self.canary.release(image, flags=self.flags, show=show)
         self.button.disabled = True
         self._say("✔", "The image is set. Flagger detects it at its next tick.")
-        if live():
+        if someone_watches():
             threading.Thread(target=self._afterwards, args=(self.release,), daemon=True).start()
         return self.release
 
@@ -113,7 +113,8 @@ class ImagePicker:
     __repr__ = text
 
     def _running(self) -> tuple[str, str]:
-        return tuple(self.canary.image(primary).rpartition(":")[2] for primary in (True, False))  # type: ignore[return-value]
+        primary, target = self.canary.primary_image(), self.canary.image()
+        return primary.rpartition(":")[2], target.rpartition(":")[2]
 
     def _mark(self) -> None:
         """Mark in the list what runs now; what is chosen stays chosen. Raises TutorialError."""
@@ -155,7 +156,7 @@ class ImagePicker:
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        if live():
+        if someone_watches():
             display(self._box)  # type: ignore[no-untyped-call]
             # the plot that comes next takes seconds to import, and a release does not wait for it
             threading.Thread(target=import_module, args=["plotly.graph_objs._figurewidget"], daemon=True).start()

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from html import escape
 from typing import Any
 
-from canary_tutorial.charts.display import live
+from canary_tutorial.charts.display import someone_watches
 from canary_tutorial.errors import TutorialError
 
 REFRESH = 1.0  # seconds
@@ -60,7 +60,7 @@ class Showing(ABC):
         from IPython.display import display
 
         going_on = self.safe_look()
-        if not (live() and going_on):
+        if not (someone_watches() and going_on):
             display(self.bundle(), raw=True)  # type: ignore[no-untyped-call]
             return
         import ipywidgets

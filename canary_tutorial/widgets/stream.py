@@ -13,7 +13,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from canary_tutorial.charts.chart import GREY, ROLES
-from canary_tutorial.metrics.series import Requests, Series, requests, role
+from canary_tutorial.metrics.series import RequestCount, Series, requests, role
 from canary_tutorial.widgets.showing import Showing, card
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def dots(counters: Sequence[Series], start: int, end: int) -> list[Dots]:
     return [each for each in found if each.count > 0]
 
 
-def _role(each: Requests) -> str:
+def _role(each: RequestCount) -> str:
     return role({"request_host": each.host, "destination_workload": each.workload})
 
 

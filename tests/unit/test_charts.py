@@ -18,7 +18,7 @@ from canary_tutorial.charts.chart import (
     release_chart,
     with_gaps,
 )
-from canary_tutorial.charts.display import refresh
+from canary_tutorial.charts.display import update_figure
 from canary_tutorial.charts.svg import svg, ticks
 from canary_tutorial.metrics.series import Series
 from canary_tutorial.release.timeline import Point
@@ -153,7 +153,7 @@ def test_a_live_picture_takes_on_new_lines_and_phases():
     widget = pytest.importorskip("plotly.graph_objects").FigureWidget(
         plotly_figure(release_chart([], [], 1001.0, 1002.0))
     )
-    refresh(widget, chart())
+    update_figure(widget, chart())
     assert [note.text for note in widget.layout.annotations][:2] == ["Initialized", "Progressing"]
     assert [shape.x1 for shape in widget.layout.shapes] == [1.0, 5.0]
     assert list(widget.data[0].y) == [20, 20, 16, 16]

@@ -117,7 +117,7 @@ def test_check_fails_where_a_program_is_missing(found: bool, option: list[str], 
 
 def test_each_notebook_gets_the_parameters_that_it_has():
     three, report = notebooks.find("3"), notebooks.find("report")
-    given = tutorial.known((("window", "3s"), ("faults", "x")), [three, report])
+    given = tutorial.parameters_of((("window", "3s"), ("faults", "x")), [three, report])
     assert given[report] == {"window": "3s", "faults": "x"}
     assert "faults" not in given[three]
 

@@ -1,4 +1,4 @@
-"""A program's web page, as JupyterLab shows it: what is bent, what stays here, and what is said where there is none."""
+"""A program's web page in JupyterLab: which links are rebased, what stays here, and what is said where there is none."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from canary_tutorial.jupyter import pages
-from canary_tutorial.jupyter.pages import Answer, bent, graph, is_api_server_error, jupyter
+from canary_tutorial.jupyter.pages import Answer, graph, is_api_server_error, jupyter, rebase_links
 
 BELOW = "/api/v1/namespaces/istio-system/services/prometheus:9090/proxy"
 PREFIX = "/user/someone/prometheus"
@@ -28,7 +28,7 @@ PREFIX = "/user/someone/prometheus"
     ],
 )
 def test_addresses_that_begin_at_the_root_begin_at_the_prefix(page: str, read: str):
-    assert bent(page, BELOW, PREFIX) == read
+    assert rebase_links(page, BELOW, PREFIX) == read
 
 
 def test_an_answer_of_the_api_server_is_not_taken_for_one_of_the_program():

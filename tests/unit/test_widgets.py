@@ -24,7 +24,7 @@ def press(shown: panel.OperatorPanel, name: str) -> None:
 
 
 def pressed(name: str, patch: object, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(panel, "live", lambda: True)
+    monkeypatch.setattr(panel, "someone_watches", lambda: True)
     canary = Canary(SimpleNamespace(patch=patch), "podinfo", "test", no_metrics)
     shown = panel.OperatorPanel(canary)
     shown._ipython_display_()
@@ -54,7 +54,8 @@ def test_the_picker_marks_anew_what_users_get_whoever_released_it():
     container = {"name": "podinfod", "command": ["./podinfo"]}
     canary = SimpleNamespace(
         name="podinfo", namespace="test", target="podinfo", phase="Succeeded", deployment=lambda: {},
-        image=lambda primary=False: f"stefanprodan/podinfo:{tags[primary]}", container_of=lambda _: container,
+        image=lambda: f"stefanprodan/podinfo:{tags[False]}", primary_image=lambda: f"stefanprodan/podinfo:{tags[True]}",
+        container_of=lambda _: container,
     )  # fmt: skip
     shown = picker.ImagePicker(canary)
     shown.image.value = "2.1.2"
@@ -68,7 +69,7 @@ def test_the_picker_marks_anew_what_users_get_whoever_released_it():
 def test_what_a_button_does_after_the_release_is_said_in_the_panel_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(panel, "live", lambda: True)
+    monkeypatch.setattr(panel, "someone_watches", lambda: True)
     found = {"spec": {}, "status": {"phase": "Progressing"}}
     sent: queue.Queue[object] = queue.Queue()
     cluster = SimpleNamespace(patch=lambda *arguments, **_: sent.put(arguments[2]), get_or_none=lambda *_: found)
@@ -84,7 +85,7 @@ def test_what_a_button_does_after_the_release_is_said_in_the_panel_too(
 
 @pytest.mark.parametrize("name", ["Abort", "Promote now"])
 def test_where_nothing_runs_there_is_nothing_to_end(name: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(panel, "live", lambda: True)
+    monkeypatch.setattr(panel, "someone_watches", lambda: True)
     sent: list[object] = []
     found = {"spec": {}, "status": {"phase": "Succeeded"}}
     cluster = SimpleNamespace(patch=lambda *arguments, **_: sent.append(arguments), get_or_none=lambda *_: found)
@@ -98,7 +99,7 @@ def test_where_nothing_runs_there_is_nothing_to_end(name: str, monkeypatch: pyte
 def test_a_method_called_in_a_cell_is_told_in_that_cell(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(panel, "live", lambda: True)
+    monkeypatch.setattr(panel, "someone_watches", lambda: True)
     cluster = SimpleNamespace(patch=lambda *_arguments, **_options: None)
     canary = Canary(cluster, "podinfo", "test", no_metrics)
     panel.OperatorPanel(canary)._ipython_display_()
@@ -132,7 +133,7 @@ def test_the_users_of_both_versions_differ_in_shape_as_well_as_in_colour():
     [pytest.param(True, "got no requests", id="no traffic"), pytest.param(False, "never seen", id="no sidecar")],
 )
 def test_a_canary_without_requests_is_told_from_one_that_was_never_counted(known: bool, said: str):
-    metrics = SimpleNamespace(known=lambda workload: known)
+    metrics = SimpleNamespace(ever_counted=lambda workload: known)
     canary = SimpleNamespace(target="podinfo", metrics=metrics)
     card = explain_card.ExplainCard(canary)
     card.checks = [
