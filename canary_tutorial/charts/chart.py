@@ -103,7 +103,7 @@ def release_chart(
     ]
     tracks = [
         Track("requests per second", rates, share=2.2, top=20),
-        Track("share of requests, %", _weights(stretches, began), top=100),
+        Track("weight, %", _weights(stretches, began), top=100),
     ]
     return Chart(title, "seconds since the image was set", tracks, bands)
 

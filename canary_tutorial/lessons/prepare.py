@@ -42,7 +42,7 @@ def prepare(
     settings = {"interval": interval, "window": window}
     creates = {file: objects for file, objects in found.creates.items() if canary or file != "canary-podinfo.yaml"}
     create(cluster, creates, {"min_ready_seconds": min_ready_seconds})
-    scale_up_sleeping(cluster)
+    scale_up_interrupted(cluster)
     for namespace, names in (("istio-system", ("prometheus", "flagger")), (None, ("podinfo", "flagger-loadtester"))):
         if cluster.can_i("get", "deployments", namespace):
             here = [f"deployment/{name}" for name in names if _is_there_and_ours(cluster, name, namespace)]
@@ -86,7 +86,7 @@ def with_short_control_loop(obj: dict[str, Any]) -> dict[str, Any]:
     return obj
 
 
-def scale_up_sleeping(cluster: Cluster) -> None:
+def scale_up_interrupted(cluster: Cluster) -> None:
     """Scale up what an interrupted lesson left at 0 pods (load tester, Prometheus), and give Flagger its short control
     loop again, which lesson 1 removes by applying the manifest."""
     for name, namespace in (("prometheus", "istio-system"), ("flagger", "istio-system"), ("flagger-loadtester", None)):

@@ -174,14 +174,14 @@ class Canary(CanaryState):
         self.say(f"kubectl -n {self.namespace} patch canary {self.name} --type merge -p {patch}")
         self.cluster.patch("canaries", self.name, body, self.namespace)
 
-    def _afterwards(self, put_back: Callable[[], None]) -> None:
-        """Run `put_back` once the release has ended: the switch was meant for this one only."""
+    def _afterwards(self, revert: Callable[[], None]) -> None:
+        """Run `revert` once the release has ended: the switch was meant for this one only."""
 
         def wait() -> None:
             try:
                 while self.phase not in ENDED:
                     time.sleep(0.5)
-                put_back()
+                revert()
             except TutorialError:
                 return  # the cluster is gone, and its switches with it
 

@@ -55,7 +55,7 @@ class FlaggerLog:
         self._lock = threading.Lock()
 
     def events(self) -> list[Event]:
-        """Oldest first; what was heard before, where the log may not be read."""
+        """Oldest first; what was read before, where the log may not be read."""
         with self._lock:
             last = self._events[-1].time if self._events else time.time() - LONGEST
             try:

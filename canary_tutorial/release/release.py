@@ -252,13 +252,13 @@ class Release:
 
     def _listen(self) -> None:
         """One thread: Flagger's log as it is written; its events where the log may not be read."""
-        heard: set[str] = set()
+        lines: set[str] = set()
         while not self._stop.is_set():
             try:
                 for line in flagger_log.log(self.canary.cluster, self.began, follow=True):
                     event = event_of_line(line, self.canary.name, self.canary.namespace, time.time(), self.began)
-                    if event and line not in heard and not self._stop.is_set():
-                        heard.add(line)
+                    if event and line not in lines and not self._stop.is_set():
+                        lines.add(line)
                         self.events.append(event)
                         self._news.put(event)
             except Unreachable:

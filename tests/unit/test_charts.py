@@ -56,7 +56,7 @@ def test_three_series_differ_in_colour_dash_and_marker():
 
 def test_axes_have_titles_with_units():
     drawn = chart()
-    assert [track.title for track in drawn.tracks] == ["requests per second", "share of requests, %"]
+    assert [track.title for track in drawn.tracks] == ["requests per second", "weight, %"]
     assert "seconds" in drawn.x_title
 
 

@@ -58,7 +58,7 @@ class Definitions:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.built_in = {key for key, kind in store.kinds.items() if not kind.custom}
+        self.built_in = CustomResourceDefinitions.built_in
         store.subscribe(self._on_definition, CRDS)
         store.subscribe(self._on_any)
         for definition in store.list(CRDS):

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from canary_tutorial.lab.api.kinds import pod_specs
 from canary_tutorial.lab.api.kinds.columns import AGE, NAME, Column, age_of, field
-from canary_tutorial.lab.api.kinds.resource import READ, WRITE, Grant, Resource, Subresource, fill
+from canary_tutorial.lab.api.kinds.resource import PROXY, READ, WRITE, Grant, Resource, Subresource, fill
 from canary_tutorial.lab.errors import Cause
 from canary_tutorial.lab.kinds import PODS
 from canary_tutorial.lab.objects import Obj, condition, is_deleted, is_ready, without
@@ -123,7 +123,7 @@ class Pods(Resource):
         Subresource("exec", "PodExecOptions", "create get"),
         Subresource("log", "Pod", "get"),
         Subresource("portforward", "PodPortForwardOptions", "create get"),
-        Subresource("proxy", "PodProxyOptions", "create delete get patch update"),
+        Subresource("proxy", "PodProxyOptions", PROXY),
     )
     grants = (
         Grant("view", "pods pods/log pods/status", READ),

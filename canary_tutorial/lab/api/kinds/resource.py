@@ -25,6 +25,9 @@ class Subresource(NamedTuple):
     group: str | None = None
 
 
+PROXY = "create delete get patch update"  # the verbs of a pod's and a Service's `proxy`
+
+
 class Grant(NamedTuple):
     """What one of the default roles (view, edit, admin) may do; the names are separated by blanks."""
 

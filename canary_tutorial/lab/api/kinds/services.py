@@ -7,7 +7,7 @@ from datetime import datetime
 
 from canary_tutorial.lab.api.kinds import formats
 from canary_tutorial.lab.api.kinds.columns import AGE, NAME, Column, field, pairs
-from canary_tutorial.lab.api.kinds.resource import READ, WRITE, Grant, Resource, Subresource, fill
+from canary_tutorial.lab.api.kinds.resource import PROXY, READ, WRITE, Grant, Resource, Subresource, fill
 from canary_tutorial.lab.errors import Cause
 from canary_tutorial.lab.kinds import ENDPOINTS, ENDPOINTSLICES, SERVICES
 from canary_tutorial.lab.objects import Obj
@@ -61,7 +61,7 @@ class Services(Resource):
     )  # fmt: skip
     immutable = ("spec.clusterIP",)
     name, name_limit = formats.DNS_LABEL_1035, 63
-    subresources = (Subresource("proxy", "ServiceProxyOptions", "create delete get patch update"),)
+    subresources = (Subresource("proxy", "ServiceProxyOptions", PROXY),)
     grants = (
         Grant("view", "services services/status", READ),
         Grant("edit", "services/proxy", READ),
