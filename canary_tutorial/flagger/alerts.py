@@ -21,6 +21,6 @@ def alert(c: Canary, message: str, severity: str, metadata: bool = True) -> Rule
 
 
 def wanted(entry: Obj, severity: str) -> bool:
-    """info hears everything, warn only warnings, error errors and warnings: Flagger's own odd table."""
+    """info hears everything, warn warnings and errors, error errors alone; who names no severity hears nothing."""
     own = entry.get("severity")
-    return own == "info" or own == severity or (own == "error" and severity == "warn")
+    return own in ("info", severity) or (own == "warn" and severity == "error")

@@ -19,9 +19,10 @@ from canary_tutorial.flagger.effects import (
     TickEnds,
     Value,
 )
-from canary_tutorial.flagger.golang import TemplateError, is_url, render, whole_milliseconds
+from canary_tutorial.flagger.golang import url_fault, whole_milliseconds
 from canary_tutorial.flagger.spec import Canary, Settings, mapping, name_of
 from canary_tutorial.flagger.status import PROGRESSING, SUCCEEDED, WAITING, WAITING_PROMOTION
+from canary_tutorial.flagger.templates import TemplateError, render
 
 DEFAULT_INTERVAL = "1m"  # of built-in checks and inline queries
 ONLINE = "vector(1)"
@@ -279,7 +280,7 @@ def check_providers(c: Canary, settings: Settings) -> Rules[None]:
 def no_client(c: Canary) -> str:
     """Why a Canary's own metricsServer cannot be asked at all; "" if it can, or if there is none."""
     server = str(c.spec.get("metricsServer") or "")
-    return texts.no_client(server, queries.not_a_url("prometheus", server)) if server and not is_url(server) else ""
+    return texts.no_client(server, queries.not_a_url("prometheus", server)) if server and url_fault(server) else ""
 
 
 def _online(question: Query) -> Rules[None]:

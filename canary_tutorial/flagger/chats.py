@@ -1,29 +1,42 @@
 """Chat rooms: the body that each provider takes, and posting it. Pure but for `send` and `post`.
 
-A provider is an AlertProvider object; what the flags configure has the same shape.
+A provider is an AlertProvider object; what the flags configure has the same shape, and a `token` that it may need.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 
 from canary_tutorial.flagger.effects import Alert, Obj, Refused
+from canary_tutorial.flagger.golang import url_fault
 from canary_tutorial.flagger.kube import Kube
 from canary_tutorial.flagger.spec import Canary, mapping, name_of
+from canary_tutorial.flagger.trouble import why
 
-USERNAME, CHANNEL = "flagger", "general"  # Flagger's defaults
+DEFAULTS = {"username": "flagger", "channel": "general"}  # of an AlertProvider
+NAMES = {  # type -> what its address is called
+    "slack": "Slack hook",
+    "discord": "Discord hook",
+    "rocket": "Rocket hook",
+    "msteams": "MS Teams webhook",
+    "gchat": "Google Chat webhook",
+}
 TIMEOUT = 5.0  # seconds
 
 
-def fields(canary: Obj, cluster: str = "") -> list[Obj]:
-    """What a message says of the Canary beside its text."""
-    c = Canary(canary)
-    rows = {"Cluster": cluster} if cluster else {}
-    rows |= {
+def fields(canary: Obj, cluster: str = "", metadata: bool = True) -> list[Obj]:
+    """What a message says beside its text: the cluster's name, and with `metadata` how the Canary is released."""
+    rows = ({"Cluster": cluster} if cluster else {}) | (_metadata(Canary(canary)) if metadata else {})
+    return [{"name": name, "value": value} for name, value in rows.items()]
+
+
+def _metadata(c: Canary) -> dict[str, str]:
+    rows = {
         "Target": f"{c.kind}/{c.target}.{c.namespace}",
         "Failed checks threshold": str(c.threshold),
         "Progress deadline": f"{c.deadline}s",
@@ -31,7 +44,7 @@ def fields(canary: Obj, cluster: str = "") -> list[Obj]:
     routing = _routing(c.analysis)
     if routing:
         rows["Traffic routing"] = routing
-    return [{"name": name, "value": value} for name, value in rows.items()]
+    return rows
 
 
 def _routing(analysis: Obj) -> str:
@@ -46,9 +59,9 @@ def _routing(analysis: Obj) -> str:
 
 
 def body(provider: Obj, canary: Obj, message: str, severity: str, more: list[Obj]) -> Obj:
-    """The payload for a provider; a plain one for a type that is not one of the known chats."""
+    """The payload for a provider of one of the known types."""
     spec = mapping(provider, "spec")
-    return BODIES.get(str(spec.get("type") or ""), _plain)(spec, canary, message, severity, more)
+    return BODIES[str(spec.get("type"))](spec, canary, message, severity, more)
 
 
 def _slack(spec: Obj, canary: Obj, message: str, severity: str, more: list[Obj]) -> Obj:
@@ -61,8 +74,8 @@ def _slack(spec: Obj, canary: Obj, message: str, severity: str, more: list[Obj])
         "fields": [{"title": row["name"], "value": row["value"], "short": False} for row in more],
     }
     return {
-        "channel": spec.get("channel") or CHANNEL,
-        "username": spec.get("username") or USERNAME,
+        "channel": spec["channel"],
+        "username": spec["username"],
         "icon_url": "",
         "icon_emoji": ":rocket:",
         "attachments": [attachment],
@@ -91,17 +104,6 @@ def _strong(text: str) -> str:
     return f"<font color=#848484><strong>{text}</strong></font>"
 
 
-def _plain(spec: Obj, canary: Obj, message: str, severity: str, more: list[Obj]) -> Obj:
-    meta = canary["metadata"]
-    return {
-        "name": meta["name"],
-        "namespace": meta["namespace"],
-        "severity": severity,
-        "message": message,
-        "metadata": {row["name"]: row["value"] for row in more},
-    }
-
-
 BODIES: dict[str, Callable[[Obj, Obj, str, str, list[Obj]], Obj]] = {
     "slack": _slack,
     "discord": _slack,
@@ -115,37 +117,51 @@ def _title(canary: Obj) -> str:
     return f"{canary['metadata']['name']}.{canary['metadata']['namespace']}"
 
 
+def fault(provider: Obj, url: str) -> str:
+    """Why nothing can be posted for a provider, in Flagger's words; "" if it can."""
+    spec = mapping(provider, "spec")
+    name = NAMES.get(str(spec.get("type")))
+    if name is None:
+        return f"provider {spec.get('type') or ''} not supported"
+    if url_fault(url) or not re.match("/|[A-Za-z][A-Za-z0-9+.-]*:", url):
+        return f"invalid {name} URL {url}"
+    if name.endswith(" hook"):
+        for field in DEFAULTS:
+            if not spec.get(field):
+                return f"empty {name.removesuffix(' hook')} {field}"
+    return ""
+
+
 def address(provider: Obj, secret: Obj | None) -> tuple[str, str]:
-    """URL and token. A Secret holds an `address`, or an `apiToken` for the provider's own address."""
-    spec, token = mapping(provider, "spec"), ""
-    url = str(spec.get("address") or "")
+    """URL and token; a Secret's `address` goes before the provider's own. Refused in the words that follow its name."""
+    url, data = str(mapping(provider, "spec").get("address") or ""), mapping(secret or {}, "data")
     if secret is not None:
-        data = secret.get("data") or {}
-        if data.get("address"):
-            url = base64.b64decode(data["address"]).decode().strip()
-        elif data.get("apiToken"):
-            token = base64.b64decode(data["apiToken"]).decode().strip()
-        else:
-            raise Refused("secret does not contain an address or API token")
-    if spec.get("type") == "discord" and url and not url.endswith("/slack"):
-        try:
-            parts = urlsplit(url)
-        except ValueError as error:
-            raise Refused(f"error: invalid Discord hook URL {url}") from error
-        url = urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/slack"))  # Discord reads Slack's payloads there
-    return url, token
+        if "address" not in data:
+            raise Refused("secret does not contain an address")
+        url = base64.b64decode(data["address"]).decode()
+    return url, base64.b64decode(data["token"]).decode() if "token" in data else str(provider.get("token") or "")
+
+
+def _discord(url: str) -> str:
+    """Where Discord reads Slack's payloads."""
+    parts = urlsplit(url)
+    return url if url.endswith("/slack") else urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/slack"))
 
 
 async def send(kube: Kube, http: httpx2.AsyncClient, alert: Alert, notifier: Obj | None, cluster: str) -> str:
     """Post an alert to its provider, or to the flags' `notifier`; returns why that failed, "" if it did not."""
-    more = fields(alert.canary, cluster) if alert.metadata else []
+    more = fields(alert.canary, cluster, alert.metadata)
     if alert.provider is None:
-        error = await _send(http, notifier, None, alert, more) if notifier else None
+        error = await _post(http, notifier, *address(notifier, None), alert, more) if notifier else None
         return f"alert can't be sent: {error}" if error else ""
     who = f"alert provider {'.'.join(alert.provider)}"
     try:
         provider, secret = await _provider(kube, *alert.provider)
-        error = await _send(http, provider, secret, alert, more)
+        url, token = address(provider, secret)
+        provider = {**provider, "spec": DEFAULTS | {k: v for k, v in mapping(provider, "spec").items() if v}}
+        if url and (odd := fault(provider, url)):
+            raise Refused(f"error: {odd}")
+        error = await _post(http, provider, url, token, alert, more)
     except Refused as refused:
         return f"{who} {refused.message}"
     except Exception as odd:  # a provider or a Secret that cannot be read
@@ -169,12 +185,14 @@ async def _provider(kube: Kube, name: str, namespace: str) -> tuple[Obj, Obj | N
         raise Refused(f"secretRef error: {refused.message}") from refused
 
 
-async def _send(
-    http: httpx2.AsyncClient, provider: Obj, secret: Obj | None, alert: Alert, more: list[Obj]
+async def _post(
+    http: httpx2.AsyncClient, provider: Obj, url: str, token: str, alert: Alert, more: list[Obj]
 ) -> str | None:
-    url, token = address(provider, secret)
-    content = body(provider, alert.canary, alert.message, alert.severity, more)
-    return await post(http, url, content, token) if url else None
+    """Without an address nothing is sent, and nothing said. Only Slack gets a token."""
+    if not url:
+        return None
+    content, kind = body(provider, alert.canary, alert.message, alert.severity, more), provider["spec"]["type"]
+    return await post(http, _discord(url) if kind == "discord" else url, content, token if kind == "slack" else "")
 
 
 async def post(http: httpx2.AsyncClient, url: str, content: Obj, token: str = "") -> str | None:
@@ -183,5 +201,7 @@ async def post(http: httpx2.AsyncClient, url: str, content: Obj, token: str = ""
     try:
         answer = await http.post(url, json=content, headers=headers, timeout=TIMEOUT)
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-        return f"postMessage failed: sending notification failed: {str(error) or type(error).__name__}"
-    return None if answer.status_code == 200 else f"postMessage failed: sending notification failed: {answer.text}"
+        return f'postMessage failed: sending notification failed to send: Post "{url}": {why(error, url)}'
+    if 200 <= answer.status_code < 300:
+        return None
+    return f"postMessage failed: sending notification bad response {answer.status_code}: {answer.text}"

@@ -74,7 +74,8 @@ def _tracked(c: Canary, target: Obj) -> Rules[dict[str, Obj]]:
         except Refused as refused:
             if optional and refused.missing:
                 continue
-            raise Refused(f"{kind} {name}.{c.namespace} get query error: {refused.message}") from refused
+            what = f"{kind} {name}.{c.namespace} get query error"
+            raise Refused(f"{what}: {what}: {refused.message}") from refused  # Flagger says it twice
         if str((obj["metadata"].get("annotations") or {}).get(OPT_OUT) or "").startswith("disable"):
             continue
         if kind == "secret" and (obj.get("type") or "Opaque") not in SECRET_TYPES:

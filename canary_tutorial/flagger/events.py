@@ -1,7 +1,8 @@
 """Events as client-go's recorder writes them. `Correlator` is pure: it decides what to write; `kube` writes it.
 
 The same event again raises a count. From the tenth different text on, with at most ten minutes between them, texts are
-combined into one event that says "(combined from similar events)". An object gets 25 writes at once, then one in 5 minutes.
+combined into one event that says "(combined from similar events)". Of each type, an object gets 25 writes at once, then one
+in 5 minutes.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class _Bucket:
 class _Told:
     """What client-go's three caches keep of one object's events."""
 
-    bucket: _Bucket
+    buckets: dict[str, _Bucket] = field(default_factory=dict)  # by type
     groups: dict[str, _Group] = field(default_factory=dict)
     events: dict[tuple[str, str], Obj] = field(default_factory=dict)  # the last state of each event
 
@@ -51,9 +52,9 @@ class Correlator:
         self._told: dict[str, _Told] = {}
 
     def told(self, canary: Obj, type_: str, message: str, now: datetime) -> Obj | None:
-        """The event to write: created if its count is 1, else patched. None if the object has said too much."""
+        """The event to write: created if its count is 1, else patched. None if too much of its type was said."""
         uid = canary["metadata"].get("uid") or ""
-        of = self._told.setdefault(uid, _Told(_Bucket(BURST, now)))
+        of = self._told.setdefault(uid, _Told())
         key, text = (type_, message), message
         if self._are_many(of, type_, message, now):
             key, text = (type_, PREFIX), PREFIX + message
@@ -63,7 +64,7 @@ class Correlator:
         else:
             event = {**known, "count": known["count"] + 1, "lastTimestamp": timestamp(now), "message": text}
         of.events[key] = event
-        return event if _may(of.bucket, now) else None
+        return event if _may(of.buckets.setdefault(type_, _Bucket(BURST, now)), now) else None
 
     def _are_many(self, of: _Told, type_: str, message: str, now: datetime) -> bool:
         group = of.groups.get(type_)

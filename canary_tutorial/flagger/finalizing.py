@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from canary_tutorial.flagger import owned, status_writes, targets, texts
+from canary_tutorial.flagger import owned, status_writes, structs, targets, texts
 from canary_tutorial.flagger.effects import Emit, Explained, Get, Log, Obj, Refused, Rules, Update
 from canary_tutorial.flagger.routes import LAST_APPLIED, ORIGINAL, TOOLKIT
 from canary_tutorial.flagger.spec import Canary, Settings
@@ -88,7 +88,7 @@ def _give_back_routes(c: Canary) -> Rules[None]:
         yield Log("warn", text)
         return
     with Explained(f"VirtualService {c.apex}.{c.namespace} update error"):
-        yield Update("VirtualService", {**found, "spec": spec})
+        yield Update("VirtualService", {**found, "spec": structs.virtualservice(spec)})
 
 
 # -- the finalizer

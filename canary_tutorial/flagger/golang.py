@@ -1,4 +1,4 @@
-"""Go's ways that Flagger shows: its durations, numbers, times, JSON, addresses and templates. Pure, standard library only."""
+"""Go's ways that Flagger shows: its durations, numbers, times, JSON and addresses. Pure, standard library only."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 import math
 import re
 import struct
-from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
-UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-DURATION = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)"
+UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
+NUMBER, UNIT = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+"), re.compile("[^.0-9]+")
 LONGEST = (2**63 - 1) / 1e9  # seconds; Go counts nanoseconds in 64 bits
 BOOLEANS = dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True)
 BOOLEANS |= dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False)
@@ -20,12 +21,38 @@ BOOLEANS |= dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False)
 # -- texts into values
 
 
+@lru_cache(256)
 def go_duration(text: str) -> float | None:
     """Go's duration text in seconds; None if it is not one, or too long for Go."""
-    if not re.fullmatch(f"({DURATION})+", text or ""):
+    try:
+        return parsed_duration(text)
+    except ValueError:
         return None
-    seconds = sum(float(n) * UNITS[unit] for n, unit in re.findall(DURATION, text))
-    return seconds if seconds <= LONGEST else None
+
+
+def parsed_duration(text: str) -> float:
+    """time.ParseDuration, in seconds; raises ValueError in its words."""
+    invalid = ValueError(f"time: invalid duration {quoted(text)}")
+    at = 1 if text[:1] in ("-", "+") else 0
+    if text[at:] == "0":
+        return 0.0
+    if at == len(text):
+        raise invalid
+    seconds = 0.0
+    while at < len(text):
+        number = NUMBER.match(text, at)
+        if not number:
+            raise invalid
+        unit = UNIT.match(text, number.end())
+        if not unit:
+            raise ValueError(f"time: missing unit in duration {quoted(text)}")
+        if unit[0] not in UNITS:
+            raise ValueError(f"time: unknown unit {quoted(unit[0])} in duration {quoted(text)}")
+        seconds += float(number[0]) * UNITS[unit[0]]
+        at = unit.end()
+    if seconds > LONGEST:
+        raise invalid
+    return -seconds if text.startswith("-") else seconds
 
 
 def go_bool(text: str) -> bool | None:
@@ -33,26 +60,60 @@ def go_bool(text: str) -> bool | None:
     return BOOLEANS.get(text)
 
 
-def is_url(address: str) -> bool:
-    """Whether Go's url.Parse takes it: `prometheus:9090` is one with an odd scheme, `127.0.0.1:9090` is none."""
-    if not address or re.search(r"[\x00-\x1f\x7f]|%(?![0-9A-Fa-f]{2})", address):
-        return False
-    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", address)
-    rest = address[scheme.end() :] if scheme else address
-    if rest.startswith("//"):
-        authority = re.split("[/?#]", rest[2:], maxsplit=1)[0].rpartition("@")[2]
-        return bool(re.fullmatch(r"(\[[^\[\]]+\]|[^\s\[\]:<>\"\\^`{|}]*)(:\d*)?", authority))
-    return bool(scheme) or ":" not in rest.split("/")[0]
+def url_fault(address: str) -> str:
+    """Why Go's url.Parse does not take it, or "": `prometheus:9090` has an odd scheme, `127.0.0.1:9090` has none."""
+    if re.search(r"[\x00-\x1f\x7f]", address):
+        return "net/url: invalid control character in URL"
+    if address.startswith(":"):
+        return "missing protocol scheme"
+    rest, _, fragment = address.partition("#")
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", rest)
+    rest = rest[scheme.end() if scheme else 0 :].partition("?")[0]
+    if not rest.startswith("/"):
+        odd = not scheme and ":" in rest.partition("/")[0]
+        return "first path segment in URL cannot contain colon" if odd else _bad_escape(fragment)
+    host, slash, path = rest[2:].partition("/") if rest.startswith("//") else ("", "", rest)
+    return _host_fault(host.rpartition("@")[2]) or _bad_escape(slash + path) or _bad_escape(fragment)
+
+
+def _host_fault(host: str) -> str:
+    if host.startswith("["):
+        name, bracket, port = host.rpartition("]")
+        if not bracket:
+            return "missing ']' in host"
+    else:
+        name, colon, port = host.partition(":")
+        port = colon + port
+    if not re.fullmatch(r"(:[0-9]*)?", port):
+        return f"invalid port {quoted(port)} after host"
+    if "%" in name and not name.startswith("["):
+        return _bad_escape(name) or f"invalid URL escape {quoted(name[name.index('%') :][:3])}"
+    odd = re.search(r"[\s\\^`{|}]", name)
+    return f"invalid character {quoted(odd[0])} in host name" if odd else ""
+
+
+def _bad_escape(text: str) -> str:
+    odd = re.search(r"%(?![0-9A-Fa-f]{2})", text)
+    return f"invalid URL escape {quoted(text[odd.start() :][:3])}" if odd else ""
 
 
 # -- values into texts
 
 
+def quoted(text: str) -> str:
+    """Go's %q."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def go_float(value: float) -> str:
-    """Go's %v: the shortest text that means the number; an exponent below 1e-4 and from 1e21 on."""
+    """Go's %v: the shortest text that means the number; an exponent below 1e-4 and for more than six digits: 2e+06."""
     if not math.isfinite(value):
         return go_fixed(value)
-    return str(int(value)) if value == int(value) and abs(value) < 1e21 else repr(value)
+    number = Decimal(repr(value)).normalize()
+    exponent = number.adjusted()
+    if -4 <= exponent < 6 or not number:
+        return f"{number:f}"
+    return f"{number.scaleb(-exponent):f}e{exponent:+03d}"
 
 
 def go_fixed(value: float) -> str:
@@ -90,39 +151,9 @@ def timestamp(moment: datetime, timespec: str = "seconds") -> str:
     return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
-def go_json(value: Any) -> str:
-    """As encoding/json writes it: sorted keys, `<`, `>` and `&` escaped."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def go_json(value: Any, sort: bool = True) -> str:
+    """As encoding/json writes it: the keys of maps sorted, those of structs not; `<`, `>` and `&` escaped."""
+    text = json.dumps(value, sort_keys=sort, separators=(",", ":"), ensure_ascii=False)
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text
-
-
-# -- templates
-
-
-class TemplateError(Exception):
-    """A query's template cannot be filled in."""
-
-
-def render(template: str, values: Mapping[str, str], variables: Mapping[str, str]) -> str:
-    """Go's text/template as far as queries use it: `{{ target }}`, `{{ variables.reporter }}`. Errors are in its words."""
-
-    # The pattern has one way to match a text: queries are users', and a second one would take them minutes.
-    def replace(match: re.Match[str]) -> str:
-        word = match[1].removeprefix("-").removesuffix("-").strip()
-        if word in values:
-            return values[word]
-        key = word.removeprefix("variables.")
-        if word.startswith("variables.") and key in variables:
-            return variables[key]
-        before = template[: match.start(1) + match[1].find(word)]
-        line = before.count("\n") + 1
-        if word.startswith("variables."):
-            column = len((before[before.rfind("\n") + 1 :] + "variables").encode())
-            where = f'template: tmpl:{line}:{column}: executing "tmpl" at <{word}>'
-            raise TemplateError(f'template excution failed: {where}: map has no entry for key "{key}"')  # its spelling
-        raise TemplateError(f'template parsing failed: template: tmpl:{line}: function "{word}" not defined')
-
-    filled = re.sub(r"\{\{([^{}]*)\}\}", replace, template)
-    return re.sub(r"\s+", " ", filled)  # Flagger sends every run of white space as one blank

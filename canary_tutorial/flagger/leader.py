@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
+import uuid
 from collections.abc import Awaitable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from canary_tutorial.flagger.effects import Obj, Refused
@@ -35,7 +36,7 @@ class Election:
 
     def __init__(self, kube: Kube, namespace: str) -> None:
         self._kube, self._namespace = kube, namespace
-        self.identity = f"{socket.gethostname()}_{os.getpid()}"
+        self.identity = f"{socket.gethostname()}_{uuid.uuid4()}"
 
     async def won(self) -> None:
         while not await self._try():
@@ -49,6 +50,17 @@ class Election:
                 renewed = clock()
             await asyncio.sleep(RETRY)
 
+    async def give_back(self) -> None:
+        """Let another lead without waiting for the lease to run out; a lease that is lost stays the other's."""
+        with suppress(Refused, TimeoutError):
+            async with asyncio.timeout(RETRY):
+                lease = await self._kube.get("Lease", NAME, self._namespace)
+                held = mapping(lease, "spec")
+                if held.get("holderIdentity") == self.identity:
+                    stamp = timestamp(datetime.now(UTC), "microseconds")
+                    free = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": stamp, "acquireTime": stamp}
+                    await self._kube.update("Lease", {**lease, "spec": held | free})
+
     async def _try(self) -> bool:
         now = datetime.now(UTC)
         stamp = timestamp(now, "microseconds")
@@ -58,9 +70,10 @@ class Election:
         except Refused as refused:
             if not refused.missing:
                 return False
+            spec |= {"acquireTime": stamp, "leaseTransitions": 0}
             meta = {"name": NAME, "namespace": self._namespace}
             lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta}
-            return await self._write(self._kube.create("Lease", {**lease, "spec": {**spec, "acquireTime": stamp}}))
+            return await self._write(self._kube.create("Lease", {**lease, "spec": spec}))
         if not may_take(lease, self.identity, now):
             return False
         held = mapping(lease, "spec")

@@ -27,10 +27,12 @@ def new_primary(c: Canary, target: Obj, label: tuple[str, str], settings: Settin
     return owned.new(c, "apps/v1", "Deployment", c.primary, own, spec=spec)
 
 
-def promoted_primary(c: Canary, primary: Obj, target: Obj, settings: Settings, template: Obj) -> Obj:
+def promoted_primary(
+    c: Canary, primary: Obj, target: Obj, label: tuple[str, str], settings: Settings, template: Obj
+) -> Obj:
     """The primary with the target's pods.
 
-    Its own labels and annotations are replaced by the target's with an included prefix: by default there are none.
+    Its labels and annotations are replaced by the target's with an included prefix, and by its own selector label.
     """
     spec = {k: v for k, v in primary["spec"].items() if k not in ROLLOUT} | _rollout_settings(target)
     if not c.spec.get("autoscalerRef"):
@@ -39,6 +41,7 @@ def promoted_primary(c: Canary, primary: Obj, target: Obj, settings: Settings, t
     meta = {field: value for field, value in primary["metadata"].items() if field not in ("labels", "annotations")}
     prefixes = settings.include_label_prefix
     own = {field: owned.included(target["metadata"].get(field), prefixes) for field in ("labels", "annotations")}
+    own["labels"][label[0]] = f"{label[1]}-primary"
     spec["template"] = {"metadata": kept, "spec": template["spec"]}
     return {**primary, "metadata": meta | owned.some(own), "spec": spec}
 

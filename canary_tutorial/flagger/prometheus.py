@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import base64
 import math
-from urllib.parse import quote
+from urllib.parse import quote_plus
 
 import httpx2
 
 from canary_tutorial.flagger.effects import Obj, Value
 from canary_tutorial.flagger.spec import mapping
+from canary_tutorial.flagger.trouble import why
 
 TIMEOUT = 5.0  # seconds
 
 
 async def query(http: httpx2.AsyncClient, address: str, promql: str, template: Obj | None, secret: Obj | None) -> Value:
     """One instant query; everything that can go wrong is in the `Value`."""
-    url = f"{address.rstrip('/')}/api/v1/query?query={quote(promql, safe='', errors='replace')}"
+    url = f"{address.rstrip('/')}/api/v1/query?query={quote_plus(promql, errors='replace')}"
     try:
         answer = await http.get(url, headers=_headers(template, secret), timeout=TIMEOUT)
     except httpx2.HTTPError as error:
-        return Value(error=f'request failed: Get "{url}": {_why(error, url)}')
+        return Value(error=f'request failed: Get "{url}": {why(error, url)}')
     except (httpx2.InvalidURL, ValueError, AttributeError, TypeError) as error:  # an odd address, header or Secret
         return Value(error=f'request failed: Get "{url}": {error}')
     if answer.status_code >= 400:
@@ -56,13 +57,3 @@ def _headers(template: Obj | None, secret: Obj | None) -> dict[str, str]:
         pair = f"{data['username']}:{data['password']}".encode()
         headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
     return headers
-
-
-def _why(error: Exception, url: str) -> str:
-    if isinstance(error, httpx2.TimeoutException):
-        return "context deadline exceeded"
-    host = httpx2.URL(url).netloc.decode()
-    text = str(error).lower()
-    if "refused" in text or "connect" in text:
-        return f"dial tcp {host}: connect: connection refused"
-    return str(error)

@@ -7,21 +7,19 @@ from functools import lru_cache
 
 from canary_tutorial.flagger import texts
 from canary_tutorial.flagger.effects import Obj, Refused
-from canary_tutorial.flagger.golang import go_fixed, go_float, go_milliseconds, is_url, render
+from canary_tutorial.flagger.golang import go_fixed, go_float, go_milliseconds, url_fault
 from canary_tutorial.flagger.spec import Canary, name_of
+from canary_tutorial.flagger.templates import render
 
 SUCCESS_RATE, DURATION = "request-success-rate", "request-duration"
 _WORKLOAD = (
     'reporter="destination", destination_workload_namespace="{{ namespace }}", destination_workload=~"{{ target }}"'
 )
-_GOOD = _WORKLOAD + ', response_code!~"5.*"'
-_REQUESTS = f"istio_requests_total{{{_WORKLOAD}}}"
-_GOOD_REQUESTS = f"istio_requests_total{{{_GOOD}}}"
-_BUCKETS = f"istio_request_duration_milliseconds_bucket{{{_WORKLOAD}}}"
-_WINDOW = "[{{ interval }}]"
-BUILT_IN = {
-    SUCCESS_RATE: f"sum(rate({_GOOD_REQUESTS}{_WINDOW})) / sum(rate({_REQUESTS}{_WINDOW})) * 100",
-    DURATION: f"histogram_quantile(0.99, sum(rate({_BUCKETS}{_WINDOW})) by (le))",
+_RATE = "sum( rate( istio_requests_total{{ {} }}[{{{{ interval }}}}] ) )".format  # of some requests
+_BUCKETS = f"istio_request_duration_milliseconds_bucket{{ {_WORKLOAD} }}[{{{{ interval }}}}]"
+BUILT_IN = {  # with Flagger's blanks: the address of a question that fails shows them
+    SUCCESS_RATE: f""" {_RATE(_WORKLOAD + ', response_code!~"5.*"')} / {_RATE(_WORKLOAD)} * 100""",
+    DURATION: f" histogram_quantile( 0.99, sum( rate( {_BUCKETS} ) ) by (le) )",
 }
 
 
@@ -62,7 +60,7 @@ def check_provider(provider: Obj, secret: Obj | None) -> None:
     kind, address = provider.get("type"), str(provider.get("address") or "")
     if kind in OTHER_PROVIDERS:
         raise Refused(texts.not_built_in("provider", str(kind), "prometheus"))
-    if not is_url(address):
+    if not address or url_fault(address):
         raise Refused(not_a_url(str(kind), address))
     data = (secret or {}).get("data") or {}
     if secret is not None and "token" not in data:

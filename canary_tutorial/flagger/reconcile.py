@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from canary_tutorial.flagger import autoscalers, routes, services
+from canary_tutorial.flagger import autoscalers, routes, services, structs
 from canary_tutorial.flagger.effects import Create, Explained, Get, Log, Obj, RandomLetters, Refused, Rules, Update
 from canary_tutorial.flagger.routes import Routes
 from canary_tutorial.flagger.spec import Canary, name_of
@@ -22,13 +22,15 @@ def reconcile_services(c: Canary, target: Obj, label: Label) -> Rules[None]:
     yield from _service(c, services.Wanted(c.primary_service, "primary", name, f"{value}-primary", ports))
 
 
-def reconcile_apex(c: Canary, target: Obj, label: Label) -> Rules[None]:
-    """The Service that clients call selects the primary's pods."""
+def reconcile_apex(c: Canary, target: Obj, label: Label) -> Rules[Obj]:
+    """The Service that clients call selects the primary's pods. -> what it keeps unmanaged."""
     name, value = label
-    yield from _service(c, services.Wanted(c.apex, "apex", name, f"{value}-primary", services.ports(c, target)))
+    wanted = services.Wanted(c.apex, "apex", name, f"{value}-primary", services.ports(c, target))
+    return (yield from _service(c, wanted))
 
 
-def _service(c: Canary, wanted: services.Wanted) -> Rules[None]:
+def _service(c: Canary, wanted: services.Wanted) -> Rules[Obj]:
+    """-> the labels and annotations that are left to others."""
     name = wanted.name
     with Explained("reconcileService failed"):
         with Explained(f"service {name} get query error"):
@@ -37,24 +39,25 @@ def _service(c: Canary, wanted: services.Wanted) -> Rules[None]:
             with Explained(f"service {name}.{c.namespace} create error"):
                 yield Create("Service", services.service(c, wanted))
             yield Log("info", f"Service {name}.{c.namespace} created")
-            return
+            return {}
         updated = services.reconciled_service(c, current, wanted)
         if updated is not None:
             with Explained(f"service {name} update error"):
                 yield Update("Service", updated)
             yield Log("info", f"Service {name} updated")
+        return services.unmanaged(c, current)
 
 
 # -- routes
 
 
-def reconcile_routes(c: Canary, label: Label) -> Rules[None]:
-    """Both DestinationRules, then the VirtualService."""
+def reconcile_routes(c: Canary, label: Label, kept: Obj) -> Rules[None]:
+    """Both DestinationRules, then the VirtualService, with the labels and annotations that are `kept`."""
     for host in (c.canary_service, c.primary_service):
         with Explained("reconcileDestinationRule failed"):
             yield from _destinationrule(c, host)
     with Explained("reconcileVirtualService failed"):
-        yield from _virtualservice(c, label[0])
+        yield from _virtualservice(c, label[0], kept)
 
 
 def _destinationrule(c: Canary, host: str) -> Rules[None]:
@@ -71,7 +74,7 @@ def _destinationrule(c: Canary, host: str) -> Rules[None]:
         yield Log("info", f"{what} updated")
 
 
-def _virtualservice(c: Canary, selector: str) -> Rules[None]:
+def _virtualservice(c: Canary, selector: str, kept: Obj) -> Rules[None]:
     what = f"VirtualService {c.apex}.{c.namespace}"
     if c.service.get("delegation") and (c.service.get("hosts") or c.service.get("gateways")):
         raise Refused(f"{what} cannot have hosts and gateways when delegation enabled")
@@ -79,7 +82,7 @@ def _virtualservice(c: Canary, selector: str) -> Rules[None]:
         current = yield from find("VirtualService", c.apex, c.namespace)
     if current is None:
         with Explained(f"{what} create error"):
-            yield Create("VirtualService", routes.new_virtualservice(c, selector))
+            yield Create("VirtualService", routes.new_virtualservice(c, selector, kept))
         yield Log("info", f"{what} created")
         return
     with Explained(f"{what} update error"):
@@ -87,7 +90,7 @@ def _virtualservice(c: Canary, selector: str) -> Rules[None]:
         if undelegated is not None:
             current = yield Update("VirtualService", undelegated)
             yield Log("info", f"{what} updated for delegation")
-        updated = routes.reconciled(c, selector, current)
+        updated = routes.reconciled(c, selector, kept, current)
         if updated is not None:
             yield Update("VirtualService", updated)
             yield Log("info", f"{what} updated")
@@ -113,7 +116,7 @@ def set_routes(c: Canary, primary: int, canary: int, mirrored: bool = False) -> 
             cookies = c.cookies = routes.next_cookies(c, wanted, c.cookies, letters)
         spec = {**(found.get("spec") or {}), "http": routes.rules(c, wanted, cookies)}
     with Explained(f"VirtualService {c.apex}.{c.namespace} update failed"):
-        yield Update("VirtualService", {**found, "spec": spec})
+        yield Update("VirtualService", {**found, "spec": structs.virtualservice(spec)})
 
 
 def _get_virtualservice(c: Canary) -> Rules[Obj]:

@@ -9,13 +9,23 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from canary_tutorial.flagger import owned
+from canary_tutorial.flagger import owned, structs
 from canary_tutorial.flagger.effects import Obj, Refused
+from canary_tutorial.flagger.golang import go_json, parsed_duration
 from canary_tutorial.flagger.spec import Canary, Cookies
 
 MOST_MATCHES = 10_000  # more would not fit into an object; to put them together would hold up every other Canary
 ORIGINAL = "flagger.kubernetes.io/original-configuration"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+DAY = 86400  # seconds
+ATTRIBUTES = {  # of both cookies, in this order
+    "domain": "Domain",
+    "httpOnly": "HttpOnly",
+    "partitioned": "Partitioned",
+    "path": "Path",
+    "sameSite": "SameSite",
+    "secure": "Secure",
+}
 TOOLKIT = {
     "helm.toolkit.fluxcd.io/driftDetection": "disabled",
     "kustomize.toolkit.fluxcd.io/reconcile": "disabled",
@@ -45,8 +55,8 @@ def initial_spec(c: Canary) -> Obj:
             hosts.append(c.apex)
         spec = {"hosts": hosts, "gateways": list(c.service.get("gateways") or ["mesh"])}
     if is_tcp(c):
-        return spec | {"tcp": tcp_rules(c, Routes())}
-    return spec | {"http": rules(c, Routes())}
+        return structs.virtualservice(spec | {"tcp": tcp_rules(c, Routes())})
+    return structs.virtualservice(spec | {"http": rules(c, Routes())})
 
 
 def rules(c: Canary, routes: Routes, cookies: Cookies | None = None) -> list[Obj]:
@@ -78,7 +88,7 @@ def _rule(c: Canary, route: list[Obj], match: Any) -> Obj:
     rule: Obj = {"match": match} if match else {}
     rule["route"] = route
     for field in ("rewrite", "timeout", "retries", "corsPolicy", "headers"):
-        if c.service.get(field):
+        if c.service.get(field) is not None:
             rule[field] = c.service[field]
     return rule
 
@@ -119,11 +129,10 @@ def _sticky(c: Canary, routes: Routes, rule: Obj, cookies: Cookies) -> list[Obj]
         sticky = []
         primary, canary = rule["route"]
         if cookies.canary:
-            canary["headers"] = _set_cookie(build_cookie(cookies.canary, affinity))
+            canary["headers"] = _set_cookie(build_cookie(cookies.canary, affinity, int(affinity.get("maxAge") or DAY)))
             sticky.append(_for_cookie(c, rule, cookies.canary, 0, 100))
         if affinity.get("primaryCookieName") and cookies.primary:
-            lifetime = f"{cookies.primary}; Max-Age={int(c.interval())}"
-            primary["headers"] = _set_cookie(lifetime)
+            primary["headers"] = _set_cookie(build_cookie(cookies.primary, affinity, _interval(c)))
             sticky.append(_for_cookie(c, rule, cookies.primary, 100, 0))
         return [*sticky, rule]
     if cookies.previous:
@@ -135,29 +144,32 @@ def _sticky(c: Canary, routes: Routes, rule: Obj, cookies: Cookies) -> list[Obj]
 
 
 def next_cookies(c: Canary, routes: Routes, cookies: Cookies, letters: list[str]) -> Cookies:
-    """The cookies for these routes: new ones when the canary gets its first requests, none when it has none."""
+    """The cookies for these routes. The canary's is a new one in each release, the primary's outlives them."""
     affinity = c.analysis.get("sessionAffinity")
     if not affinity:
         return cookies
     if routes.canary:
         canary = cookies.canary or f"{affinity.get('cookieName')}={letters[0]}"
-        name = affinity.get("primaryCookieName")
-        return Cookies(canary, (cookies.primary or f"{name}={letters[1]}") if name else "", cookies.previous)
-    return Cookies("", "", cookies.canary or cookies.previous)
+        primary = cookies.primary or f"{affinity.get('primaryCookieName') or ''}={letters[1]}"
+        return Cookies(canary, primary, cookies.previous)
+    return Cookies("", cookies.primary, cookies.canary or cookies.previous)
 
 
-def build_cookie(cookie: str, affinity: Obj) -> str:
-    """Set-Cookie's value."""
-    parts = [cookie, f"Max-Age={int(affinity.get('maxAge') or 86400)}"]
-    for field, attribute in (("domain", "Domain"), ("path", "Path"), ("sameSite", "SameSite")):
-        if affinity.get(field):
-            parts.append(f"{attribute}={affinity[field]}")
-    parts += [
-        name
-        for field, name in (("httpOnly", "HttpOnly"), ("partitioned", "Partitioned"), ("secure", "Secure"))
-        if affinity.get(field)
-    ]
+def build_cookie(cookie: str, affinity: Obj, lifetime: int) -> str:
+    """Set-Cookie's value; the lifetime is in seconds."""
+    parts = [cookie, f"Max-Age={lifetime}"]
+    for field, attribute in ATTRIBUTES.items():
+        if value := affinity.get(field):
+            parts.append(attribute if value is True else f"{attribute}={value}")
     return "; ".join(parts)
+
+
+def _interval(c: Canary) -> int:
+    """Whole seconds of the interval as it is written, also where ticks are further apart."""
+    try:
+        return int(parsed_duration(str(c.analysis.get("interval") or "")))
+    except ValueError as why:
+        raise Refused(f"failed to parse canary interval: {why}") from None
 
 
 def _set_cookie(value: str) -> Obj:
@@ -198,15 +210,19 @@ def _host(destination: Obj) -> str:
 # -- reconciling
 
 
-def metadata(c: Canary, selector: str) -> tuple[Obj, Obj]:
-    """Labels and annotations. With `apex` set at all, the label that selects pods is among them."""
+def metadata(c: Canary, selector: str, kept: Obj) -> tuple[Obj, Obj]:
+    """Labels and annotations. With `apex` set at all, the label that selects pods is among them, and what is `kept`: the
+    unmanaged ones of the Service of this name.
+    """
     apex = c.service.get("apex")
-    labels = {**(apex.get("labels") or {}), selector: c.apex} if apex is not None else {}
-    return labels, {**((apex or {}).get("annotations") or {}), **TOOLKIT}
+    if apex is None:
+        return {}, dict(TOOLKIT)
+    labels = {**(apex.get("labels") or {}), selector: c.apex, **kept.get("labels", {})}
+    return labels, {**(apex.get("annotations") or {}), **TOOLKIT, **kept.get("annotations", {})}
 
 
-def new_virtualservice(c: Canary, selector: str) -> Obj:
-    labels, annotations = metadata(c, selector)
+def new_virtualservice(c: Canary, selector: str, kept: Obj) -> Obj:
+    labels, annotations = metadata(c, selector, kept)
     meta = {"labels": labels, "annotations": annotations}
     return owned.new(c, "networking.istio.io/v1beta1", "VirtualService", c.apex, meta, spec=initial_spec(c))
 
@@ -219,22 +235,20 @@ def delegated(c: Canary, current: Obj) -> Obj | None:
     return {**current, "spec": {**{k: v for k, v in spec.items() if k != "gateways"}, "hosts": []}}
 
 
-def reconciled(c: Canary, selector: str, current: Obj) -> Obj | None:
+def reconciled(c: Canary, selector: str, kept: Obj, current: Obj) -> Obj | None:
     """The VirtualService with its initial spec again, or None if it differs in nothing but weights and mirror.
 
     Whatever else differs, be it a label, sends all requests back to the primary: a run begins its steps anew.
     """
-    labels, annotations = metadata(c, selector)
+    labels, annotations = metadata(c, selector, kept)
     have = current["metadata"].get("annotations") or {}
     annotations |= {key: have[key] for key in (LAST_APPLIED, ORIGINAL) if key in have}
-    spec, wanted = current.get("spec") or {}, initial_spec(c)
+    spec, wanted = structs.virtualservice(current.get("spec") or {}), initial_spec(c)
     same_spec = _comparable(c, spec) == _comparable(c, wanted)
-    if not same_spec:
-        same_spec = _comparable(c, without_nulls(spec)) == _comparable(c, without_nulls(wanted))
     if same_spec and labels == (current["metadata"].get("labels") or {}) and annotations == have:
         return None
     if not same_spec and LAST_APPLIED not in annotations:
-        annotations[ORIGINAL] = json.dumps(spec, separators=(",", ":"))
+        annotations[ORIGINAL] = go_json(spec, sort=False)
     meta = {field: value for field, value in current["metadata"].items() if field != "labels"}
     own = owned.some({"labels": labels, "annotations": annotations})
     return {**current, "metadata": {**meta, **own}, "spec": wanted}

@@ -42,6 +42,7 @@ def advance(name: str, namespace: str, settings: Settings) -> Rules[None]:
 
 def _advance(c: Canary, settings: Settings) -> Rules[None]:
     if c.spec.get("suspend"):
+        yield Log("debug", texts.SUSPENDED)
         yield Emit(c.obj, "Normal", texts.SUSPENDED)
         return
     refuse_what_is_not_built_in(c, settings)
@@ -143,12 +144,12 @@ def keep_right(c: Canary, target: Obj, label: Label, settings: Settings) -> Rule
                 yield from steps.rollback(c, settings)
             raise TickEnds
     yield from reconcile.reconcile_autoscaler(c, update=False)
-    yield from reconcile.reconcile_apex(c, target, label)
+    kept = yield from reconcile.reconcile_apex(c, target, label)
     if starting:
         yield Log("info", f"Scaling down {c.kind} {c.target}.{c.namespace}")
         with Explained(texts.canary_not_scaled_down(c)):
             yield from targets.scale_to_zero(c)
-    yield from reconcile.reconcile_routes(c, label)
+    yield from reconcile.reconcile_routes(c, label, kept)
     return (yield from initialized(c, settings)) if starting else c
 
 

@@ -81,10 +81,10 @@ def reconciled_service(c: Canary, current: Obj, wanted: Wanted) -> Obj | None:
         changed["spec"] = {**spec, "ports": ports, "selector": selector}
     managed: Obj = {}
     if owned.owning_canary(current) == c.name:
+        kept = unmanaged(c, current)
         for field, values in wanted.metadata(c).items():
-            have = meta.get(field) or {}
-            values = _with_unmanaged(c, have, values, field)
-            if values != have:
+            values |= kept.get(field, {})
+            if values != (meta.get(field) or {}):
                 managed[field] = values
     if not (changed or managed):
         return None
@@ -92,12 +92,16 @@ def reconciled_service(c: Canary, current: Obj, wanted: Wanted) -> Obj | None:
     return {**current, **changed, "metadata": {**meta, **managed, "annotations": annotations}}
 
 
-def _with_unmanaged(c: Canary, have: Obj, wanted: Obj, field: str) -> Obj:
-    """The wanted labels or annotations, and those of the present ones that the Canary calls unmanaged."""
-    unmanaged = c.service.get("unmanagedMetadata")
-    if not unmanaged:
-        return wanted
-    return {**wanted, **{key: have[key] for key in unmanaged.get(field) or [] if key in have}}
+def unmanaged(c: Canary, current: Obj) -> dict[str, Obj]:
+    """The `labels` and `annotations` of a Service of this Canary that the Canary leaves to others."""
+    left = c.service.get("unmanagedMetadata")
+    if not left or owned.owning_canary(current) != c.name:
+        return {}
+    meta = current["metadata"]
+    return {
+        field: {key: meta[field][key] for key in left.get(field) or [] if key in (meta.get(field) or {})}
+        for field in ("labels", "annotations")
+    }
 
 
 def _by_number(listed: list[Obj] | None) -> list[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from lightkube.core.exceptions import ConfigError
 
-from canary_tutorial.flagger import metrics
+from canary_tutorial.flagger import chats, metrics
 from canary_tutorial.flagger.analysis import ONLINE, offline
 from canary_tutorial.flagger.controller import Controller
 from canary_tutorial.flagger.effects import Obj, Query, Refused, T
@@ -19,12 +19,12 @@ from canary_tutorial.flagger.flags import VERSION, Flags
 from canary_tutorial.flagger.golang import go_duration
 from canary_tutorial.flagger.kube import Kube, connection
 from canary_tutorial.flagger.leader import Election
-from canary_tutorial.flagger.logs import Logger
+from canary_tutorial.flagger.logs import ENCODINGS, Logger
 from canary_tutorial.flagger.performer import Performer
 from canary_tutorial.flagger.spec import LEAST_INTERVAL, Settings
 
 TRIES, PAUSE = 10, 1.0  # of the first questions to the API server, which may be starting itself; seconds
-NOTIFIERS = ("msteams-url", "slack-url")
+NOTIFIERS, SHOWN = ("msteams-url", "slack-url"), 30  # of an address, which is a secret, the first letters
 
 
 class CannotStart(Exception):
@@ -33,7 +33,11 @@ class CannotStart(Exception):
 
 async def run(flags: Flags) -> int:
     """Everything that Flagger says and does when it starts, then the loops; returns the exit code."""
-    logger = Logger(flags.text("log-level"))
+    encoding = flags.text("zap-encoding")
+    logger = Logger(flags.text("log-level"), encoding=encoding)
+    if encoding not in ENCODINGS:
+        logger.log("error", f'Error creating logger: no encoder registered for name "{encoding}"')
+        return 1
     provider = flags.text("mesh-provider")
     logger.log("info", f"Starting flagger version {VERSION} revision canary_tutorial mesh provider {provider}")
     try:
@@ -91,10 +95,10 @@ def performer_of(flags: Flags, kube: Kube, logger: Logger) -> Performer:
         metrics.Recorder(VERSION, flags.text("mesh-provider")),
         logger,
         flags.text("metrics-server"),
-        flags.text("event-webhook") or os.environ.get("EVENT_WEBHOOK_URL", ""),
+        os.environ.get("EVENT_WEBHOOK_URL", "") or flags.text("event-webhook"),
         trace=trace if os.environ.get("FLAGGER_TRACE") else None,
         record=record_to(path) if path else None,
-        notifier=notifier(flags),
+        notifier=notifier(flags, logger),
         cluster_name=flags.text("cluster-name"),
     )
 
@@ -106,13 +110,21 @@ def record_to(path: str) -> Callable[[str], None]:
     return lambda line: print(line, file=file)
 
 
-def notifier(flags: Flags) -> Obj | None:
-    """Whom the flags (or the environment) tell of Canaries that name no alert provider of their own."""
-    teams, slack = (flags.text(name) or os.environ.get(name.upper().replace("-", "_"), "") for name in NOTIFIERS)
-    if not (teams or slack):
+def notifier(flags: Flags, logger: Logger) -> Obj | None:
+    """Whom the environment (or the flags) tell of Canaries that name no alert provider of their own."""
+    teams, slack = (os.environ.get(name.upper().replace("-", "_"), "") or flags.text(name) for name in NOTIFIERS)
+    url = teams or slack
+    if not url:
         return None
     spec = {"username": flags.text("slack-user"), "channel": flags.text("slack-channel")}
-    return {"spec": {**spec, "type": "msteams" if teams else "slack", "address": teams or slack}}
+    found: Obj = {"spec": {**spec, "type": "msteams" if teams else "slack", "address": url}}
+    found["token"] = os.environ.get("SLACK_TOKEN", "") or flags.text("slack-token")
+    if why := chats.fault(found, url):
+        logger.log("error", f"Notifier {why}")
+        return None
+    if len(url) > SHOWN:
+        logger.log("info", f"Notifications enabled for {url[:SHOWN]}")
+    return found
 
 
 async def ask_metrics_server(flags: Flags, performer: Performer) -> None:
@@ -146,16 +158,19 @@ def settings_of(flags: Flags) -> Settings:
 
 async def lead(kube: Kube, flags: Flags, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Act while the lease is ours; what ends the acting, or the renewing, ends this too."""
-    election = Election(kube, flags.text("leader-election-namespace"))
+    election = Election(kube, flags.text("namespace") or flags.text("leader-election-namespace"))
     await election.won()
 
     async def keep() -> None:
         await election.kept()
         raise RuntimeError("leadership lost")
 
-    async with asyncio.TaskGroup() as parts:
-        parts.create_task(run())
-        parts.create_task(keep())
+    try:
+        async with asyncio.TaskGroup() as parts:
+            parts.create_task(run())
+            parts.create_task(keep())
+    finally:
+        await election.give_back()
 
 
 async def until_a_signal(acting: Coroutine[Any, Any, None], logger: Logger) -> int:
@@ -174,4 +189,5 @@ async def until_a_signal(acting: Coroutine[Any, Any, None], logger: Logger) -> i
         return 1
     work.cancel()
     logger.log("info", "Shutting down operator workers")
+    await asyncio.wait([work])
     return 0

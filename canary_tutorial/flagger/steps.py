@@ -137,9 +137,9 @@ def rollback(c: Canary, settings: Settings) -> Rules[None]:
 def failed_promotion(c: Canary, settings: Settings, why: str) -> Rules[None]:
     """The primary cannot run what the canary ran: everybody stays with the canary, whose pods are left alone."""
     yield Emit(c.obj, "Warning", texts.promotion_failed(c, why))
+    yield from alert(c, f"Promotion failed, primary not ready: {why}", "error", metadata=False)
     yield from reconcile.set_routes(c, 0, 100)
     yield Gauge(c.obj, "weight", {"primary": 0, "canary": 100})
-    yield from alert(c, f"Promotion failed, primary not ready: {why}", "error", metadata=False)
     yield from _failed(c, settings, weight=100)
 
 

@@ -61,12 +61,11 @@ def create_primary(c: Canary, found: Obj, label: Label, settings: Settings) -> R
 
 def promote(c: Canary, label: Label, settings: Settings) -> Rules[None]:
     """Copy the target's pod template, and the configs that it names, onto the primary."""
-    found = yield from target(c)
-    primary = yield from deployment(c, c.primary)
-    template = yield from _primary_template(c, found, label, settings)
-    updated = primaries.promoted_primary(c, primary, found, settings, template)
     with Explained(f"updating deployment {c.primary}.{c.namespace} template spec failed"):
-        yield Update("Deployment", updated)
+        found = yield from target(c)
+        primary = yield from deployment(c, c.primary)
+        template = yield from _primary_template(c, found, label, settings)
+        yield Update("Deployment", primaries.promoted_primary(c, primary, found, label, settings, template))
 
 
 def _primary_template(c: Canary, found: Obj, label: Label, settings: Settings) -> Rules[Obj]:

@@ -1,6 +1,7 @@
 """Calls webhooks: payloads, retries, and which answers approve. `payload` and `event_payload` are pure. I/O: HTTP.
 
-200, 201 and 202 approve. Connection errors, 429 and 5xx (but 501) are retried `retries` times, after 1, 2, 4 ... 30s.
+200, 201 and 202 approve. A time-out, a connection that fails, 429 and 5xx (but 501) are retried `retries` times, after 1, 2,
+4 ... 30 s.
 """
 
 from __future__ import annotations
@@ -8,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import datetime
+from typing import NamedTuple
 
 import httpx2
 
 from canary_tutorial.flagger.effects import Obj
-from canary_tutorial.flagger.golang import go_duration
+from canary_tutorial.flagger.golang import parsed_duration, quoted, url_fault
 from canary_tutorial.flagger.spec import mapping
 from canary_tutorial.flagger.status import revision_hash
+from canary_tutorial.flagger.trouble import why
 
 DEFAULT_TIMEOUT = 10.0  # seconds
 GOOD = (200, 201, 202)
@@ -39,69 +42,79 @@ def event_payload(canary: Obj, hook_metadata: Obj | None, type_: str, message: s
 
 
 def timeout_of(hook: Obj) -> float | None:
-    """Seconds; None if the text is not a duration."""
+    """Seconds for each attempt, None for ever; raises ValueError in Go's words."""
     text = str(hook.get("timeout") or "")
-    return DEFAULT_TIMEOUT if len(text) < 2 else go_duration(text)
+    seconds = DEFAULT_TIMEOUT if len(text) < 2 else parsed_duration(text)
+    return seconds if seconds > 0 else None
 
 
 async def call(clients: Clients, hook: Obj, body: Obj) -> str | None:
-    """None if the hook says yes, else the text that events show. The timeout is for all attempts together."""
-    timeout = timeout_of(hook)
-    if timeout is None:
-        return f'time: invalid duration "{hook["timeout"]}"'
+    """None if the hook says yes, else the text that events show. The timeout is for each attempt."""
     url = str(hook.get("url") or "")
-    began = f"POST {url} giving up after"
-    attempt = 0
+    if fault := url_fault(url):
+        return f"parse {quoted(url)}: {fault}"
+    try:
+        timeout = timeout_of(hook)
+    except ValueError as fault:
+        return str(fault)
+    tries = int(hook.get("retries") or 0) + 1
+    for attempt in range(1, tries + 1):
+        answer = await _attempt(clients.for_hook(hook), url, body, timeout)
+        if answer.final:
+            return answer.error
+        if attempt == tries or answer.hopeless:
+            break
+        await asyncio.sleep(min(30.0, 2.0 ** (attempt - 1)))
+    return f"POST {url} giving up after {attempt} attempt(s)" + (f": {answer.error}" if answer.error else "")
+
+
+class _Answer(NamedTuple):
+    """What an attempt brought: `final` is the hook's own answer; without one, another attempt may be `hopeless`."""
+
+    error: str | None
+    final: bool = False
+    hopeless: bool = False
+
+
+async def _attempt(http: httpx2.AsyncClient, url: str, body: Obj, timeout: float | None) -> _Answer:
+    """An answer that is to be tried again keeps its body to itself."""
+    failed = f'Post "{url}": '
+    scheme = url.partition(":")[0].lower() if ":" in url.partition("/")[0] else ""
+    if scheme not in ("http", "https"):
+        return _Answer(f"{failed}unsupported protocol scheme {quoted(scheme)}", hopeless=True)
+    if not httpx2.URL(url).host:
+        return _Answer(f"{failed}http: no Host in request URL")
     try:
         async with asyncio.timeout(timeout):
-            for attempt in range(1, int(hook.get("retries") or 0) + 2):
-                if attempt > 1:
-                    await asyncio.sleep(min(30.0, 2.0 ** (attempt - 2)))
-                done, error = await _attempt(clients.for_hook(hook), url, body)
-                if done:
-                    return error
+            answer = await http.post(url, content=json.dumps(body), headers={"Content-Type": "application/json"})
     except TimeoutError:
-        error = f'Post "{url}": context deadline exceeded'
-    return f"{began} {attempt} attempt(s){': ' if error else ''}{error or ''}"
-
-
-async def _attempt(http: httpx2.AsyncClient, url: str, body: Obj) -> tuple[bool, str | None]:
-    """(whether that is the answer, why not). An answer to be tried again keeps its body to itself."""
-    try:
-        answer = await http.post(url, content=json.dumps(body), headers={"Content-Type": "application/json"})
-    except httpx2.HTTPError as error:
-        return False, f'Post "{url}": {_why(error, url)}'
-    except (httpx2.InvalidURL, ValueError) as error:  # an address of odd form
-        return False, f'Post "{url}": {error}'
+        return _Answer(f"{failed}context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
+    except httpx2.TooManyRedirects:
+        return _Answer(f"{failed}stopped after 10 redirects", hopeless=True)
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+        return _Answer(f"{failed}{why(error, url)}")
     if answer.status_code in GOOD:
-        return True, None
+        return _Answer(None, final=True)
     if answer.status_code == 429 or (answer.status_code >= 500 and answer.status_code != 501):
-        return False, None
-    return True, answer.text
+        return _Answer(None)
+    return _Answer(answer.text, final=True)
 
 
 class Clients:
     """HTTP clients for hooks, with and without certificate checks. Names resolve by the environment's proxy."""
 
     def __init__(self) -> None:
-        self.checked = httpx2.AsyncClient(follow_redirects=True, timeout=None)
+        self.checked = httpx2.AsyncClient(follow_redirects=True, max_redirects=10, timeout=None)
         self._unchecked: httpx2.AsyncClient | None = None
 
     def for_hook(self, hook: Obj) -> httpx2.AsyncClient:
         if not hook.get("disableTLS"):
             return self.checked
         if self._unchecked is None:
-            self._unchecked = httpx2.AsyncClient(verify=False, follow_redirects=True, timeout=None)
+            self._unchecked = httpx2.AsyncClient(verify=False, follow_redirects=True, max_redirects=10, timeout=None)
         return self._unchecked
 
     async def close(self) -> None:
         await self.checked.aclose()
         if self._unchecked:
             await self._unchecked.aclose()
-
-
-def _why(error: Exception, url: str) -> str:
-    text = str(error).lower()
-    if "refused" in text or "connection attempts failed" in text:
-        return f"dial tcp {httpx2.URL(url).netloc.decode()}: connect: connection refused"
-    return str(error) or type(error).__name__

@@ -69,7 +69,8 @@ def of_scenarios() -> Iterator[str]:
         [(name_of(scenario), sentence(scenario), ends(scenario), linked(why)) for scenario, why in played],
     )
     where = {reason["id"]: [name_of(s) for s, why in played if reason["id"] in why] for reason in reasons()}
-    yield "## What differs, and what is to be done"
+    if any(where.values()):
+        yield "## What differs, and what is to be done"
     for reason in reasons():
         if found := where[reason["id"]]:
             yield f"### {reason['id']}"

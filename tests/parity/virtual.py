@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import io
-import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, redirect_stderr, suppress
+from contextvars import ContextVar
+from functools import partialmethod
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -41,25 +41,52 @@ ADMIN = User("admin", groups=("system:masters", "system:authenticated"))
 START = 0.5  # seconds until a container runs and is ready
 
 
+class Program:
+    """What runs in a pod; one that is killed does nothing more."""
+
+    killed = False
+
+
+PROGRAM: ContextVar[Program] = ContextVar("PROGRAM")
+
+
 class Pods:
-    """A kubelet in name: a pod whose images exist is ready after a moment, and gone as soon as it is deleted."""
+    """A kubelet in name: a pod whose images exist is ready after a moment, and gone as soon as it is deleted.
+
+    A pod that may end gracefully ends by a signal, one that may not is killed.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store, self._addresses = store, iter(pod_addresses(16))
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, tuple[asyncio.Task[None], Program]] = {}
+        self._ends: set[asyncio.Task[None]] = set()
         self.kubeconfig: Path | None = None
         store.subscribe(self._hear, kinds.PODS)
 
     def _hear(self, event: Event) -> None:
         uid = event.object["metadata"]["uid"]
         if event.type == "ADDED":
-            self._tasks[uid] = asyncio.create_task(self._live(event.object))
-        elif event.type == "DELETED" and uid in self._tasks:
-            _end(self._tasks.pop(uid))
+            program = Program()
+            self._tasks[uid] = asyncio.create_task(self._live(event.object, program)), program
+        elif uid in self._tasks and event.object["metadata"].get("deletionTimestamp"):
+            task, program = self._tasks.pop(uid)
+            program.killed = event.type == "DELETED"
+            _end(task)
+            if not program.killed:
+                self._ends.add(ending := asyncio.create_task(self._gone(event.object, task)))
+                ending.add_done_callback(self._ends.discard)
 
-    async def _live(self, pod: Obj) -> None:
+    async def _gone(self, pod: Obj, task: asyncio.Task[None]) -> None:
+        await asyncio.wait([task])
+        with suppress(ApiError):
+            self._store.delete(kinds.PODS, pod["metadata"]["name"], pod["metadata"]["namespace"], grace=0)
+
+    async def _live(self, pod: Obj, program: Program) -> None:
+        PROGRAM.set(program)
         address = next(self._addresses)
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+        with suppress(ApiError):  # it is gone
+            self._store.change(kinds.PODS, name, namespace, lambda obj: obj["spec"].update(nodeName="virtual"))
         states = [ContainerState(each["name"], each["image"]) for each in pod["spec"]["containers"]]
         self._report(name, namespace, states, address)
         await asyncio.sleep(START)
@@ -84,7 +111,7 @@ class Pods:
             self._store.change(kinds.PODS, name, namespace, write, "status")
 
     async def stop(self) -> None:
-        tasks = list(self._tasks.values())
+        tasks = [task for task, _ in self._tasks.values()]
         for task in tasks:
             _end(task)
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -94,6 +121,11 @@ def _end(task: asyncio.Task[None]) -> None:
     """By its signal if it asked for one: a program that is only cancelled would leave its own tasks at work."""
     told = asyncio.get_running_loop().ends.pop(task, None)  # type: ignore[attr-defined]
     told() if told else task.cancel()
+
+
+async def give_back(election: leader.Election, once: Callable[[leader.Election], Awaitable[None]]) -> None:
+    if not PROGRAM.get().killed:
+        await once(election)
 
 
 KUBECONFIG = {
@@ -124,10 +156,9 @@ async def cluster(directory: Path) -> AsyncIterator[str]:
         yaml.safe_dump({**KUBECONFIG, "clusters": [{"name": "lab", "cluster": {"server": url}}]})
     )
     log = io.StringIO()
-    processes = SimpleNamespace(getpid=itertools.count(1).__next__)  # each Flagger takes itself for one of its own
     with (
         mock.patch.object(metrics, "serve"),  # its page would be a thread with a clock of its own
-        mock.patch.object(leader, "os", processes),
+        mock.patch.object(leader.Election, "give_back", partialmethod(give_back, leader.Election.give_back)),
         redirect_stderr(log),
     ):
         try:

@@ -20,7 +20,7 @@ from canary_tutorial.flagger.performer import Performer
 from canary_tutorial.flagger.spec import Canary
 
 Obj = dict[str, Any]
-FLAGS = {"spec": {"type": "slack", "address": "http://flags/"}}
+FLAGS = {"spec": {"type": "slack", "address": "http://flags/", "channel": "general", "username": "flagger"}}
 
 
 def named(kind: str, name: str, namespace: str = "test", **more: Any) -> Obj:
@@ -64,6 +64,8 @@ def test_each_alert_tells_its_own_provider_if_the_severity_is_its(monkeypatch: p
     shared = named("AlertProvider", "chat", "shared", spec={"type": "slack", "address": "http://shared/"})
     wanted = [on("error"), on("warn"), on("info", namespace="shared")]
     posted, _ = told(monkeypatch, wanted, CHAT, shared)
+    assert [url for url, _ in posted] == ["http://chat/", "http://chat/", "http://shared/"]
+    posted, _ = told(monkeypatch, wanted, CHAT, shared, severity="warn")
     assert [url for url, _ in posted] == ["http://chat/", "http://shared/"]
     posted, _ = told(monkeypatch, wanted, CHAT, shared, severity="info")
     assert [url for url, _ in posted] == ["http://shared/"]
@@ -85,9 +87,13 @@ def test_a_secret_can_hold_the_address(monkeypatch: pytest.MonkeyPatch):
     [
         ([], 'error: alertprovider.flagger.app "chat" not found'),
         ([HIDDEN], 'secretRef error: secrets "url" not found'),
-        ([HIDDEN, named("Secret", "url", data={})], "secret does not contain an address or API token"),
+        (
+            [named("AlertProvider", "chat", spec={"type": "generic", "address": "http://chat/"})],
+            "error: provider generic not supported",
+        ),
+        ([HIDDEN, named("Secret", "url", data={})], "secret does not contain an address"),
     ],
-    ids=["no-provider", "no-secret", "empty-secret"],
+    ids=["no-provider", "no-secret", "unknown-type", "empty-secret"],
 )
 def test_who_cannot_be_told_is_in_the_log(monkeypatch: pytest.MonkeyPatch, objects: list[Obj], text: str):
     assert told(monkeypatch, [on("error")], *objects) == ([], [f"alert provider chat.test {text}"])

@@ -79,11 +79,24 @@ def test_a_config_that_goes_in_mid_run_does_not_stop_it():
     assert found.tick() == ["Advance podinfo.test canary weight 40"]
 
 
+def test_a_config_that_is_missing_at_the_promotion_is_told_with_the_primary():
+    found = world(COLOURS).released()
+    found.until("Progressing")
+    while found.status["canaryWeight"] < 60:
+        found.tick()
+    del found.objects["ConfigMap", "colours"]
+    copying, why = found.tick()
+    assert copying.startswith("Copying")
+    what = (
+        "updating deployment podinfo-primary.test template spec failed: GetTargetConfigs failed: configmap colours.test"
+    )
+    assert why.startswith(f"! {what} get query error")
+
+
 def test_a_missing_config_stops_the_tick_unless_it_is_optional():
     found = world()
-    error = 'configmap colours.test get query error: configmaps "colours" not found'
-    error = f"createPrimaryDeployment failed: GetTargetConfigs failed: {error}"
-    assert found.tick()[-1] == f"! {error}"
+    error = f'GetTargetConfigs failed: {2 * "configmap colours.test get query error: "}configmaps "colours" not found'
+    assert found.tick()[-1] == f"! createPrimaryDeployment failed: {error}"
     optional = podinfo()
     source = {"configMapRef": {"name": "colours", "optional": True}}
     optional["spec"]["template"]["spec"]["containers"][0]["envFrom"] = [source]

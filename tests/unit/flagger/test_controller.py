@@ -318,7 +318,8 @@ def test_with_revert_everything_is_given_back(how: str):
             assert ("Canary", "test", "podinfo") not in cluster.kube.objects
             assert cluster.kube.objects["Deployment", "test", "podinfo"]["spec"]["replicas"] == 1
             if how != "made-by-flagger":
-                assert cluster.kube.objects["VirtualService", "test", "podinfo"]["spec"] == spec
+                back = {**spec, "http": [{"route": [{"destination": {"host": "podinfo"}, "weight": 0}]}]}
+                assert cluster.kube.objects["VirtualService", "test", "podinfo"]["spec"] == back
                 selector = cluster.kube.objects["Service", "test", "podinfo"]["spec"]["selector"]
                 assert selector == {"app": "podinfo"}
             said = [event for event in cluster.kube.events if "ing canary" in event or "Terminated" in event]

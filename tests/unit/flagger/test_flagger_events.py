@@ -94,6 +94,13 @@ def test_an_object_says_25_things_at_once_and_then_one_in_five_minutes():
     assert tell(correlator, "a", gap=0) == [None]
 
 
+def test_an_object_has_25_warnings_beside_25_normal_events():
+    correlator = Correlator()
+    for type_ in ("Normal", "Warning"):
+        events = tell(correlator, *["a"] * 26, type_=type_, gap=0)
+        assert [event is not None for event in events] == [True] * 25 + [False]
+
+
 def test_a_first_release_soon_after_the_start_ends_in_combined_events():
     world, correlator = World(podinfo(), canary({"mirror": True})), Correlator()
     world.initialized().set_image("podinfo:2")
@@ -123,3 +130,14 @@ def test_log_lines_are_json_from_their_level_on():
     entry = json.loads(line)
     assert (entry["level"], entry["msg"], entry["canary"]) == ("info", "yes", "podinfo.test")
     assert entry["ts"].endswith("Z")
+
+
+def test_log_lines_for_people_have_tabs_between_their_parts():
+    stream = io.StringIO()
+    logger = Logger("info", stream, "console")
+    logger.log("info", "yes", canary="podinfo.test")
+    logger.log("warn", "no")
+    first, second = (line.split("\t") for line in stream.getvalue().splitlines())
+    assert first[1:] == ["info", "flagger", "yes", '{"canary": "podinfo.test"}']
+    assert second[1:] == ["warn", "flagger", "no"]
+    assert datetime.fromisoformat(first[0])

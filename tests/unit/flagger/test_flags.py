@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 from pathlib import Path
 from types import ModuleType
@@ -9,9 +11,10 @@ from types import ModuleType
 import pytest
 
 from canary_tutorial.flagger import __main__ as main_module
-from canary_tutorial.flagger import loadtester, startup
+from canary_tutorial.flagger import chats, loadtester, startup
 from canary_tutorial.flagger.__main__ import main
 from canary_tutorial.flagger.flags import FLAGS, NO_EFFECT, FlagError, Known, parse
+from canary_tutorial.flagger.logs import Logger
 from canary_tutorial.flagger.startup import notifier
 
 DEMO = (
@@ -87,11 +90,33 @@ def test_the_load_testers_flags_are_gos_too(capsys: pytest.CaptureFixture[str]):
 
 
 def test_notifiers_of_the_flags_and_of_the_environment(monkeypatch: pytest.MonkeyPatch):
-    assert notifier(parse([])) is None
-    found = notifier(parse(["-slack-url=http://chat/", "-slack-channel=releases"]))
+    logger = Logger(stream=io.StringIO())
+    assert notifier(parse([]), logger) is None
+    found = notifier(parse(["-slack-url=http://chat/", "-slack-channel=releases", "-slack-token=t"]), logger)
     assert found is not None
     assert (found["spec"]["type"], found["spec"]["channel"]) == ("slack", "releases")
+    assert chats.address(found, None) == ("http://chat/", "t")
     monkeypatch.setenv("MSTEAMS_URL", "http://teams/")
-    found = notifier(parse([]))
+    found = notifier(parse(["-msteams-url=http://flag/"]), logger)
     assert found is not None
     assert (found["spec"]["type"], found["spec"]["address"]) == ("msteams", "http://teams/")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["-slack-url=http://chat/"], "Notifier empty Slack channel"),
+        (["-slack-url=http://chat/", "-slack-channel=a", "-slack-user="], "Notifier empty Slack username"),
+        (["-slack-url=chat", "-slack-channel=a"], "Notifier invalid Slack hook URL chat"),
+        (["-msteams-url=10.0.0.1:80"], "Notifier invalid MS Teams webhook URL 10.0.0.1:80"),
+        (
+            ["-msteams-url=http://teams.example/" + 11 * "a"],
+            "Notifications enabled for http://teams.example/" + 9 * "a",
+        ),
+    ],
+)
+def test_what_the_log_says_of_the_notifier(flags: list[str], said: str):
+    stream = io.StringIO()
+    found = notifier(parse(flags), Logger(stream=stream))
+    assert json.loads(stream.getvalue())["msg"] == said
+    assert (found is None) == said.startswith("Notifier ")

@@ -10,7 +10,9 @@ import pytest
 from fake_kube import FakeKube, run
 
 from canary_tutorial.flagger.effects import Refused
+from canary_tutorial.flagger.flags import parse
 from canary_tutorial.flagger.leader import NAME, RENEW_DEADLINE, Election, may_take
+from canary_tutorial.flagger.startup import lead
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -85,7 +87,7 @@ def test_a_renewal_keeps_the_time_of_the_lease_being_taken():
         await mine.won()
         assert lease_of(kube)["acquireTime"] == taken
         assert lease_of(kube)["renewTime"] > taken
-        assert "leaseTransitions" not in lease_of(kube)
+        assert lease_of(kube)["leaseTransitions"] == 0
 
     run(work())
 
@@ -100,5 +102,41 @@ def test_a_leader_acts_on_through_a_hiccup_but_not_without_an_api(refusals: int,
         acting = asyncio.create_task(mine.kept())
         await asyncio.sleep(RENEW_DEADLINE * 4)
         assert acting.done() is not kept
+
+    run(work())
+
+
+def test_who_stops_gives_the_lease_back_and_the_next_one_leads():
+    async def work() -> None:
+        kube = Leases()
+        await election(kube, "first").won()
+        await election(kube, "second").give_back()
+        assert lease_of(kube)["holderIdentity"] == "first"
+        await election(kube, "first").give_back()
+        free = lease_of(kube)
+        assert (free["holderIdentity"], free["leaseDurationSeconds"], free["leaseTransitions"]) == ("", 1, 0)
+        await election(kube, "second").won()
+        taken = lease_of(kube)
+        assert (taken["holderIdentity"], taken["leaseDurationSeconds"], taken["leaseTransitions"]) == ("second", 60, 1)
+
+    run(work())
+
+
+@pytest.mark.parametrize("flags", [[], ["-namespace=test"]], ids=["all-namespaces", "one-namespace"])
+def test_a_signal_ends_the_acting_and_gives_the_lease_back(flags: list[str]):
+    async def work() -> None:
+        kube, acting = Leases(), asyncio.Event()
+
+        async def act() -> None:
+            acting.set()
+            await asyncio.Event().wait()
+
+        leading = asyncio.create_task(lead(kube, parse(flags), act))  # type: ignore[arg-type]
+        await acting.wait()
+        where = "test" if flags else "kube-system"
+        assert kube.objects["Lease", where, NAME]["spec"]["holderIdentity"]
+        leading.cancel()
+        await asyncio.wait([leading])
+        assert kube.objects["Lease", where, NAME]["spec"]["holderIdentity"] == ""
 
     run(work())

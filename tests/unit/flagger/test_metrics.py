@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from flagger_world import World, canary, podinfo
 
 from canary_tutorial.flagger.analysis import offline
 from canary_tutorial.flagger.effects import Value
-from canary_tutorial.flagger.golang import TemplateError, go_fixed, go_float, go_milliseconds, is_url, render
+from canary_tutorial.flagger.golang import go_fixed, go_float, go_milliseconds, parsed_duration, url_fault
 from canary_tutorial.flagger.queries import BUILT_IN
+from canary_tutorial.flagger.templates import TemplateError, render
 
 SUCCESS, DURATION = "request-success-rate", "request-duration"
 NO_TRAFFIC = "! Halt advancement no values found for istio metric {} probably podinfo.test is not receiving traffic"
@@ -144,12 +146,12 @@ def test_built_in_checks_and_inline_queries_come_before_templates_and_the_first_
 def test_the_built_in_queries_ask_for_the_canarys_own_requests():
     world, _ = run({"name": SUCCESS, "interval": "30s"}, Value(100.0))
     where = 'reporter="destination", destination_workload_namespace="test", destination_workload=~"podinfo"'
-    good = f'sum(rate(istio_requests_total{{{where}, response_code!~"5.*"}}[30s]))'
-    every = f"sum(rate(istio_requests_total{{{where}}}[30s]))"
-    assert world.queries[-1].promql == f"{good} / {every} * 100"
+    good = f'sum( rate( istio_requests_total{{ {where}, response_code!~"5.*" }}[30s] ) )'
+    every = f"sum( rate( istio_requests_total{{ {where} }}[30s] ) )"
+    assert world.queries[-1].promql == f" {good} / {every} * 100"
     world, _ = run({"name": DURATION}, Value(0.0))
-    buckets = f"sum(rate(istio_request_duration_milliseconds_bucket{{{where}}}[1m])) by (le)"
-    assert world.queries[-1].promql == f"histogram_quantile(0.99, {buckets})"
+    buckets = f"sum( rate( istio_request_duration_milliseconds_bucket{{ {where} }}[1m] ) ) by (le)"
+    assert world.queries[-1].promql == f" histogram_quantile( 0.99, {buckets} )"
 
 
 def test_a_canarys_own_metrics_server_is_asked():
@@ -173,9 +175,49 @@ def test_a_metrics_server_that_is_no_address_stops_no_initialization():
     assert world.tick()[-1] == "Initialization done! podinfo.test"
 
 
-@pytest.mark.parametrize("address", ["prometheus:9090", "http://[::1]:9090/a?b", "https://me@host", "/path:9090"])
-def test_what_go_takes_for_an_address_is_one(address: str):
-    assert is_url(address)
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        *[(each, "") for each in ("prometheus:9090", "http://[::1]:9090/a?b", "https://me@host", "/path:9090")],
+        *[(each, "") for each in ("http:///path", "http://a/b c?%zz", "http:opaque", "///a:b")],
+        ("127.0.0.1:9090/a", "first path segment in URL cannot contain colon"),
+        (":a", "missing protocol scheme"),
+        ("http://[::1/a", "missing ']' in host"),
+        ("http://[::1]x/", 'invalid port "x" after host'),
+        ("http://a:b/", 'invalid port ":b" after host'),
+        ("http://a b/", 'invalid character " " in host name'),
+        ("http://a/%zz", 'invalid URL escape "%zz"'),
+        ("http://a#%z", 'invalid URL escape "%z"'),
+        ("http://a%41/", 'invalid URL escape "%41"'),
+        ("http://a\x01", "net/url: invalid control character in URL"),
+    ],
+)
+def test_what_go_has_against_an_address(address: str, fault: str):
+    """As Go 1.26 answers."""
+    assert url_fault(address) == fault
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", 'invalid duration ""'),
+        ("soon", 'invalid duration "soon"'),
+        (".s", 'invalid duration ".s"'),
+        ("99999999h", 'invalid duration "99999999h"'),
+        ("5", 'missing unit in duration "5"'),
+        ("1..s", 'missing unit in duration "1..s"'),
+        ("5sec", 'unknown unit "sec" in duration "5sec"'),
+        ("1h1x", 'unknown unit "x" in duration "1h1x"'),
+    ],
+)
+def test_what_go_has_against_a_duration(text: str, fault: str):
+    with pytest.raises(ValueError, match=f"^time: {re.escape(fault)}$"):
+        parsed_duration(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("-5s", -5.0), ("+1.5m", 90.0), ("0", 0.0), ("1h2ms", 3600.002)])
+def test_durations_as_go_reads_them(text: str, seconds: float):
+    assert parsed_duration(text) == seconds
 
 
 # -- templates
@@ -233,8 +275,8 @@ SECRET = {"kind": "Secret", "metadata": {"name": "login", "namespace": "test"}, 
             {**CUSTOM, "templateVariables": {}},
             NOTHING,
             [metric_template()],
-            "Metric template errors.test query render error: template excution failed: template: tmpl:2:18: "
-            'executing "tmpl" at <variables.by>: map has no entry for key "by"',
+            "Metric template errors.test query render error: template excution failed: template: tmpl:2:9: "
+            'executing "tmpl" at <variables>: map has no entry for key "by"',
             id="missing-variable",
         ),
         pytest.param(
@@ -354,7 +396,9 @@ def test_durations_as_go_prints_them(milliseconds: int, text: str):
         (0.0, "0"),
         (1e-05, "1e-05"),
         (0.0001, "0.0001"),
-        (1e20, "1" + "0" * 20),
+        (123456.0, "123456"),
+        (2e6, "2e+06"),
+        (-2000001.0, "-2.000001e+06"),
         (1e21, "1e+21"),
     ],
 )
@@ -370,3 +414,26 @@ def test_templates_know_their_words():
         render("a\n{{ pod }}", values, {})
     assert str(refused.value) == 'template parsing failed: template: tmpl:2: function "pod" not defined'
     assert "{{" not in render(BUILT_IN[SUCCESS], values | {"namespace": "test"}, {})
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("queue{{ .Nope }}", 'template: tmpl:1:8: executing "tmpl" at <.Nope>: nil data; no entry for key "Nope"'),
+        ("é\né{{ .a }}", 'template: tmpl:2:5: executing "tmpl" at <.a>: nil data; no entry for key "a"'),
+        ("{{ variables.a }}", 'template: tmpl:1:3: executing "tmpl" at <variables>: map has no entry for key "a"'),
+        ("{{ target.a }}", 'template: tmpl:1:3: executing "tmpl" at <target>: can\'t evaluate field a in type string'),
+        ("{{ .a }}{{ pod.a }}", 'template: tmpl:1: function "pod" not defined'),
+        ("{{ }}", "template: tmpl:1: missing value for command"),
+        ("\n{{ target", "template: tmpl:2: unclosed action"),
+    ],
+)
+def test_what_go_has_against_a_template(template: str, why: str):
+    """As Go 1.26 answers: first where it cannot be parsed, then where it cannot be executed."""
+    how = "excution" if "executing" in why else "parsing"
+    with pytest.raises(TemplateError, match=f"^template {how} failed: {re.escape(why)}$"):
+        render(template, {"target": "podinfo"}, {})
+
+
+def test_variables_can_be_shown_whole():
+    assert render("{{ variables }}{{ variables.b }}", {}, {"b": "c", "a": "d"}) == "map[a:d b:c]c"

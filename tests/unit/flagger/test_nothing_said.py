@@ -88,7 +88,7 @@ OTHERS: list[Obj] = [
     },
 ]
 # What tells apart in Flagger itself: an empty object of these is one that is there.
-PRESENT = ("apex", "thresholdRange")
+PRESENT = ("apex", "thresholdRange", "rewrite", "retries", "corsPolicy", "headers", "request", "response")
 REQUIRED = (  # an API server sees to these
     ("spec",),
     ("spec", "template"),

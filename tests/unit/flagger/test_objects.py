@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -253,10 +252,44 @@ def own_routes(**annotations: str) -> dict[str, Any]:
     return {"kind": "VirtualService", "metadata": meta, "spec": {"hosts": ["podinfo"], "http": http}}
 
 
+def test_routes_pass_through_flaggers_types():
+    cors = {"allowMethods": ["GET"], "maxAge": "", "allowCredentials": False}
+    more: dict[str, Any] = {"corsPolicy": cors, "retries": {"retryOn": "5xx"}, "headers": {"request": {"add": {}}}}
+    found = world({**more, "rewrite": {"uri": "/", "type": "ReplaceFullPath"}})
+    (rule,) = found.http
+    assert rule["corsPolicy"] == {"allowMethods": ["GET"]}
+    assert rule["retries"] == {"attempts": 0, "retryOn": "5xx"}
+    assert rule["headers"] == {"request": {}}
+    assert rule["rewrite"] == {"uri": "/"}
+
+
+def test_what_flaggers_types_do_not_know_is_no_edit_and_lost_with_the_next_step():
+    found = World().released()
+    found.tick()
+    found["VirtualService/podinfo"]["spec"]["exportTo"] = ["."]
+    assert found.tick() == ["Advance podinfo.test canary weight 40"]
+    assert "exportTo" not in found["VirtualService/podinfo"]["spec"]
+
+
+@pytest.mark.parametrize("apex", [{}, None])
+def test_what_its_service_keeps_unmanaged_is_on_the_virtualservice_too(apex: dict[str, Any] | None):
+    found = world({"unmanagedMetadata": {"annotations": ["note"], "labels": ["team"]}, "apex": apex})
+    meta = found["Service/podinfo"]["metadata"]
+    meta["labels"]["team"] = meta["annotations"]["note"] = "yes"
+    assert found.tick() == []
+    routes, kept = found["VirtualService/podinfo"]["metadata"], apex is not None
+    assert ("team" in routes.get("labels", {}), "note" in routes["annotations"]) == (kept, kept)
+    del meta["labels"]["team"], meta["annotations"]["note"]
+    assert found.tick() == []
+    routes = found["VirtualService/podinfo"]["metadata"]
+    assert ("team" in routes.get("labels", {}), "note" in routes["annotations"]) == (False, False)
+
+
 def test_routes_that_were_there_are_taken_over_and_remembered():
     found = world(None, own_routes())
     meta = found["VirtualService/podinfo"]["metadata"]
-    assert json.loads(meta["annotations"][ORIGINAL]) == own_routes()["spec"]
+    saved = '{"hosts":["podinfo"],"http":[{"route":[{"destination":{"host":"podinfo"},"weight":0}]}]}'
+    assert meta["annotations"][ORIGINAL] == saved
     assert "ownerReferences" not in meta
     assert found.weights == (100, 0, False)
     found.logs.clear()
@@ -305,6 +338,8 @@ def test_destinationrules_carry_the_traffic_policy_and_are_put_right():
 
 def test_session_affinity_sets_and_ends_cookies():
     affinity = {"cookieName": "user", "primaryCookieName": "old", "maxAge": 60, "path": "/", "secure": True}
+    affinity |= {"domain": "a.example", "httpOnly": True, "partitioned": True, "sameSite": "Lax"}
+    attributes = "Domain=a.example; HttpOnly; Partitioned; Path=/; SameSite=Lax; Secure"
     found = World(podinfo(), canary({"sessionAffinity": affinity})).released()
     found.tick()
     canary_cookie = found.status["sessionAffinityCookie"]
@@ -316,10 +351,7 @@ def test_session_affinity_sets_and_ends_cookies():
     assert [each["weight"] for each in sticky["route"]] == [0, 100]
     assert [each["weight"] for each in stable["route"]] == [100, 0]
     set_cookies = [each["headers"]["response"]["add"]["Set-Cookie"] for each in weighted["route"]]
-    assert set_cookies == [
-        f"{primary_cookie}; Max-Age=30",
-        f"{canary_cookie}; Max-Age=60; Path=/; Secure",
-    ]
+    assert set_cookies == [f"{primary_cookie}; Max-Age=30; {attributes}", f"{canary_cookie}; Max-Age=60; {attributes}"]
     assert found.tick() == ["Advance podinfo.test canary weight 40"]
     assert found.status["sessionAffinityCookie"] == canary_cookie
     found.until("Finalising")
@@ -330,6 +362,30 @@ def test_session_affinity_sets_and_ends_cookies():
     assert "sessionAffinityCookie" not in found.status
     found.tick()
     assert found.tick() == []
+
+
+def test_the_primarys_cookie_outlives_a_release():
+    affinity = {"cookieName": "user", "primaryCookieName": "old"}
+    found = World(podinfo(), canary({"sessionAffinity": affinity})).released()
+    found.until("Succeeded")
+    kept = found.status["primarySessionAffinityCookie"]
+    first = found.status["previousSessionAffinityCookie"]
+    assert "sessionAffinityCookie" not in found.status
+    found.set_image("podinfo:3")
+    found.tick(2)
+    assert kept.startswith("old=")
+    assert found.status["primarySessionAffinityCookie"] == kept
+    assert found.status["sessionAffinityCookie"] != first
+    assert found.http[-1]["route"][0]["headers"]["response"]["add"]["Set-Cookie"] == f"{kept}; Max-Age=30"
+
+
+def test_the_primarys_cookie_lives_as_long_as_the_interval_is_written():
+    affinity = {"cookieName": "user", "primaryCookieName": "old"}
+    found = World(podinfo(), canary({"sessionAffinity": affinity, "interval": "5s"})).released()
+    found.tick()
+    assert found.http[-1]["route"][0]["headers"]["response"]["add"]["Set-Cookie"].endswith("; Max-Age=5")
+    found.change("Canary/podinfo", analysis__interval="5sec")
+    assert found.tick() == ['! failed to parse canary interval: time: unknown unit "sec" in duration "5sec"']
 
 
 # -- the primary
@@ -357,10 +413,10 @@ def test_a_primary_is_made_of_its_target():
 
 @pytest.mark.parametrize(
     ("prefixes", "labels"),
-    [(("team",), {"team": "a"}), (("*",), {"app": "podinfo", "team": "a"}), ((), {})],
+    [(("team",), {"team": "a"}), (("*",), {"team": "a"}), ((), {})],
     ids=["prefix", "all", "none"],
 )
-def test_a_promotion_replaces_the_primarys_labels_by_the_included_ones(
+def test_a_promotion_replaces_the_primarys_labels_by_the_included_ones_and_its_own(
     prefixes: tuple[str, ...], labels: dict[str, str]
 ):
     target = podinfo()
@@ -372,7 +428,7 @@ def test_a_promotion_replaces_the_primarys_labels_by_the_included_ones(
     primary = found["Deployment/podinfo-primary"]
     own = {field: primary["metadata"][field] for field in ("labels", "annotations") if field in primary["metadata"]}
     annotations = {"annotations": {LAST_APPLIED: "{}"}} if prefixes == ("*",) else {}
-    assert own == annotations | ({"labels": labels} if labels else {})
+    assert own == annotations | {"labels": labels | {"app": "podinfo-primary"}}
     assert primary["spec"]["replicas"] == 3
     assert primary["spec"]["template"]["metadata"]["annotations"]["flagger-id"] != first
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flagger_world import DEADLINE, World, canary, podinfo, unavailable
 
+from canary_tutorial.flagger.effects import Update
 from canary_tutorial.flagger.readiness import NotReady, deployment_readiness
 from canary_tutorial.flagger.spec import Canary
 
@@ -152,11 +153,21 @@ def test_a_primary_that_fails_to_take_over_leaves_everybody_with_the_canary(phas
     world.stuck["podinfo-primary"] = DEADLINE
     why = 'podinfo-primary.test not ready: deployment "podinfo-primary" exceeded its progress deadline'
     assert world.tick() == [f"! {why}", f"! Promotion of podinfo.test failed, primary not ready: {why}"]
+    assert world.alerts[-1] == ("error", f"Promotion failed, primary not ready: {why}")
     assert (world.phase, world.weights, world.replicas) == ("Failed", (0, 100, False), 1)
     assert world.status["canaryWeight"] == 100
     world.set_image("podinfo:3")
     assert world.tick() == [f"! {why}", "! Canary failed! Scaling down podinfo.test"]
     assert (world.weights, world.replicas) == ((100, 0, False), 0)
+
+
+def test_a_failed_promotion_is_told_even_where_its_routes_cannot_be_written():
+    world = World().released()
+    world.until("Finalising")
+    world.stuck["podinfo-primary"] = DEADLINE
+    world.refuse = lambda effect: "no" if isinstance(effect, Update) and effect.kind == "VirtualService" else None
+    assert world.tick()[-1] == "! VirtualService podinfo.test update failed: no"
+    assert world.alerts[-1][1].startswith("Promotion failed, primary not ready: podinfo-primary.test not ready")
 
 
 def test_an_unready_primary_stops_a_run_only_for_a_while():

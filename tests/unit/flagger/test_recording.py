@@ -64,7 +64,7 @@ def test_a_row_says_what_was_seen_and_done(run: Recorded):
     assert (found["primary"], found["canary_weight"], found["mirrored"]) == (80, 20, False)
     (check,) = found["checks"]
     assert (check["metric"], check["value"], check["threshold"]) == ("request-success-rate", 50.0, ">= 99")
-    assert check["query"].startswith("sum(rate(istio_requests_total")
+    assert check["query"].startswith(" sum( rate( istio_requests_total{")
     assert check["verdict"] == "Halt podinfo.test advancement success rate 50.00% < 99%"
     assert found["hooks"] == [{"name": "smoke", "type": "rollout", "error": None}]
     assert found["events"] == [{"type": "Warning", "message": check["verdict"]}]

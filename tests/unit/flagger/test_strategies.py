@@ -166,6 +166,7 @@ def test_a_suspended_canary_says_so_each_tick_and_does_nothing():
     world = World(podinfo(), canary(suspend=True))
     assert world.tick(2) == ["skipping canary run as object is suspended"] * 2
     assert len(world.objects) == 2
+    assert world.logs == ["skipping canary run as object is suspended"] * 2
 
 
 def test_a_run_goes_on_after_a_suspension():

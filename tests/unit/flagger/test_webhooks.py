@@ -12,10 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from fake_kube import FakeKube
 from flagger_world import canary
 
 from canary_tutorial.flagger import alerts, chats, webhooks
-from canary_tutorial.flagger.effects import Refused
+from canary_tutorial.flagger.effects import Alert, Refused
 
 
 class Receiver(ThreadingHTTPServer):
@@ -105,15 +106,20 @@ def test_no_without_the_body_after_giving_up(receiver: Receiver, status: int):
     assert call(receiver) == f"POST {receiver.url} giving up after 1 attempt(s)"
 
 
-def test_retries_wait_and_count(receiver: Receiver, monkeypatch: pytest.MonkeyPatch):
-    waits: list[float] = []
+def pauses(waits: list[float]) -> Callable[[float], Awaitable[None]]:
+    """A sleep that takes no time, and says how long it would have been."""
     real = asyncio.sleep
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
         await real(0)
 
-    monkeypatch.setattr(webhooks.asyncio, "sleep", sleep)
+    return sleep
+
+
+def test_retries_wait_and_count(receiver: Receiver, monkeypatch: pytest.MonkeyPatch):
+    waits: list[float] = []
+    monkeypatch.setattr(webhooks.asyncio, "sleep", pauses(waits))
     receiver.plan = [500] * 3 + [200]
     assert call(receiver, retries=3) is None
     assert [wait for wait in waits if wait] == [1.0, 2.0, 4.0]
@@ -130,24 +136,52 @@ def test_nobody_there(receiver: Receiver):
     )
 
 
-def test_a_slow_hook_is_given_up_after_its_timeout(receiver: Receiver):
+def test_the_timeout_is_for_each_attempt(receiver: Receiver, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(webhooks.asyncio, "sleep", pauses([]))
     receiver.delay = 0.5
-    error = call(receiver, timeout="100ms")
-    assert (
-        error == f'POST {receiver.url} giving up after 1 attempt(s): Post "{receiver.url}": context deadline exceeded'
-    )
+    error = call(receiver, timeout="100ms", retries=2)
+    why = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+    assert error == f'POST {receiver.url} giving up after 3 attempt(s): Post "{receiver.url}": {why}'
+    assert len(receiver.got) == 3
+
+
+def test_an_attempt_after_a_slow_one_can_still_say_yes(receiver: Receiver, monkeypatch: pytest.MonkeyPatch):
+    async def sleep(seconds: float) -> None:
+        receiver.delay = 0
+
+    monkeypatch.setattr(webhooks.asyncio, "sleep", sleep)
+    receiver.delay = 1.0
+    assert call(receiver, timeout="500ms", retries=1) is None
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("", 10.0), ("5", 10.0), ("5s", 5.0), ("1m30s", 90.0), ("200ms", 0.2), ("soon", None), ("1..s", None)],
+    [("", 10.0), ("5", 10.0), ("5s", 5.0), ("1m30s", 90.0), ("200ms", 0.2), ("0s", None), ("-1s", None)],
 )
 def test_timeouts(text: str, seconds: float | None):
+    """None is for ever, as in Go."""
     assert webhooks.timeout_of({"timeout": text}) == seconds
 
 
-def test_a_bad_timeout_is_a_no(receiver: Receiver):
+def test_a_bad_timeout_is_a_no_without_an_attempt(receiver: Receiver):
     assert call(receiver, timeout="soon") == 'time: invalid duration "soon"'
+    assert call(receiver, timeout="5sec") == 'time: unknown unit "sec" in duration "5sec"'
+    assert receiver.got == []
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("127.0.0.1:80/hook", 'parse "{url}": first path segment in URL cannot contain colon'),
+        ("http://[::1/hook", "parse \"{url}\": missing ']' in host"),
+        ("/hook", 'POST {url} giving up after 1 attempt(s): Post "{url}": unsupported protocol scheme ""'),
+        ("ftp://a/hook", 'POST {url} giving up after 1 attempt(s): Post "{url}": unsupported protocol scheme "ftp"'),
+        ("http:///hook", 'POST {url} giving up after 3 attempt(s): Post "{url}": http: no Host in request URL'),
+    ],
+)
+def test_an_odd_address_is_told_in_gos_words(receiver: Receiver, monkeypatch: pytest.MonkeyPatch, url: str, error: str):
+    monkeypatch.setattr(webhooks.asyncio, "sleep", pauses([]))
+    assert call(receiver, url=url, retries=2) == error.format(url=url)
 
 
 def test_the_payload(receiver: Receiver):
@@ -186,7 +220,7 @@ def test_the_payload_of_an_event_keeps_its_own_words():
 
 @pytest.mark.parametrize(
     ("own", "heard"),
-    [("info", ["info", "warn", "error"]), ("warn", ["warn"]), ("error", ["warn", "error"])],
+    [("info", ["info", "warn", "error"]), ("warn", ["warn", "error"]), ("error", ["error"]), ("", [])],
 )
 def test_who_hears_of_what(own: str, heard: list[str]):
     assert [severity for severity in ("info", "warn", "error") if alerts.wanted({"severity": own}, severity)] == heard
@@ -196,7 +230,7 @@ FIELDS = [{"name": "Target", "value": "Deployment/podinfo.test"}]
 
 
 def provider(type_: str, **spec: Any) -> dict[str, Any]:
-    return {"spec": {"type": type_, "address": "http://chat/hook", **spec}}
+    return {"spec": chats.DEFAULTS | {"type": type_, "address": "http://chat/hook", **spec}}
 
 
 @pytest.mark.parametrize(("type_", "colour"), [("slack", "danger"), ("discord", "danger"), ("rocket", "#FF0000")])
@@ -234,10 +268,19 @@ def test_the_body_for_google_chat():
     assert texts[1].startswith("Target<br>")
 
 
-def test_the_body_for_anybody_else():
-    body = chats.body(provider("generic"), canary(), "it broke", "error", FIELDS)
-    assert body["metadata"] == {"Target": "Deployment/podinfo.test"}
-    assert (body["name"], body["severity"], body["message"]) == ("podinfo", "error", "it broke")
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        (provider("generic"), "provider generic not supported"),
+        (provider("slack", address="chat"), "invalid Slack hook URL chat"),
+        (provider("gchat", address="http://[::1"), "invalid Google Chat webhook URL http://[::1"),
+        (provider("discord", address="10.0.0.1:80"), "invalid Discord hook URL 10.0.0.1:80"),
+        (provider("rocket", channel=""), "empty Rocket channel"),
+        (provider("msteams", channel=""), ""),
+    ],
+)
+def test_why_a_provider_hears_nothing(odd: dict[str, Any], why: str):
+    assert chats.fault(odd, odd["spec"]["address"]) == why
 
 
 @pytest.mark.parametrize(
@@ -260,6 +303,11 @@ def test_what_a_message_says_of_the_canary(analysis: dict[str, Any], routing: st
     }
 
 
+def test_every_message_says_which_cluster_it_is_about():
+    assert chats.fields(canary(), "earth", metadata=False) == [{"name": "Cluster", "value": "earth"}]
+    assert chats.fields(canary(), metadata=False) == []
+
+
 def secret(**data: str) -> dict[str, Any]:
     return {"data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}}
 
@@ -267,21 +315,29 @@ def secret(**data: str) -> dict[str, Any]:
 def test_addresses_and_tokens():
     assert chats.address(provider("slack"), None) == ("http://chat/hook", "")
     assert chats.address(provider("slack"), secret(address="http://secret/")) == ("http://secret/", "")
-    assert chats.address(provider("slack"), secret(apiToken="t")) == ("http://chat/hook", "t")
-    assert chats.address(provider("discord"), None) == ("http://chat/hook/slack", "")
-    threaded = provider("discord", address="http://chat/hook?thread_id=1")
-    assert chats.address(threaded, None) == ("http://chat/hook/slack?thread_id=1", "")
-    with pytest.raises(Refused, match="error: invalid Discord hook URL"):
-        chats.address(provider("discord", address="http://[::1"), None)
-    with pytest.raises(Refused, match="does not contain an address or API token"):
-        chats.address(provider("slack"), secret(other="x"))
+    assert chats.address(provider("slack"), secret(address="http://secret/", token="t")) == ("http://secret/", "t")
+    with pytest.raises(Refused, match="secret does not contain an address"):
+        chats.address(provider("slack"), secret(token="t"))
+
+
+@pytest.mark.parametrize(
+    ("type_", "path", "token"), [("slack", "/hook", "t"), ("discord", "/hook/slack", ""), ("msteams", "/hook", "")]
+)
+def test_where_a_message_is_posted(receiver: Receiver, type_: str, path: str, token: str):
+    """Discord reads Slack's messages at a path of their own; only Slack takes a token."""
+    found = provider(type_, address=receiver.url) | {"token": "t"}
+    alert = Alert(canary(), "it broke", "error")
+    assert run(lambda clients: chats.send(FakeKube(), clients.checked, alert, found, "")) == ""  # type: ignore[arg-type]
+    ((where, _, headers),) = receiver.got
+    assert (where, headers.get("Authorization", "").removeprefix("Bearer ")) == (path, token)
 
 
 def test_posting_an_alert(receiver: Receiver):
-    error = run(lambda clients: chats.post(clients.checked, receiver.url, {"a": 1}, "t"))
-    assert error is None
+    receiver.plan = [204, 500]
+    for answer in (None, "postMessage failed: sending notification bad response 500: the body"):
+        assert run(lambda clients: chats.post(clients.checked, receiver.url, {"a": 1}, "t")) == answer
     _, body, headers = receiver.got[0]
     assert (body, headers["Authorization"]) == ({"a": 1}, "Bearer t")
-    receiver.plan = [500]
-    error = run(lambda clients: chats.post(clients.checked, receiver.url, {"a": 1}))
-    assert error == "postMessage failed: sending notification failed: the body"
+    url = "http://127.0.0.1:1/hook"
+    why = f'postMessage failed: sending notification failed to send: Post "{url}": dial tcp 127.0.0.1:1'
+    assert run(lambda clients: chats.post(clients.checked, url, {})) == f"{why}: connect: connection refused"
