@@ -18,7 +18,7 @@ import aiohttp
 from canary_tutorial.lab.contracts import Session
 from canary_tutorial.lab.errors import ApiError, BadRequest, InternalError
 from canary_tutorial.lab.events import Recorder
-from canary_tutorial.lab.kinds import CONFIGMAPS, NODES, PODS, SECRETS
+from canary_tutorial.lab.kinds import CONFIGMAPS, NODES, PODS, SECRETS, SERVICEACCOUNTS
 from canary_tutorial.lab.kubelet import heartbeat
 from canary_tutorial.lab.kubelet.environment import Find
 from canary_tutorial.lab.kubelet.programs import exec_words, listen_address
@@ -58,6 +58,7 @@ class Kubelet:
         self.resolver, self.server, self.ca = resolver(network), server, ca
         self._network, self._tokens, self._kubeconfig = network, tokens, kubeconfig
         self._workers: dict[str, Worker] = {}
+        self._issued: dict[tuple[str, str, str], str] = {}  # the tokens of pods, by account
         self._addresses: dict[str, str] = {}  # address -> uid of the pod that has it
         self._next_address = 0  # the number of the one that is tried first
         self._ending = False
@@ -171,7 +172,12 @@ class Kubelet:
 
     def token(self, pod: Obj) -> str:
         account = pod["spec"].get("serviceAccountName") or "default"
-        return self._tokens.issue(pod["metadata"]["namespace"], account)
+        namespace = pod["metadata"]["namespace"]
+        found = self.store.find(SERVICEACCOUNTS, account, namespace)
+        key = namespace, account, found["metadata"]["uid"] if found else ""
+        if key not in self._issued or self._tokens.user(self._issued[key]) is None:
+            self._issued[key] = self._tokens.issue(*key)
+        return self._issued[key]
 
     def kubeconfig(self, pod: Obj) -> str:
         return self._kubeconfig(self.token(pod))
