@@ -467,6 +467,20 @@ def test_logs_are_followed(kubectl: Kubectl) -> None:
     assert numbers == list(range(numbers[0], numbers[0] + 5))
 
 
+def test_a_followed_log_ends_with_its_run_also_where_the_container_starts_again_at_once(kubectl: Kubectl) -> None:
+    kubectl("apply -f -", stdin=json.dumps(pod("again", {"command": ["sh", "-c", "echo begun; sleep 1000"]})))
+    kubectl("wait pod/again --for=condition=Ready --timeout=30s")
+    with kubectl.start("logs -f again", stdout=subprocess.PIPE) as following:
+        assert following.stdout
+        assert following.stdout.readline() == b"begun\n"
+        for child in psutil.process_iter(["cmdline"]):
+            words = child.info["cmdline"] or []
+            if words[-1:] == ["echo begun; sleep 1000"]:
+                child.kill()
+        assert following.wait(timeout=60) == 0
+    eventually(lambda: kubectl.state("again").get("restartCount") == 1)
+
+
 def test_attach_shows_what_comes(kubectl: Kubectl) -> None:
     with kubectl.start("attach loud", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as attached:
         assert attached.stdout

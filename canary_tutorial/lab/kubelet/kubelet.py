@@ -70,7 +70,11 @@ class Kubelet:
     def start(self) -> None:
         """Register the node and look after the pods from now on."""
         write_targets(self.directory, ())
-        self.store.create(NODES, heartbeat.node(NODE, self.now()))
+        node = self.store.create(NODES, heartbeat.node(NODE, self.now()))
+        said = f"Node {NODE} event: Registered Node {NODE} in Controller"
+        asyncio.get_running_loop().call_soon(  # there is no namespace yet
+            self.recorder.record, node, "Normal", "RegisteredNode", said, "node-controller"
+        )
         self.store.subscribe(self._on_pod, PODS)
         self.store.subscribe(self._on_content, CONFIGMAPS)
         self.store.subscribe(self._on_content, SECRETS)

@@ -172,6 +172,33 @@ def test_an_object_made_of_parts_is_asked_for_what_it_lacks_but_not_for_its_stat
     assert lacking(CONFIGMAPS, {}) == []
 
 
+@pytest.mark.parametrize(
+    ("finalizers", "said"),
+    [
+        (["nonsense"], "name is neither a standard finalizer name nor is it fully qualified"),
+        (["a b/c"], "prefix part a lowercase RFC 1123 subdomain must consist of"),
+        (["example.com/hold", "foregroundDeletion", "kubernetes"], ""),
+    ],
+)
+def test_a_finalizer_is_a_qualified_name(finalizers: list[str], said: str) -> None:
+    obj = deployment()
+    obj["metadata"]["finalizers"] = finalizers
+    found = faults(DEPLOYMENTS, obj)
+    assert any(said in each for each in found) if said else found == []
+
+
+def test_what_is_being_deleted_gets_no_new_finalizer() -> None:
+    old, new = deployment(), deployment()
+    old["metadata"] |= {"finalizers": ["a.b/c"], "deletionTimestamp": "2026-11-23T12:00:00Z"}
+    new["metadata"] |= {"finalizers": ["a.b/c", "a.b/d"], "deletionTimestamp": "2026-11-23T12:00:00Z"}
+    assert [str(cause) for cause in rules.check_change(DEPLOYMENTS, old, new)] == [
+        "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new "
+        'finalizers []string{"a.b/d"}'
+    ]
+    new["metadata"]["finalizers"] = []
+    assert rules.check_change(DEPLOYMENTS, old, new) == []
+
+
 def test_an_invalid_object_lists_its_causes() -> None:
     obj = deployment()
     del obj["spec"]["selector"], obj["spec"]["template"]

@@ -63,9 +63,6 @@ def _container(each: Obj, path: str, names: set[str], mountable: set[str]) -> It
     yield from formats.required(each, path, "name")
     if name and (len(name) > 63 or not formats.DNS_LABEL.fullmatch(name)):
         yield Cause.invalid(f"{path}.name", name, formats.SAID[formats.DNS_LABEL])
-    elif name and name in names:
-        yield formats.duplicate(f"{path}.name", name)
-    names.add(name)
     yield from formats.required(each, path, "image")
     for i, port in enumerate(each.get("ports") or []):
         yield from _container_port(port, f"{path}.ports[{i}]")
@@ -85,6 +82,10 @@ def _container(each: Obj, path: str, names: set[str], mountable: set[str]) -> It
             yield from _probe(each[name], f"{path}.{name}")
             if name != "readinessProbe" and each[name].get("successThreshold", 1) != 1:
                 yield Cause.invalid(f"{path}.{name}.successThreshold", each[name]["successThreshold"], "must be 1")
+    own = each.get("name", "")
+    if own and own in names:
+        yield formats.duplicate(f"{path}.name", own)
+    names.add(own)
 
 
 def _resources(resources: Obj, path: str) -> Iterable[Cause]:

@@ -148,7 +148,7 @@ def decoded(
     obj = _of_kind(target, given)
     shape = schemas.schema_of(api.store, kind, target.version, target.group)
     found = decoding.decode(obj, shape, kind, target.version, partial=partial)
-    faults = [f'duplicate field "{path}"' for path in bodies.duplicates(given)]
+    faults = [f'duplicate field "{path}"' for path in getattr(given, "again", ())]
     faults += [f'unknown field "{path}"' for path in found.unknown]
     if faults and mode == options.STRICT:
         strict = f"strict decoding error: {', '.join(faults)}"

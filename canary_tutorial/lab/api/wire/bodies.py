@@ -11,6 +11,7 @@ import gc
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -89,7 +90,7 @@ async def read(request: web.Request) -> bytes:
 
 
 class Doubled(dict[str, Any]):
-    """A JSON object in which some keys stood more than once; the last of each counts, as in Go."""
+    """A JSON object with keys that stood more than once, in it or within it: their paths. The last counts, as in Go."""
 
     again: tuple[str, ...] = ()
 
@@ -98,20 +99,32 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
-    doubled, seen = Doubled(found), set[str]()
-    doubled.again = tuple(dict.fromkeys(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+    doubled = Doubled(found)
+    doubled.again = tuple(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
     return doubled
 
 
-def duplicates(value: Any, path: str = "") -> list[str]:
-    """Where a body has the same key more than once: `metadata.name`, `spec.containers[0].image`."""
+def _gathered(value: Any, path: str, found: list[str]) -> Any:
+    """A value without Doubled, whose paths are gathered: `metadata.name`, `spec.containers[0].image`."""
     if isinstance(value, list):
-        return [each for i, inner in enumerate(value) for each in duplicates(inner, f"{path}[{i}]")]
+        return [_gathered(inner, f"{path}[{i}]", found) for i, inner in enumerate(value)]
     if not isinstance(value, dict):
-        return []
+        return value
     below = f"{path}." if path else ""
-    found = [f"{below}{key}" for key in value.again] if isinstance(value, Doubled) else []
-    return found + [each for key, inner in value.items() for each in duplicates(inner, f"{below}{key}")]
+    if isinstance(value, Doubled):
+        found += [f"{below}{key}" for key in value.again]
+    return {key: _gathered(inner, f"{below}{key}", found) for key, inner in value.items()}
+
+
+def with_duplicates(value: Any) -> Any:
+    """The value, as Doubled if it is an object in which any key stands twice."""
+    found: list[str] = []
+    plain = _gathered(value, "", found)
+    if not found or not isinstance(plain, dict):
+        return plain
+    doubled = Doubled(plain)
+    doubled.again = tuple(found)
+    return doubled
 
 
 def parse_object(body: bytes, content_type: str) -> Obj:
@@ -143,10 +156,10 @@ def _parse_json(body: bytes, prefix: str) -> Any:
         value = _loads(text)
     except (ValueError, RecursionError) as exc:
         raise BadRequest(f"{prefix}{said_in_go(exc)}") from None
-    if "\\ud" not in text.lower():
-        return value
-    # A lone surrogate can be escaped in JSON but not be written again: replaced, as Go does.
-    return json.loads(_whole(json.dumps(value, ensure_ascii=False)))
+    if "\\ud" in text.lower():
+        # A lone surrogate can be escaped in JSON but not be written again: replaced, as Go does.
+        value = _loads(_whole(json.dumps(value, ensure_ascii=False)))
+    return with_duplicates(value)
 
 
 def said_in_go(error: Exception) -> str:
