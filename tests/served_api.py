@@ -178,6 +178,16 @@ def user_behind(token: str) -> User | None:
     return user_of(f"system:serviceaccount:{namespace}:{name}", []) if slash else None
 
 
+class FakeAccounts:
+    ALGORITHM = "none"
+
+    def issue(self, namespace: str, account: str, *_: object) -> str:
+        return f"{namespace}/{account}"
+
+    def keys(self) -> dict[str, object]:
+        return {"keys": []}
+
+
 @contextmanager
 def serve(directory: Path) -> Iterator[Served]:
     _, context = make_ca_and_server_cert(directory)
@@ -189,7 +199,7 @@ def serve(directory: Path) -> Iterator[Served]:
         for namespace in ("default", "kube-system", "test"):
             store.create(kinds.NAMESPACES, {"metadata": {"name": namespace}})
         default_roles.create(store)
-        app = make_app(store, node, user_behind, issue_token=lambda namespace, name: f"{namespace}/{name}")
+        app = make_app(store, node, user_behind, accounts=FakeAccounts())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         listener = socket.create_server(("127.0.0.1", 0))

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from canary_tutorial.lab.objects import Obj
 
+ISSUER = "https://kubernetes.default.svc.cluster.local"  # of tokens, and who they are for
+
 
 @dataclass(frozen=True)
 class User:
@@ -19,6 +21,20 @@ class User:
     name: str
     uid: str = ""
     groups: tuple[str, ...] = ("system:authenticated",)
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+class Accounts(Protocol):
+    """The tokens of ServiceAccounts."""
+
+    ALGORITHM: str
+
+    def issue(
+        self, namespace: str, account: str, uid: str = "", audiences: tuple[str, ...] = (ISSUER,), seconds: int = 0
+    ) -> str: ...
+
+    def keys(self) -> Obj:
+        """The JSON Web Key Set by which anybody can check them."""
 
 
 class Session(Protocol):

@@ -29,7 +29,7 @@ class ApiError(Exception):
     def status_object(self) -> dict[str, Any]:
         """The Kubernetes `Status` object of this error, ready for JSON."""
         status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
-        status |= {"message": self.message, "reason": self.reason}
+        status |= {"message": self.message} | ({"reason": self.reason} if self.reason else {})
         if self.details:
             status["details"] = self.details
         status["code"] = self.code
@@ -133,7 +133,9 @@ class Invalid(ApiError):
     @classmethod
     def asked(cls, what: str, *causes: Cause) -> Invalid:
         """A request's own fault rather than an object's; `what` it broke is `ListOptions.meta.k8s.io` or the like."""
-        return cls(_invalid(what, "", causes), {"causes": [cause.as_dict() for cause in causes]})
+        kind, _, group = what.partition(".")
+        named = {"group": group, "kind": kind} if group == "meta.k8s.io" else {}
+        return cls(_invalid(what, "", causes), named | {"causes": [cause.as_dict() for cause in causes]})
 
 
 def _invalid(what: str, name: str, causes: Iterable[Cause]) -> str:
@@ -144,6 +146,12 @@ def _invalid(what: str, name: str, causes: Iterable[Cause]) -> str:
 
 class InternalError(ApiError):
     code, reason = 500, "InternalError"
+
+
+class Unreadable(ApiError):
+    """Go's own error, which nobody gave a reason: something in the request is not a number, say."""
+
+    code, reason = 400, ""  # a real server answers 500, and kubectl shows the same words
 
 
 class ServiceUnavailable(ApiError):

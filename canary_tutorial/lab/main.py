@@ -98,9 +98,8 @@ async def serve(name: str, directory: Path, port: int = 0) -> None:
         store.create(NAMESPACES, {"metadata": {"name": namespace, "labels": labels}})
     default_roles.create(store)
     store.create(SERVICES, _api_service(port))
-    runner = web.AppRunner(
-        make_app(store, kubelet, tokens.user, VERSION, tokens.issue), access_log=None, shutdown_timeout=0.5
-    )
+    app = make_app(store, kubelet, tokens.user, VERSION, tokens, lambda: service_addresses(network))
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     await web.SockSite(runner, listener, ssl_context=context).start()
     write_below(directory, "kubeconfig", config(tokens.admin))

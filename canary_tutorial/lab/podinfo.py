@@ -12,7 +12,10 @@ completes the requests that it has begun.
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
+import hashlib
+import hmac
 import html
 import json
 import os
@@ -31,8 +34,9 @@ FAREWELL = 2.5  # seconds of answering after SIGTERM
 PATIENCE = 25.0  # seconds to finish requests, a little less than Kubernetes waits before it kills
 COLOURS = ("#34577c", "#c06f1d", "#2e7d6b", "#8a4f9e", "#9a3b3b", "#5b6d1e")
 ERRORS = (500, 400, 409)
+TOKEN_SECONDS = 60  # how long a token of /token holds
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds, Prometheus' defaults
-IGNORED = ("host", "grpc-port", "grpc-service-name", "secure-port", "backend-url", "cache-server", "config-path")
+IGNORED = ("host", "secure-port", "backend-url", "cache-server", "config-path")
 PAGE = """<!doctype html><title>podinfo {version}</title>
 <body style="margin:0;background:{color};color:white;font:2em sans-serif;display:grid;place-items:center;height:100vh">
 <main style="text-align:center"><h1>{version}</h1><p>{message}</p><p><small>{hostname}</small></p></main>
@@ -48,6 +52,8 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("podinfo", description="A small web service to release.", allow_abbrev=False)
     parser.add_argument("--port", type=int, default=9898, help="HTTP port")
     parser.add_argument("--port-metrics", type=int, default=0, help="a second port, for /metrics")
+    parser.add_argument("--grpc-port", type=int, default=0, help="a port for grpc.health.v1, without TLS")
+    parser.add_argument("--grpc-service-name", default="podinfo", help="the service whose health it tells")
     parser.add_argument("--level", default="info", help="log level; debug logs each request")
     for name, text in (
         ("random-error", "answer a third of the requests with 500, 400 or 409"),
@@ -77,6 +83,7 @@ class Podinfo:
         self.ready = not options.unready
         self.cache: dict[str, str] = {}
         self.writes = 0
+        self.secret = os.environ.get("PODINFO_JWT_SECRET", "").encode() or os.urandom(32)
         self.busy = 0
         self.answers: Counter[int] = Counter()
         self.durations: Counter[float] = Counter()
@@ -100,6 +107,28 @@ class Podinfo:
             self.cache[key] = value
             self.writes += 1
             return self.writes
+
+    def token(self, user: str) -> dict[str, str]:
+        """A JSON Web Token for whoever asks, signed with this instance's secret."""
+        expires = int(time.time()) + TOKEN_SECONDS
+        claims = {"name": user, "iss": "podinfo", "exp": expires}
+        parts = [_base64(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
+        return {"token": ".".join([*parts, self._signature(parts)]), "expires_at": _moment(expires)}
+
+    def validated(self, authorization: str) -> dict[str, str] | None:
+        """Whom a token of `token` was made for, and until when it holds; None if it is not one, or no more."""
+        *parts, signature = authorization.removeprefix("Bearer ").split(".")
+        if len(parts) != 2 or not hmac.compare_digest(signature.encode(), self._signature(parts).encode()):
+            return None
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "==="))
+        return (
+            {"token_name": claims["name"], "expires_at": _moment(claims["exp"])}
+            if claims["exp"] > time.time()
+            else None
+        )
+
+    def _signature(self, parts: list[str]) -> str:
+        return _base64(hmac.digest(self.secret, ".".join(parts).encode(), hashlib.sha256))
 
     def fault(self) -> int | None:
         """Wait and fail as the flags say; the status of the error, or None."""
@@ -134,6 +163,14 @@ class Podinfo:
             lines.append(f'http_request_duration_seconds_bucket{{le="{edge}"}} {below}')
         lines += [f"http_request_duration_seconds_sum {self.seconds}", f"http_request_duration_seconds_count {below}"]
         return "\n".join([*lines, "# TYPE podinfo_writes_total counter", f"podinfo_writes_total {self.writes}", ""])
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _moment(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -177,11 +214,18 @@ class Handler(BaseHTTPRequestHandler):
             case ["version"]:
                 self._answer(200, {"version": self.app.version, "commit": "lab"})
             case ["env"]:
-                self._answer(200, [f"{k}={v}" for k, v in sorted(os.environ.items()) if "TOKEN" not in k])
+                self._answer(
+                    200, [f"{k}={v}" for k, v in sorted(os.environ.items()) if "TOKEN" not in k and "SECRET" not in k]
+                )
             case ["headers"]:
                 self._answer(200, {key: self.headers.get_all(key) for key in self.headers})
             case ["echo"] | ["api", "echo"]:
                 self._answer(202, body.decode(errors="replace"), "text/plain")
+            case ["token"]:
+                self._answer(200, self.app.token(body.decode(errors="replace") or "anonymous"))
+            case ["token", "validate"]:
+                found = self.app.validated(self.headers.get("Authorization", ""))
+                self._answer(200 if found else 401, found or {"code": 401, "message": "the token is not valid"})
             case ["panic"]:
                 log("panic", "asked to end")
                 os._exit(255)
@@ -258,6 +302,16 @@ def main(words: list[str] | None = None) -> None:
     if app.options.port_metrics:
         metrics = listen(address, app.options.port_metrics, app)
         threading.Thread(target=metrics.serve_forever, daemon=True).start()
+
+    if app.options.grpc_port:
+        from canary_tutorial.lab import podinfo_grpc  # its memory is not for podinfos without
+
+        try:
+            health = podinfo_grpc.listen(address, app.options.grpc_port, app.options.grpc_service_name)
+        except OSError as error:
+            log("fatal", f"cannot listen on {address}:{app.options.grpc_port}: {error.strerror}")
+            sys.exit(1)
+        threading.Thread(target=health.serve_forever, daemon=True).start()
 
     def farewell(number: int, frame: object) -> None:
         app.ready = False

@@ -17,11 +17,14 @@ from canary_tutorial.lab.objects import Obj, at
 Test = Callable[[Obj], bool]
 LabelTest = Callable[[Mapping[str, str]], bool]
 
-NAME = r"[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?"
-SET = re.compile(rf"^({NAME})\s+(in|notin)\s*\(([^()]*)\)$")
-EQUAL = re.compile(rf"^({NAME})\s*(==|=|!=)\s*([-A-Za-z0-9_.]*)$")
-EXISTS = re.compile(rf"^(!?)\s*({NAME})$")
-NUMBER = re.compile(rf"^({NAME})\s*([<>])\s*(-?[0-9]{{1,18}})$")
+# The words of a label selector: signs, and what is between them.
+WORDS = re.compile(r"==|!=|[=!(),<>]|[^\s=!(),<>]+")
+OPERATORS = ("in", "notin", "=", "==", "!=", "gt", "lt")
+QUALIFIED = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+ALPHANUMERIC = (
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
+)
 
 
 def everything(_: Any) -> bool:
@@ -38,22 +41,98 @@ def labels(text: str) -> Test:
 
 def label_test(text: str) -> LabelTest:
     """The same as a test for a mapping of labels."""
-    parts = [part for part in _requirements(text) if part]
-    if not parts:
-        return everything
-    tests = [_requirement(part, text) for part in parts]
-    return lambda have: all(test(have) for test in tests)
+    tests = Parser(text).requirements()
+    return (lambda have: all(test(have) for test in tests)) if tests else everything
 
 
-def _requirements(text: str) -> list[str]:
-    """The parts between commas, but for those within brackets."""
-    parts, pending = [], ""
-    for piece in text.split(","):
-        pending = f"{pending},{piece}" if pending else piece
-        if pending.count("(") <= pending.count(")"):
-            parts.append(pending.strip())
-            pending = ""
-    return [*parts, pending.strip()]
+class Parser:
+    """Reads a label selector word by word, as Kubernetes does, so that its refusals name the same word."""
+
+    def __init__(self, text: str) -> None:
+        self.words, self.at = WORDS.findall(text), 0
+
+    @property
+    def next(self) -> str:
+        return self.words[self.at] if self.at < len(self.words) else ""
+
+    def _take(self) -> str:
+        word, self.at = self.next, self.at + 1
+        return word
+
+    def _is_name(self) -> bool:
+        return self.next[:1] not in ("", *"=!(),<>")
+
+    def requirements(self) -> list[LabelTest]:
+        tests: list[LabelTest] = []
+        if self.next and not self._is_name() and self.next != "!":
+            raise BadRequest(f"found '{self.next}', expected: !, identifier, or 'end of string'")
+        while self.next:
+            tests.append(self._requirement())
+            found = self._take()
+            if found not in ("", ","):
+                raise BadRequest(f"found '{found}', expected: ',' or 'end of string'")
+            if found and not self._is_name() and self.next != "!":
+                raise BadRequest(f"found '{self.next}', expected: identifier after ','")
+        return tests
+
+    def _requirement(self) -> LabelTest:
+        absent = self.next == "!" and bool(self._take())
+        if not self._is_name():
+            raise _unparsed(f"found '{self.next}', expected: identifier")
+        key = self._take()
+        if not QUALIFIED.fullmatch(key):
+            raise _unparsed(f'key: Invalid value: "{key[:300]}": name part {ALPHANUMERIC}')
+        if absent or self.next in ("", ","):
+            return _not(_exists(key)) if absent else _exists(key)
+        operator = self._take()
+        if operator in ("in", "notin"):
+            values = self._values(key)
+            return _in(key, values) if operator == "in" else _not(_in(key, values))
+        if operator not in ("=", "==", "!=", "<", ">"):
+            raise _unparsed(f"found '{operator}', expected: {', '.join(OPERATORS)}")
+        value = self._value(key)
+        if operator in "<>":
+            if not re.fullmatch(r"-?[0-9]{1,18}", value):
+                why = "for 'Gt', 'Lt' operators, the value must be an integer"
+                raise _unparsed(f'values[0][{key}]: Invalid value: "{value}": {why}')
+            return _number(key, operator, int(value))
+        return _not(_in(key, {value})) if operator == "!=" else _in(key, {value})
+
+    def _value(self, key: str) -> str:
+        if self.next in ("", ","):
+            return ""
+        if not self._is_name():
+            raise _unparsed(f"found '{self.next}', expected: identifier")
+        return _checked(key, self._take())
+
+    def _values(self, key: str) -> set[str]:
+        """The values in brackets; nothing between two commas is an empty one."""
+        found, values, empty = self._take(), set[str](), True
+        if found != "(":
+            raise _unparsed(f"found '{found}' expected: '('")
+        while self.next != ")":
+            if self._is_name():
+                values.add(_checked(key, self._take()))
+                empty = False
+                if self.next not in (",", ")"):
+                    raise _unparsed(f"found '{self.next}', expected: ',' or ')'")
+            elif self.next == ",":
+                values |= {""} if empty else set()
+                empty = bool(self._take())
+            else:
+                raise _unparsed(f"found '{self.next}', expected: ',', ')' or identifier")
+        self._take()
+        return values | ({""} if empty else set())
+
+
+def _unparsed(why: str) -> BadRequest:
+    return BadRequest(f"unable to parse requirement: {why}")
+
+
+def _checked(key: str, value: str) -> str:
+    if not VALUE.fullmatch(value):
+        raise _unparsed(f'values[0][{key}]: Invalid value: "{value[:300]}": a valid label {ALPHANUMERIC}')
+    return value
 
 
 def label_selector(selector: Obj | None) -> LabelTest:
@@ -77,10 +156,10 @@ def as_text(selector: Obj | None) -> str:
     return ",".join(parts)
 
 
-def fields(text: str, stored: Callable[[str], str | None] = str) -> Test:
+def fields(text: str, stored: Callable[[str], str] = str) -> Test:
     """A field selector (`status.phase!=Running`); paths are dotted, values compared as text.
 
-    `stored` says where a kind's objects have what a path names; a path that it has not is refused as by a real server.
+    `stored` says where a kind's objects have what a path names, and refuses a path that they have not.
     """
     terms: list[tuple[str, bool, str]] = []
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -88,10 +167,7 @@ def fields(text: str, stored: Callable[[str], str | None] = str) -> Test:
         if not match:
             raise BadRequest(f'invalid selector: "{text}"; can\'t understand "{part}"')
         path, operator, value = match.groups()
-        place = stored(path)
-        if place is None:
-            raise BadRequest(f"field label not supported: {path}")
-        terms.append((place, operator != "!=", value))
+        terms.append((stored(path), operator != "!=", value))
     if not terms:
         return everything
     return lambda obj: all((_text_at(obj, path) == value) is wanted for path, wanted, value in terms)
@@ -102,21 +178,6 @@ def _text_at(obj: Obj, path: str) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)
-
-
-def _requirement(part: str, whole: str) -> LabelTest:
-    if match := SET.match(part):
-        key, operator, values = match[1], match[3], {value.strip() for value in match[4].split(",")}
-        return _in(key, values) if operator == "in" else _not(_in(key, values))
-    if match := EQUAL.match(part):
-        test = _in(match[1], {match[4]})
-        return _not(test) if match[3] == "!=" else test
-    if match := EXISTS.match(part):
-        test = _exists(match[2])
-        return _not(test) if match[1] else test
-    if match := NUMBER.match(part):
-        return _number(match[1], match[3], int(match[4]))
-    raise BadRequest(f'unable to parse requirement: found "{part}" in "{whole}", which is no label selector')
 
 
 def _expression(each: Obj) -> LabelTest:

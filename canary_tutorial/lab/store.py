@@ -20,8 +20,17 @@ from itertools import chain, dropwhile
 from typing import Any, Literal
 
 from canary_tutorial.lab import quota
-from canary_tutorial.lab.errors import AlreadyExists, Conflict, Forbidden, Gone, NotFound, TooLarge
-from canary_tutorial.lab.kinds import NAMESPACES, PODS, Kind
+from canary_tutorial.lab.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Gone,
+    NotFound,
+    TooLarge,
+    Unreadable,
+    details_of,
+)
+from canary_tutorial.lab.kinds import DEPLOYMENTS, NAMESPACES, PODS, Kind
 from canary_tutorial.lab.objects import Obj, clone, timestamp, without
 
 log = logging.getLogger(__name__)
@@ -30,6 +39,8 @@ LONGEST = 2**31  # seconds of grace: with more there is no date
 HISTORY = 1024  # events kept per kind; a watcher that was away for longer lists again
 MAX_STORED = 1536 * 1024  # bytes of an object, about, as in etcd
 HISTORY_WEIGHT = 16 << 20  # about so many bytes of them: large objects are forgotten sooner
+OMITTED = ("labels", "annotations", "finalizers", "ownerReferences", "managedFields")  # when they are empty
+REVISION = "deployment.kubernetes.io/revision"  # what the controller notes there is nobody's wish
 KEPT_ON_UPDATE = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
@@ -52,10 +63,10 @@ class Store:
     """Objects by kind, namespace and name."""
 
     def __init__(self, kinds: Iterable[Kind], now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self.now = now
+        self.now, self.began = now, now()
         self.kinds: dict[tuple[str, str], Kind] = {kind.key: kind for kind in kinds}
         # Versions start at the clock, so that a client that comes back after a restart gets 410 and lists again.
-        self.version = self.first_version = int(now().timestamp() * 100)
+        self.version = self.first_version = int(self.began.timestamp() * 100)
         self._objects: dict[tuple[str, str], dict[str, dict[str, Obj]]] = {}
         self._history: dict[tuple[str, str], deque[Event]] = {}
         self._weights: dict[str, int] = {}  # by uid
@@ -123,7 +134,7 @@ class Store:
         new = _merged(kind, old, _in_storage_version(kind, obj), subresource)
         if _same(old, new):
             return old
-        if kind.generation and _wanted(old) != _wanted(new):
+        if kind.generation and _wanted(kind, old) != _wanted(kind, new):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         weight = self._weight_allowed(kind, new)
         if dry_run:
@@ -159,7 +170,11 @@ class Store:
         the kubelet deletes it again with `grace=0`; a namespace by its content.
         """
         old = self.get(kind, name, namespace)
-        self._check_preconditions(kind, old, uid, resource_version)
+        if uid and uid != old["metadata"]["uid"]:
+            raise Conflict(f'Operation cannot be fulfilled on {kind.kind} "{name}": the UID in the precondition ({uid}) does '
+                           f'not match the UID in record ({old["metadata"]["uid"]}). The object might have been deleted '
+                           "and then recreated", details_of(kind, name))  # fmt: skip
+        self._check_preconditions(kind, old, None, resource_version)
         new = clone(old)
         meta = new["metadata"]
         finalizer = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation)
@@ -267,8 +282,14 @@ class Store:
     def _check_preconditions(self, kind: Kind, old: Obj, uid: str | None, resource_version: str | None) -> None:
         meta = old["metadata"]
         if uid and uid != meta["uid"]:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta['uid']}"
+            where = "/".join(
+                filter(None, [kind.group if kind.custom else "", kind.plural, meta.get("namespace"), meta["name"]])
+            )
+            why = f"StorageError: invalid object, Code: 4, Key: /registry/{where}, ResourceVersion: 0, AdditionalErrorMsg: "
+            why += f"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta['uid']}"
             raise Conflict.because(kind, meta["name"], why)
+        if resource_version and not resource_version.isdecimal():
+            raise Unreadable(f'strconv.ParseUint: parsing "{resource_version[:80]}": invalid syntax')
         if resource_version and resource_version not in (meta["resourceVersion"], "0"):
             raise Conflict.modified(kind, meta["name"])
 
@@ -297,7 +318,10 @@ def weight_of(value: Any) -> int:
 
 
 def _in_storage_version(kind: Kind, obj: Obj) -> Obj:
-    return {"apiVersion": kind.api_version, "kind": kind.kind} | clone(without(obj, "apiVersion", "kind"))
+    """A copy with the words in the order in which Go writes them, and without what Go leaves out of any metadata."""
+    named = {"kind": kind.kind, "apiVersion": kind.api_version}
+    meta = {name: value for name, value in obj["metadata"].items() if value or name not in OMITTED}
+    return named | clone({**without(obj, "apiVersion", "kind"), "metadata": meta})
 
 
 def _merged(kind: Kind, old: Obj, new: Obj, subresource: str | None) -> Obj:
@@ -334,9 +358,12 @@ def _managers(obj: Obj) -> list[Any]:
     return [without(entry, "time") for entry in obj["metadata"].get("managedFields", [])]
 
 
-def _wanted(obj: Obj) -> Obj:
-    """The part of an object that its generation counts."""
-    return without(obj, "metadata", "status", "apiVersion")
+def _wanted(kind: Kind, obj: Obj) -> Obj:
+    """The part of an object that its generation counts; of a Deployment, its annotations as well."""
+    wanted = without(obj, "metadata", "status", "apiVersion")
+    if kind is DEPLOYMENTS:
+        wanted["annotations"] = without(obj["metadata"].get("annotations") or {}, REVISION)
+    return wanted
 
 
 def _grace(kind: Kind, obj: Obj, asked: int | None) -> int:

@@ -91,12 +91,22 @@ def play(cluster: Cluster, scenario: Callable[[Cluster], Release]) -> Seen:
 # -- staging
 
 
-def stage(cluster: Cluster, *, users: bool = True, headers: str = "", interval: str = "5s", **analysis: Any) -> Any:
+def stage(
+    cluster: Cluster,
+    *,
+    users: bool = True,
+    headers: str = "",
+    interval: str = "5s",
+    annotations: dict[str, str] | None = None,
+    **analysis: Any,
+) -> Any:
     """podinfo, its users and a Canary in the cluster's namespace; returns the Canary, at rest."""
     names = ["test-podinfo.yaml", *(["test-loadtester.yaml"] if users else [])]
     objects = [obj for name in names for obj in manifests.read(manifests.find(name))]
     objects, _ = manifests.with_settings(objects, {"min_ready_seconds": 0})
     for obj in objects:
+        if annotations and obj["kind"] == "Deployment":
+            obj["spec"]["template"]["metadata"].setdefault("annotations", {}).update(annotations)
         cluster.apply_object(moved(obj, cluster.namespace, headers))
     cluster.rollout_status("deployment/podinfo", timeout=60)
     (canary,) = manifests.read(manifests.find("canary-podinfo.yaml"))
@@ -148,7 +158,9 @@ def latency(cluster: Cluster) -> Release:
 
 
 def silence(cluster: Cluster) -> Release:
-    return stage(cluster, users=False).release("stefanprodan/podinfo:2.1.3").follow(show=False)
+    """Nobody asks for anything, but Prometheus scrapes the pods, as podinfo's own manifests have it."""
+    scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": "9898"}
+    return stage(cluster, users=False, annotations=scrape).release("stefanprodan/podinfo:2.1.3").follow(show=False)
 
 
 def deadline(cluster: Cluster) -> Release:
@@ -299,6 +311,8 @@ def test_no_traffic_is_a_failed_check(runs: Runs):
         "receiving traffic: running query failed: no values found"
     )
     assert seen.release.messages.count(expected) == 2
+    scraped = seen.cluster.metrics().query('count(http_requests_total{namespace="silence"})')
+    assert float(scraped[0].values[-1]) > 0, "Prometheus has scraped no pod"
 
 
 def test_a_version_that_does_not_start_ends_by_the_deadline_without_a_check(runs: Runs):

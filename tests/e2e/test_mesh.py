@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import stat
 import time
 from collections.abc import Iterator
@@ -105,6 +106,20 @@ def test_pods_outside_the_mesh_reach_services_and_are_not_split(mesh: Bench) -> 
     answer = request(address, network.OUTBOUND_PORT, "GET", "http://podinfo.test:9898/version")
     assert answer.json["version"] == "2.0.0"  # the Service's own endpoints
     assert mesh.counted(reporter="source") == before
+
+
+def test_a_short_name_resolves_from_pods_outside_the_mesh_in_their_namespace_alone(mesh: Bench) -> None:
+    def status(namespace: str, host: str = "podinfo:9898") -> int:
+        said = base64.b64encode(f"{network.RESOLVER_USER}:{namespace}".encode()).decode()
+        answer = request(
+            network.resolver(mesh.number), network.OUTBOUND_PORT, "GET", f"http://{host}/headers",
+            proxy_authorization=f"Basic {said}",
+        )  # fmt: skip
+        assert answer.status != 200 or "proxy-authorization" not in answer.body.lower()
+        return answer.status
+
+    assert status("test") == status("prod", "podinfo.test:9898") == 200
+    assert status("prod") == 502
 
 
 def test_programs_see_no_header_of_ours(mesh: Bench) -> None:

@@ -139,10 +139,9 @@ def test_odd_paths_get_a_clear_answer(server: Served, path: str, code: int) -> N
 
 def test_a_field_that_cannot_be_selected_by_is_named_as_a_real_server_names_it(server: Served) -> None:
     said = server.http("GET", "/api/v1/pods?fieldSelector=spec.x%3D1").json()["message"]
-    assert said == (
-        'Unable to find "/v1, Resource=pods" that match label selector "", field selector "spec.x=1": '
-        "field label not supported: spec.x"
-    )
+    assert said == "field label not supported: spec.x"
+    said = server.http("GET", "/api/v1/configmaps?fieldSelector=data.a%3D1").json()["message"]
+    assert said == '"data.a" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
 
 def test_methods_that_make_no_sense_are_not_allowed(server: Served) -> None:
@@ -506,3 +505,72 @@ def test_a_command_with_a_nul_is_refused_before_the_connection_is_given_to_it(se
         Sec_WebSocket_Key="AAAAAAAAAAAAAAAAAAAAAA==", Sec_WebSocket_Version="13",
     )  # fmt: skip
     assert (answer.status_code, answer.json()["reason"]) == (400, "BadRequest")
+
+
+CONFIGMAPS_OF_TEST = "/api/v1/namespaces/test/configmaps"
+
+
+def dumped(obj: object) -> bytes:
+    return json.dumps(obj).encode()
+
+
+def test_what_cannot_be_answered_in_any_form_wanted_is_not_stored(server: Served) -> None:
+    made = {"metadata": {"name": "wanted"}, "data": {"a": "b"}}
+    odd = {"Accept": "text/html"}
+    assert server.http("POST", CONFIGMAPS_OF_TEST, dumped(made), **odd).status_code == 406
+    assert server.http("GET", f"{CONFIGMAPS_OF_TEST}/wanted").status_code == 404
+    server.http("POST", CONFIGMAPS_OF_TEST, dumped(made))
+    assert server.http("DELETE", f"{CONFIGMAPS_OF_TEST}/wanted", **odd).status_code == 406
+    assert server.http("GET", f"{CONFIGMAPS_OF_TEST}/wanted").status_code == 200
+
+
+def test_the_deletion_of_a_collection_answers_with_the_lists_own_metadata(server: Served) -> None:
+    for name in ("a", "b"):
+        server.http("POST", CONFIGMAPS_OF_TEST, dumped({"metadata": {"name": name}}))
+    answer = server.http("DELETE", CONFIGMAPS_OF_TEST).json()
+    assert answer["kind"] == "ConfigMapList"
+    assert answer["metadata"].keys() == {"resourceVersion"}
+    assert {each["metadata"]["name"] for each in answer["items"]} >= {"a", "b"}
+
+
+def test_managed_fields_of_a_new_object_are_the_servers(server: Served) -> None:
+    given = [{"manager": "somebody", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1",
+              "fieldsV1": {"f:data": {}}}]  # fmt: skip
+    made = {"metadata": {"name": "mine", "managedFields": given}, "data": {"a": "b"}}
+    (entry,) = server.http("POST", f"{CONFIGMAPS_OF_TEST}?fieldManager=me", dumped(made)).json()["metadata"][
+        "managedFields"
+    ]
+    assert entry["manager"] == "me"
+
+
+def test_a_namespace_is_let_go_by_its_finalize_alone(server: Served) -> None:
+    path = "/api/v1/namespaces/test"
+    found = server.http("GET", path).json()
+    found["spec"]["finalizers"] = []
+    assert server.http("PUT", path, dumped(found)).json()["spec"]["finalizers"] == ["kubernetes"]
+
+
+@pytest.mark.parametrize("mode", ["Strict", "Warn", "Ignore"])
+def test_a_key_that_stands_twice_is_refused_told_or_taken(server: Served, mode: str) -> None:
+    body = '{"metadata": {"name": "twice"}, "data": {"a": "1", "a": "2"}}'
+    answer = server.http("POST", f"{CONFIGMAPS_OF_TEST}?fieldValidation={mode}", body.encode())
+    said = 'duplicate field "data.a"'
+    if mode == "Strict":
+        assert answer.status_code == 400
+        assert answer.json()["message"].endswith(f"strict decoding error: {said}")
+    else:
+        assert answer.json()["data"] == {"a": "2"}
+        assert (answer.headers.get("Warning", "") == '299 - "duplicate field \\"data.a\\""') is (mode == "Warn")
+
+
+def test_what_is_empty_is_not_stored(server: Served) -> None:
+    pod = {"containers": [{"name": "c", "image": "i"}], "initContainers": []}
+    template = {"metadata": {"labels": {"app": "x"}}, "spec": pod}
+    spec = {"selector": {"matchLabels": {"app": "x"}}, "template": template}
+    meta = {"name": "empty", "labels": {}, "annotations": {}, "finalizers": [], "ownerReferences": []}
+    made = server.http(
+        "POST", "/apis/apps/v1/namespaces/test/deployments", dumped({"metadata": meta, "spec": spec})
+    ).json()
+    assert "initContainers" not in made["spec"]["template"]["spec"]
+    assert not {"labels", "annotations", "finalizers", "ownerReferences"} & made["metadata"].keys()
+    assert made["spec"]["template"]["spec"]["securityContext"] == {}  # a structure, not a map

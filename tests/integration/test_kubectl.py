@@ -226,7 +226,7 @@ def test_an_eviction_is_a_deletion_that_can_be_tried(kubectl: Kubectl) -> None:
     assert kubectl("get", "pod", "web", "-o", "jsonpath={.metadata.deletionTimestamp}").stdout == ""
     wrong = eviction | {"deleteOptions": {"preconditions": {"uid": "another"}}}
     refused = kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(wrong), ok=False).stderr
-    assert "UID in precondition: another" in refused
+    assert "the UID in the precondition (another)" in refused
     kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
     assert kubectl("get", "pod", "web", ok=False).returncode == 1
 

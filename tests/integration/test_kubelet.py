@@ -76,6 +76,14 @@ PODS: dict[str, Obj] = {
         "readinessProbe": {"exec": {"command": ["true"]}, "periodSeconds": 1},
     },
     "listening": {"readinessProbe": {"tcpSocket": {"port": 9898}}},
+    "home": {  # as Flagger's load tester and podinfo have it in their own manifests
+        "readinessProbe": {"exec": {"command": ["podcli", "check", "http", "localhost:9898/readyz"]}},
+        "livenessProbe": {
+            "exec": {"command": ["sh", "-c", "curl -fsS http://localhost:9898/healthz && curl -fsS 127.0.0.1:9898"]},
+            "periodSeconds": 1,
+        },
+        "startupProbe": {"httpGet": {"path": "/healthz", "port": 9898, "host": "localhost"}},
+    },
     "environment": {
         "command": ["sh", "-c", "env; cat /etc/settings/greeting.txt; cat /etc/login/password; echo; sleep 1000"],
         "args": [],
@@ -286,12 +294,30 @@ def test_a_pod_that_is_done_has_succeeded(kubectl: Kubectl) -> None:
     assert kubectl("logs once") == "done\n"
 
 
-@pytest.mark.parametrize("name", ["slow-start", "listening"])
+@pytest.mark.parametrize("name", ["slow-start", "listening", "home"])
 def test_startup_exec_and_tcp_probes_make_a_pod_ready(kubectl: Kubectl, name: str) -> None:
     kubectl(f"wait pod/{name} --for=condition=Ready --timeout=20s")
 
     assert kubectl.state(name)["started"] is True
     assert kubectl.state(name)["restartCount"] == 0
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_localhost_is_the_pod_itself(kubectl: Kubectl) -> None:
+    kubectl("wait pod/home --for=condition=Ready --timeout=20s")
+    assert json.loads(kubectl("exec home -- curl -s http://localhost:9898"))["hostname"] == "home"
+    assert "Unhealthy" not in kubectl.reasons("home")
+
+
+def test_a_pods_host_name_is_its_own(kubectl: Kubectl) -> None:
+    assert kubectl("exec shell -- hostname") == "shell\n"
+    own = kubectl("exec shell -- python3 -c", "import socket; print(socket.gethostname())")
+    assert own == ("shell" if may_name_hosts() else socket.gethostname()) + "\n"
+
+
+def may_name_hosts() -> bool:
+    """Whether this user may give processes a host name of their own, which takes Linux and root."""
+    return subprocess.run(["unshare", "--uts", "true"], capture_output=True, check=False).returncode == 0
 
 
 # -- rollouts
@@ -439,6 +465,20 @@ def test_logs_are_followed(kubectl: Kubectl) -> None:
         following.kill()
 
     assert numbers == list(range(numbers[0], numbers[0] + 5))
+
+
+def test_a_followed_log_ends_with_its_run_also_where_the_container_starts_again_at_once(kubectl: Kubectl) -> None:
+    kubectl("apply -f -", stdin=json.dumps(pod("again", {"command": ["sh", "-c", "echo begun; sleep 1000"]})))
+    kubectl("wait pod/again --for=condition=Ready --timeout=30s")
+    with kubectl.start("logs -f again", stdout=subprocess.PIPE) as following:
+        assert following.stdout
+        assert following.stdout.readline() == b"begun\n"
+        for child in psutil.process_iter(["cmdline"]):
+            words = child.info["cmdline"] or []
+            if words[-1:] == ["echo begun; sleep 1000"]:
+                child.kill()
+        assert following.wait(timeout=60) == 0
+    eventually(lambda: kubectl.state("again").get("restartCount") == 1)
 
 
 def test_attach_shows_what_comes(kubectl: Kubectl) -> None:

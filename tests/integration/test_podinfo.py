@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,11 +12,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+import h2.connection
+import h2.events
 import psutil
 import pytest
 from mesh_bench import Answer, request, wait_until
 
-from canary_tutorial.lab import podinfo
+from canary_tutorial.lab import podcli, podinfo, podinfo_grpc
 
 Ask = Callable[..., Answer]
 
@@ -34,6 +37,7 @@ def started() -> Iterator[Callable[..., Ask]]:
         def ask(path: str = "/", method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
             return request("127.0.0.1", server.server_address[1], method, path, body, **headers)
 
+        ask.port = server.server_address[1]  # type: ignore[attr-defined]
         return ask
 
     yield start
@@ -92,6 +96,70 @@ def test_readiness_is_turned_off_and_on(started: Callable[..., Ask]) -> None:
     assert ask("/readyz").status == 503
     ask("/readyz/enable", "POST")
     assert ask("/readyz").status == 200
+
+
+def test_a_token_is_made_for_whoever_asks_and_is_known_again(started: Callable[..., Ask]) -> None:
+    ask, other = started(), started()
+    made = ask("/token", "POST", b"test").json
+    bearer = f"Bearer {made['token']}"
+
+    assert ask("/token/validate", authorization=bearer).json == {
+        "token_name": "test", "expires_at": made["expires_at"],
+    }  # fmt: skip
+    assert other("/token/validate", authorization=bearer).status == 401  # another instance's secret
+    for wrong in ("", "Bearer x", "Bearer a.b.c", bearer[:-2]):
+        assert ask("/token/validate", authorization=wrong).status == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "service", "status", "message"),
+    [
+        ("/grpc.health.v1.Health/Check", "", "0", b"\0\0\0\0\2\x08\1"),
+        ("/grpc.health.v1.Health/Check", "podinfo", "0", b"\0\0\0\0\2\x08\1"),
+        ("/grpc.health.v1.Health/Check", "nobody", "5", b""),
+        ("/grpc.health.v1.Health/Nonsense", "", "12", b""),
+    ],
+)
+def test_health_is_told_over_grpc(path: str, service: str, status: str, message: bytes) -> None:
+    with podinfo_grpc.listen("127.0.0.1", 0, "podinfo") as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        for _ in range(2):  # on connections of their own
+            assert call(server.server_address[1], path, service) == (status, message)
+        server.shutdown()
+
+
+def call(port: int, path: str, service: str) -> tuple[str, bytes]:
+    """A gRPC call with a HealthCheckRequest: grpc-status, message."""
+    name = service.encode()
+    body = b"\x0a" + bytes([len(name)]) + name if name else b""
+    client = h2.connection.H2Connection()
+    client.initiate_connection()
+    head = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "podinfo", "te": "trailers"}
+    client.send_headers(1, list({**head, "content-type": "application/grpc"}.items()))
+    client.send_data(1, b"\0" + len(body).to_bytes(4, "big") + body, end_stream=True)
+    headers: dict[bytes, bytes] = {}
+    answer = b""
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        while True:
+            connection.sendall(client.data_to_send())
+            for event in client.receive_data(connection.recv(65536)):
+                if isinstance(event, h2.events.ResponseReceived | h2.events.TrailersReceived):
+                    headers |= dict(event.headers)
+                elif isinstance(event, h2.events.DataReceived):
+                    answer += event.data
+                elif isinstance(event, h2.events.StreamEnded):
+                    assert headers[b":status"] == b"200"
+                    return headers[b"grpc-status"].decode(), answer
+
+
+@pytest.mark.parametrize(("flags", "path", "code"), [((), "healthz", 0), (("--unhealthy",), "healthz", 1)])
+def test_podcli_checks_a_podinfo(
+    started: Callable[..., Ask], flags: tuple[str, ...], path: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = started(*flags).port  # type: ignore[attr-defined]
+    assert podcli.main(["check", "http", f"127.0.0.1:{port}/{path}"]) == code
+    assert podcli.main(["check", "tcp", f"127.0.0.1:{port}"]) == 0
+    assert ("got status 503" in capsys.readouterr().err) is bool(code)
 
 
 def test_each_write_counts_and_reading_does_not(started: Callable[..., Ask]) -> None:

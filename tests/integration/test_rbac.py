@@ -312,7 +312,8 @@ def test_a_continue_token_tells_nothing_and_cannot_be_guessed(server: Served) ->
     deep = base64.urlsafe_b64encode(b'{"v":"meta.k8s.io/v1","rv":1,"start":' + b"[" * 4000).decode()
     for token in ("x", "%00", "e30", base64.b64encode(b"[1]").decode(), deep, "%F0%9F%98%80"):
         refused = server.http("GET", f"{path}?continue={token}")
-        assert (refused.status_code, refused.json()["message"]) == (400, "continue key is not valid"), token
+        assert refused.status_code == 400, token
+        assert refused.json()["message"].startswith("invalid continue token: continue key is not valid: "), token
     old = base64.urlsafe_b64encode(b'{"v":"meta.k8s.io/v1","rv":1,"start":"gone"}').decode()
     assert server.http("GET", f"{path}?continue={old}").status_code == 410
 

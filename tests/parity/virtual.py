@@ -32,7 +32,7 @@ from canary_tutorial.lab.errors import ApiError
 from canary_tutorial.lab.events import Recorder as EventRecorder
 from canary_tutorial.lab.kubelet.status import ContainerState, pod_status
 from canary_tutorial.lab.machine.images import ImageError, find_image
-from canary_tutorial.lab.machine.network import pod_addresses, service_addresses
+from canary_tutorial.lab.machine.network import MOST_PODS, pod_address, service_addresses
 from canary_tutorial.lab.objects import timestamp
 from canary_tutorial.lab.store import Event, Store
 
@@ -57,7 +57,7 @@ class Pods:
     """
 
     def __init__(self, store: Store) -> None:
-        self._store, self._addresses = store, iter(pod_addresses(16))
+        self._store, self._addresses = store, (pod_address(16, number) for number in range(MOST_PODS))
         self._tasks: dict[str, tuple[asyncio.Task[None], Program]] = {}
         self._ends: set[asyncio.Task[None]] = set()
         self.kubeconfig: Path | None = None

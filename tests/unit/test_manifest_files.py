@@ -151,7 +151,7 @@ def closed(schema: Obj) -> Obj:
 @pytest.mark.parametrize("kind", MESH)
 def test_the_schemas_of_the_mesh_know_what_flagger_and_lessons_write(kind: str) -> None:
     crd = next(obj for obj in of_kind("CustomResourceDefinition") if obj["spec"]["names"]["kind"] == kind)
-    assert [version["name"] for version in crd["spec"]["versions"]] == ["v1", "v1beta1"]
+    assert [version["name"] for version in crd["spec"]["versions"]] == ["v1", "v1beta1", "v1alpha3"]
     for version in crd["spec"]["versions"]:
         schema = closed(version["schema"]["openAPIV3Schema"]["properties"]["spec"])
         jsonschema.validate(MESH[kind], schema)

@@ -36,7 +36,7 @@ LAYERS = {
         chats leader loadtester recording | performer replay | controller | startup | __main__
     """,
     "lab": """
-        kinds machine podinfo quantity quota schema | errors objects | contracts selectors store
+        kinds machine podcli podinfo_grpc quantity quota schema | podinfo errors objects | contracts selectors store
         events tokens mesh | api controllers kubelet | main | commands | __main__
     """,
     "lab.api": "wire | kinds | access checks options pages paths | call | verbs | connect meta | routing | door | __init__",

@@ -12,7 +12,7 @@ a function of `meta` (discovery, OpenAPI, reviews), `verbs` (reads and writes, w
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from aiohttp import web
@@ -23,7 +23,7 @@ from canary_tutorial.lab.api import door
 from canary_tutorial.lab.api.call import Api
 from canary_tutorial.lab.api.kinds import definitions
 from canary_tutorial.lab.api.wire import bodies
-from canary_tutorial.lab.contracts import Node, User
+from canary_tutorial.lab.contracts import Accounts, Node, User
 from canary_tutorial.lab.store import Store
 
 
@@ -38,16 +38,17 @@ def make_app(
     node: Node,
     authenticate: Callable[[str], User | None],
     version: str = "v1.32.4",
-    issue_token: Callable[[str, str], str] | None = None,
+    accounts: Accounts | None = None,
+    service_addresses: Callable[[], Iterable[str]] = tuple,
 ) -> web.Application:
     """The API server as an aiohttp application.
 
-    `authenticate` turns a bearer token into its user (None: 401); `issue_token(namespace, serviceaccount)` makes
-    tokens for `kubectl create token`.
+    `authenticate` turns a bearer token into its user (None: 401); `accounts` makes tokens for `kubectl create token`;
+    `service_addresses` are those that Services may get.
     """
     definitions.Definitions(store)
     logging.getLogger("aiohttp.server").addFilter(own_faults)
-    api = Api(store, node, authenticate, version, issue_token)
+    api = Api(store, node, authenticate, version, accounts, service_addresses)
     app = web.Application(client_max_size=bodies.LIMIT)
     app.on_cleanup.append(api.close)
     app.router.add_route("*", "/{path:.*}", partial(door.handle, api))

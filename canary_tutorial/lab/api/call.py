@@ -5,7 +5,7 @@ A request is parsed once. What only some verbs need of it (options, negotiated f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,7 @@ from canary_tutorial.lab.api.pages import Pages
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.wire import bodies, negotiation
 from canary_tutorial.lab.api.wire.bodies import Encoder
-from canary_tutorial.lab.contracts import Node, User
+from canary_tutorial.lab.contracts import Accounts, Node, User
 from canary_tutorial.lab.objects import Obj
 from canary_tutorial.lab.store import Store
 
@@ -30,13 +30,14 @@ OF_COLLECTION = {"get": "list", "delete": "deletecollection"}
 
 @dataclass
 class Api:
-    """`authenticate` turns a bearer token into its user, `issue_token(namespace, serviceaccount)` makes tokens."""
+    """`authenticate` turns a bearer token into its user, `accounts` makes the tokens of ServiceAccounts."""
 
     store: Store
     node: Node
     authenticate: Callable[[str], User | None]
     version: str
-    issue_token: Callable[[str, str], str] | None = None
+    accounts: Accounts | None = None
+    service_addresses: Callable[[], Iterable[str]] = tuple
     encoder: Encoder = field(default_factory=Encoder)
     pages: Pages = field(default_factory=Pages)
     _client: aiohttp.ClientSession | None = None
@@ -133,9 +134,9 @@ class Call:
     async def body_or_nothing(self) -> Obj:
         return await self.body() if (await bodies.read(self.request)).strip() else {}
 
-    async def change(self) -> Any:
-        """The body of a patch, which may be any value."""
-        return bodies.parse(await bodies.read(self.request), self.media_type)
+    async def change(self, prefix: str = bodies.NO_OBJECT) -> Any:
+        """The body of a patch, which may be any value; `prefix` begins what is said of one that cannot be read."""
+        return bodies.parse(await bodies.read(self.request), self.media_type, prefix)
 
     def answer(self, value: Any, status: int = 200) -> web.Response:
         """A response with a value, or with bytes as they are; large ones are compressed for clients that take gzip."""

@@ -8,13 +8,13 @@ from typing import Any, TypedDict
 
 from multidict import MultiMapping
 
-from canary_tutorial.lab.errors import BadRequest, Cause, Invalid
+from canary_tutorial.lab.errors import BadRequest, Cause, Invalid, Unreadable
 from canary_tutorial.lab.objects import Obj
 
 MATCH, EXACT, NOT_OLDER = "resourceVersionMatch", "Exact", "NotOlderThan"
 NOT_WITH_CONTINUE = Cause.forbidden(MATCH, f"{MATCH} is forbidden when continue is provided")
 STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
-POLICIES = ("Orphan", "Background", "Foreground")
+POLICIES = ("Foreground", "Background", "Orphan")
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
@@ -28,8 +28,17 @@ def number(query: Mapping[str, str], name: str) -> int:
     if not text:
         return 0
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise BadRequest(f'invalid {name}: strconv.ParseUint: parsing "{text}": invalid syntax')
+        raise BadRequest(f'strconv.ParseInt: parsing "{text[:80]}": invalid syntax')
     return int(text)
+
+
+def version(query: Mapping[str, str]) -> int:
+    """The resourceVersion of a query; 0 if it is not there."""
+    text = query.get("resourceVersion")
+    if text and not (text.isascii() and text.isdigit() and len(text) < 19):
+        why = f'strconv.ParseUint: parsing "{text[:80]}": invalid syntax'
+        raise Unreadable(f'resourceVersion: Invalid value: "{text[:80]}": {why}')
+    return int(text or 0)
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ class ListOptions:
         return cls(
             query.get("labelSelector", ""),
             query.get("fieldSelector", ""),
-            number(query, "resourceVersion"),
+            version(query),
             query.get(MATCH, ""),
             number(query, "limit"),
             query.get("continue", ""),
@@ -110,10 +119,11 @@ class WriteOptions:
         return cls(dry_run(query), query.get("fieldManager", ""), mode, flag(query, "force"))
 
 
-def dry_run(query: MultiMapping[str]) -> bool:
+def dry_run(query: MultiMapping[str], of: str = "CreateOptions") -> bool:
     values = query.getall("dryRun", [])
     if any(value not in ("All", "") for value in values):
-        raise Invalid('CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: supported values: "All"')
+        wrong = next(value for value in values if value not in ("All", ""))
+        raise Invalid.asked(f"{of}.meta.k8s.io", Cause.unsupported("dryRun", wrong, ["All"]))
     return "All" in values
 
 
@@ -144,7 +154,7 @@ def delete_options(body: Obj, query: MultiMapping[str]) -> DeleteOptions:
         "grace": _grace_period(body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))),
         "uid": preconditions.get("uid"),
         "resource_version": preconditions.get("resourceVersion"),
-        "dry_run": bool(body.get("dryRun")) or dry_run(query),
+        "dry_run": bool(body.get("dryRun")) or dry_run(query, "DeleteOptions"),
     }
 
 

@@ -12,6 +12,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from canary_tutorial.lab.api.wire.bodies import said_in_go
 from canary_tutorial.lab.errors import BadRequest, Gone
 from canary_tutorial.lab.objects import Obj
 
@@ -59,10 +60,19 @@ class Pages:
 
 
 def _name_in(token: str) -> str:
+    begins = "invalid continue token: continue key is not valid: "
     try:
-        known = json.loads(base64.b64decode((token + "=" * (-len(token) % 4)).encode("ascii"), b"-_", validate=True))
+        text = base64.b64decode((token + "=" * (-len(token) % 4)).encode("ascii"), b"-_", validate=True)
+    except ValueError:
+        wrong = next((i for i, letter in enumerate(token) if not (letter.isascii() and (letter.isalnum() or letter in "-_"))),
+                     len(token))  # fmt: skip
+        raise BadRequest(f"{begins}illegal base64 data at input byte {wrong}") from None
+    try:
+        known = json.loads(text.decode("latin-1"))
         if not isinstance(known["start"], str) or known["v"] != "meta.k8s.io/v1":
-            raise ValueError(token)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise BadRequest("continue key is not valid") from None
+            raise TypeError
+    except (KeyError, TypeError):
+        raise BadRequest(f"{begins}it is not one of this server's") from None
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(begins + said_in_go(error)) from None
     return str(known["start"])

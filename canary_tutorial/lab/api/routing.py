@@ -17,7 +17,13 @@ Verb = Callable[[Api, Call], Awaitable[web.StreamResponse]]
 
 
 async def serve(api: Api, call: Call) -> web.StreamResponse:
-    return await find(call)(api, call)
+    verb = find(call)
+    if call.verb in WRITES and call.target.subresource in ("", "status"):
+        call.view  # noqa: B018 - who takes no form that there is gets nothing done
+    answer = await verb(api, call)
+    if not answer.prepared:
+        writing.warn(answer, discovery.deprecation(api, call.target))
+    return answer
 
 
 def find(call: Call) -> Verb:
@@ -48,8 +54,10 @@ async def patch(api: Api, call: Call) -> web.StreamResponse:
     return await (apply.serve if call.media_type in apply.MEDIA_TYPES else writing.patch)(api, call)
 
 
+WRITES = ("create", "update", "patch", "delete", "deletecollection")
 PAGES: dict[str, Verb] = {
-    "version": discovery.version, "openapi": openapi.serve, "api": discovery.serve, "apis": discovery.serve,
+    "version": discovery.version, "metrics": discovery.metrics, ".well-known": discovery.keys, "openid": discovery.keys,
+    "openapi": openapi.serve, "api": discovery.serve, "apis": discovery.serve,
 }  # fmt: skip
 COLLECTION: dict[str, Verb] = {
     "list": reading.list_, "watch": watch.serve, "create": writing.create, "deletecollection": deleting.collection,

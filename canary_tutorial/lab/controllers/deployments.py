@@ -59,7 +59,8 @@ def plan(deployment: Obj, replicasets: list[Obj], pods: list[Obj], now: datetime
     old = [rs for rs in mine if rs is not new]
     effects: list[Effect] = []
     if not is_deleted(deployment):
-        effects = _adopt(deployment, replicasets) or _roll(deployment, new, old, pods)
+        names = {rs["metadata"]["name"] for rs in replicasets}
+        effects = _adopt(deployment, replicasets) or _roll(deployment, new, old, pods, names)
     created = next((effect.obj for effect in effects if isinstance(effect, Create)), None)
     status, wait = status_of(deployment, new, mine, now, created)
     if status != deployment.get("status"):
@@ -84,7 +85,7 @@ def _labels(replicaset: Obj) -> dict[str, str]:
     return replicaset["metadata"].get("labels") or {}
 
 
-def _roll(deployment: Obj, new: Obj | None, old: list[Obj], pods: list[Obj]) -> list[Effect]:
+def _roll(deployment: Obj, new: Obj | None, old: list[Obj], pods: list[Obj], names: set[str]) -> list[Effect]:
     spec = deployment["spec"]
     paused = spec.get("paused", False)
     recreate = (spec.get("strategy") or {}).get("type") == "Recreate"
@@ -95,7 +96,7 @@ def _roll(deployment: Obj, new: Obj | None, old: list[Obj], pods: list[Obj]) -> 
             return _shrink_all(old, deployment)
         if recreate and any(owned_by(rs, pods) for rs in old):
             return []  # the old pods are still ending
-        return _create(deployment, old)
+        return _create(deployment, old, names)
     effects = _revise(deployment, new, old)
     if effects:
         return effects
@@ -122,12 +123,11 @@ def _template(obj: Obj) -> Any:
     return {"metadata": {k: v for k, v in template["metadata"].items() if v}, "spec": template.get("spec")}
 
 
-def _create(deployment: Obj, old: list[Obj]) -> list[Effect]:
+def _create(deployment: Obj, old: list[Obj], names: set[str]) -> list[Effect]:
     meta, spec = deployment["metadata"], deployment["spec"]
-    # Two templates may only share a hash by accident: the name of a ReplicaSet in the way changes it.
-    taken = {_labels(rs).get(HASH) for rs in old}
+    # Two templates may share a hash by accident, and a stranger may have the name: what is in the way changes it.
     template = clone(spec["template"])
-    hash_ = next(h for h in (short_hash([template, salt]) for salt in range(100)) if h not in taken)
+    hash_ = next(h for h in (short_hash([template, salt]) for salt in range(100)) if f"{meta['name']}-{h}" not in names)
     template["metadata"].setdefault("labels", {})[HASH] = hash_
     selector = clone(spec["selector"])
     selector.setdefault("matchLabels", {})[HASH] = hash_

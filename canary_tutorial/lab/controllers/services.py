@@ -1,4 +1,4 @@
-"""Service: its clusterIP. Pure."""
+"""Service: its clusterIP, where the API server did not give it one on its creation. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def plan(service: Obj, services: list[Obj], addresses: Iterable[str]) -> list[Ef
     if spec.get("clusterIP") or spec.get("type") == "ExternalName":
         return []
     taken = {other["spec"].get("clusterIP") for other in services}
-    free = next((address for address in addresses if address not in taken), "None")
+    free = next((address for address in addresses if address not in taken), None)
+    if free is None:  # the API server says so to who makes one too many
+        return []
     given = clone(service)
     given["spec"] |= {"clusterIP": free, "clusterIPs": [free]}
     return [Update(SERVICES, given)]

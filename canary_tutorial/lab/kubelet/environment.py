@@ -189,6 +189,12 @@ def _expanded(text: str, variables: Mapping[str, str]) -> str:
     return expand(text, variables)
 
 
+def at_home(text: str, address: str, names: str = "localhost") -> str:
+    """A word of a command with the pod's address in place of `localhost`, which is the machine's here; `names` is a
+    regular expression."""
+    return re.sub(rf"(?<![\w.-])({names})(?=$|[:/,;)\"'\s])", address, text)
+
+
 def relocate(text: str, where: Mapping[str, str]) -> str:
     """Replace each mountPath in a word of a command by its real directory."""
     if not where:

@@ -76,7 +76,7 @@ def node(name: str, now: datetime) -> Obj:
     addresses = [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": name}]
     status = {"capacity": capacity, "allocatable": capacity, "conditions": conditions(timestamp(now))}
     return {
-        "metadata": {"name": name, "labels": labels},
+        "metadata": {"name": name, "labels": labels, "annotations": {"node.alpha.kubernetes.io/ttl": "0"}},
         "spec": {},
         "status": {**status, "addresses": addresses, "nodeInfo": info},
     }

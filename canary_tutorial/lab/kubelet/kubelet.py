@@ -18,16 +18,16 @@ import aiohttp
 from canary_tutorial.lab.contracts import Session
 from canary_tutorial.lab.errors import ApiError, BadRequest, InternalError
 from canary_tutorial.lab.events import Recorder
-from canary_tutorial.lab.kinds import CONFIGMAPS, NODES, PODS, SECRETS
+from canary_tutorial.lab.kinds import CONFIGMAPS, NODES, PODS, SECRETS, SERVICEACCOUNTS
 from canary_tutorial.lab.kubelet import heartbeat
-from canary_tutorial.lab.kubelet.environment import Find, relocate
-from canary_tutorial.lab.kubelet.programs import find_in, listen_address
+from canary_tutorial.lab.kubelet.environment import Find
+from canary_tutorial.lab.kubelet.programs import exec_words, listen_address
 from canary_tutorial.lab.kubelet.reading import explained, without_nulls
 from canary_tutorial.lab.kubelet.sandbox import Sandbox
 from canary_tutorial.lab.kubelet.scrape_targets import write_targets
 from canary_tutorial.lab.kubelet.sessions import Attachment, ProcessSession
 from canary_tutorial.lab.kubelet.worker import Worker
-from canary_tutorial.lab.machine.network import pod_addresses, resolver
+from canary_tutorial.lab.machine.network import MOST_PODS, pod_address, resolver
 from canary_tutorial.lab.objects import Obj
 from canary_tutorial.lab.store import Event, Store
 from canary_tutorial.lab.tokens import Tokens
@@ -58,8 +58,9 @@ class Kubelet:
         self.resolver, self.server, self.ca = resolver(network), server, ca
         self._network, self._tokens, self._kubeconfig = network, tokens, kubeconfig
         self._workers: dict[str, Worker] = {}
+        self._issued: dict[tuple[str, str, str], str] = {}  # the tokens of pods, by account
         self._addresses: dict[str, str] = {}  # address -> uid of the pod that has it
-        self._last_address = ""
+        self._next_address = 0  # the number of the one that is tried first
         self._ending = False
         self._writing_targets: asyncio.TimerHandle | None = None
         self.http = aiohttp.ClientSession(
@@ -69,7 +70,11 @@ class Kubelet:
     def start(self) -> None:
         """Register the node and look after the pods from now on."""
         write_targets(self.directory, ())
-        self.store.create(NODES, heartbeat.node(NODE, self.now()))
+        node = self.store.create(NODES, heartbeat.node(NODE, self.now()))
+        said = f"Node {NODE} event: Registered Node {NODE} in Controller"
+        asyncio.get_running_loop().call_soon(  # there is no namespace yet
+            self.recorder.record, node, "Normal", "RegisteredNode", said, "node-controller"
+        )
         self.store.subscribe(self._on_pod, PODS)
         self.store.subscribe(self._on_content, CONFIGMAPS)
         self.store.subscribe(self._on_content, SECRETS)
@@ -145,12 +150,12 @@ class Kubelet:
 
     def _address(self, uid: str) -> str | None:
         """The next free address after the last one given: a fresh pod rarely gets the address of one just gone."""
-        addresses = list(pod_addresses(self._network))
-        start = addresses.index(self._last_address) + 1 if self._last_address else 0
-        free = next((a for a in addresses[start:] + addresses[:start] if a not in self._addresses), None)
-        if free:
-            self._addresses[free], self._last_address = uid, free
-        return free
+        for number in range(self._next_address, self._next_address + MOST_PODS):
+            address = pod_address(self._network, number % MOST_PODS)
+            if address not in self._addresses:
+                self._addresses[address], self._next_address = uid, number % MOST_PODS + 1
+                return address
+        return None
 
     def gone(self, pod: Sandbox) -> None:
         """A worker has ended: the pod may go."""
@@ -171,7 +176,12 @@ class Kubelet:
 
     def token(self, pod: Obj) -> str:
         account = pod["spec"].get("serviceAccountName") or "default"
-        return self._tokens.issue(pod["metadata"]["namespace"], account)
+        namespace = pod["metadata"]["namespace"]
+        found = self.store.find(SERVICEACCOUNTS, account, namespace)
+        key = namespace, account, found["metadata"]["uid"] if found else ""
+        if key not in self._issued or self._tokens.user(self._issued[key]) is None:
+            self._issued[key] = self._tokens.issue(*key)
+        return self._issued[key]
 
     def kubeconfig(self, pod: Obj) -> str:
         return self._kubeconfig(self.token(pod))
@@ -220,9 +230,9 @@ class Kubelet:
             raise BadRequest(f'container not found ("{container}")')
         program = run.program
         name = command[0] if command else ""
-        words = [find_in(self.directory / "bin", name), *(relocate(word, program.mounts) for word in command[1:])]
         try:
-            return await ProcessSession.start(words, program.environment, program.directory, stdin, tty)
+            words = exec_words(program, command, self.directory / "bin")
+            return await ProcessSession.start(words, program, stdin, tty)
         except (OSError, ValueError) as error:  # ValueError: a NUL, or a half of a character
             raise BadRequest(
                 f"OCI runtime exec failed: exec failed: unable to start container process: exec: "

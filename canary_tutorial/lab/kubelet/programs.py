@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from canary_tutorial.lab.kubelet.environment import environment, expand, mounts, relocate
+from canary_tutorial.lab.kubelet.environment import at_home, environment, expand, mounts, relocate
 from canary_tutorial.lab.kubelet.place import Machine, Place
 from canary_tutorial.lab.kubelet.reading import ConfigError
 from canary_tutorial.lab.kubelet.run import Program
@@ -15,9 +15,10 @@ from canary_tutorial.lab.kubelet.scrape_targets import TARGETS
 from canary_tutorial.lab.kubelet.volumes import below_pod
 from canary_tutorial.lab.machine import files
 from canary_tutorial.lab.machine.images import Start, find_image, tag_of
-from canary_tutorial.lab.machine.network import OUTBOUND_PORT, app_address
+from canary_tutorial.lab.machine.network import OUTBOUND_PORT, RESOLVER_USER, app_address
 from canary_tutorial.lab.objects import Obj, has_sidecar
 
+OWN_NAMES = r"localhost|127\.0\.0\.1"
 WORK = "work"  # where the programs of a pod run, below its directory
 
 
@@ -26,22 +27,36 @@ def listen_address(pod: Obj, place: Place) -> str:
     return app_address(place.ip) if has_sidecar(pod) else place.ip
 
 
+def host_name(pod: Obj) -> str:
+    """The pod's own, as long as a host name may be."""
+    return str(pod["spec"].get("hostname") or pod["metadata"]["name"])[:63].rstrip("-.")
+
+
+def exec_words(program: Program, command: list[str], programs: Path) -> list[str]:
+    """A command that is to run beside a container's program, in its world."""
+    own = str(program.environment.get("LISTEN_ADDRESS", ""))
+    found = find_in(programs, command[0] if command else "")
+    return [found, *(relocate(at_home(word, own, OWN_NAMES), program.mounts) for word in command[1:])]
+
+
 def base_environment(pod: Obj, container: Obj, place: Place, machine: Machine) -> dict[str, str]:
     """What every container has: PATH, where to listen, how names resolve, how to reach the API."""
-    proxy = f"{listen_address(pod, place) if has_sidecar(pod) else machine.resolver}:{OUTBOUND_PORT}"
+    own, meta = listen_address(pod, place), pod["metadata"]
+    proxy = own if has_sidecar(pod) else f"{RESOLVER_USER}:{meta['namespace']}@{machine.resolver}"
+    proxy = f"http://{proxy}:{OUTBOUND_PORT}"
     host, port = machine.server
-    direct = "127.0.0.1,localhost"
+    direct = f"127.0.0.1,localhost,{own}"
     return {
         "PATH": f"{machine.directory / 'bin'}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": str(place.directory),
         "LANG": os.environ.get("LANG", "C.UTF-8"),
-        "HOSTNAME": pod["metadata"]["name"],
+        "HOSTNAME": host_name(pod),
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "LISTEN_ADDRESS": listen_address(pod, place),
+        "LISTEN_ADDRESS": own,
         "IMAGE_TAG": tag_of(container["image"]),
-        "HTTP_PROXY": f"http://{proxy}",
-        "http_proxy": f"http://{proxy}",
+        "HTTP_PROXY": proxy,
+        "http_proxy": proxy,
         "NO_PROXY": direct,
         "no_proxy": direct,
         "KUBECONFIG": str(place.directory / "kubeconfig"),
@@ -59,14 +74,16 @@ def program_for(pod: Obj, container: Obj, place: Place, machine: Machine) -> Pro
     where = _mounted(pod, container, place, machine, base | asked)
     variables = base | {name: relocate(value, where) for name, value in asked.items()}
     entrypoint = container.get("command") or [image.entrypoint]
-    words = [relocate(expand(word, variables), where) for word in [*entrypoint, *(container.get("args") or [])]]
+    own = variables["LISTEN_ADDRESS"]
+    words = [*entrypoint, *(container.get("args") or [])]
+    words = [relocate(at_home(expand(word, variables), own), where) for word in words]
     words[0] = find_in(machine.directory / "bin", words[0])
     if Path(words[0]).name == image.entrypoint:
         kubeconfig = place.directory / "kubeconfig"
         targets = machine.directory / TARGETS
-        words = image.adapt(Start(words, variables["LISTEN_ADDRESS"], place.directory, kubeconfig, targets))
+        words = image.adapt(Start(words, own, place.directory, kubeconfig, targets))
     with below_pod(place, machine, WORK):
-        return Program(words, variables, place.directory / WORK, bool(container.get("stdin")), where)
+        return Program(words, variables, place.directory / WORK, bool(container.get("stdin")), where, host_name(pod))
 
 
 def _mounted(pod: Obj, container: Obj, place: Place, machine: Machine, variables: Mapping[str, str]) -> dict[str, str]:

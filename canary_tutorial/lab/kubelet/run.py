@@ -12,18 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from canary_tutorial.lab.kubelet.logs import Log
-from canary_tutorial.lab.machine.processes import check_descriptors, die_with_parent, family, send
+from canary_tutorial.lab.machine.processes import before_container, check_descriptors, family, send
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run: argv, its whole environment, where; and where its mountPaths really are."""
+    """What to run: argv, its whole environment, where; where its mountPaths really are, and the host name."""
 
     command: list[str]
     environment: Mapping[str, str]
     directory: Path
     stdin: bool = False
     mounts: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""  # the pod's host name
 
 
 class Run:
@@ -47,7 +48,7 @@ class Run:
             env=dict(program.environment),
             cwd=program.directory,
             start_new_session=True,
-            preexec_fn=die_with_parent(),
+            preexec_fn=before_container(program.host),
         )
         return cls(process, program, Log(log_path, root))
 

@@ -1,5 +1,8 @@
 """Prometheus' scrape targets: the pods, as Prometheus' own Kubernetes discovery (role pod) would describe them.
 
+A pod with a sidecar is scraped behind it, where its programs listen: a scrape is not a user's request and must not count
+as one. Istio does the same by another way: its agent merges the metrics of the program into its own, on a port of its own.
+
 `targets` is pure; `write_targets` moves the file into place, and Prometheus reads it at once.
 """
 
@@ -13,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from canary_tutorial.lab.machine.files import write_below
-from canary_tutorial.lab.objects import Obj, condition
+from canary_tutorial.lab.machine.network import app_address
+from canary_tutorial.lab.objects import Obj, condition, has_sidecar
 
 log = logging.getLogger(__name__)
 TARGETS = "targets.json"
@@ -26,7 +30,7 @@ def targets(pods: Iterable[Obj]) -> list[dict[str, Any]]:
     for pod in pods:
         try:
             found += _targets(pod)
-        except (AttributeError, KeyError, TypeError):  # not as a pod should be; the others are all the same
+        except (AttributeError, KeyError, TypeError, ValueError):  # not as a pod should be; the others are all the same
             log.debug("pod %s is no target", (pod.get("metadata") or {}).get("name"))
     return found
 
@@ -35,10 +39,11 @@ def _targets(pod: Obj) -> list[dict[str, Any]]:
     status, meta = pod.get("status") or {}, pod["metadata"]
     if not status.get("podIP"):
         return []
+    address = app_address(status["podIP"]) if has_sidecar(pod) else status["podIP"]
     labels = {
         "__meta_kubernetes_namespace": meta["namespace"],
         f"{META}name": meta["name"],
-        f"{META}ip": status["podIP"],
+        f"{META}ip": address,
         f"{META}phase": status.get("phase") or "",
         f"{META}ready": _ready(pod),
     }
@@ -49,11 +54,11 @@ def _targets(pod: Obj) -> list[dict[str, Any]]:
             labels[f"{META}{kind}present_{name}"] = "true"
     containers = [each for each in (pod.get("spec") or {}).get("containers") or [] if each] or [{}]
     addresses = [
-        (f"{status['podIP']}:{port['containerPort']}", container["name"])
+        (f"{address}:{port['containerPort']}", container["name"])
         for container in containers
         for port in container.get("ports") or []
         if port
-    ] or [(status["podIP"], containers[0].get("name") or "")]
+    ] or [(address, containers[0].get("name") or "")]
     return [{"targets": [a], "labels": labels | {f"{META}container_name": c}} for a, c in addresses]
 
 

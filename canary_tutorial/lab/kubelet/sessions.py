@@ -10,11 +10,10 @@ import pty
 import signal
 import struct
 import termios
-from collections.abc import Coroutine, Mapping
-from pathlib import Path
+from collections.abc import Coroutine
 
-from canary_tutorial.lab.kubelet.run import Run
-from canary_tutorial.lab.machine.processes import check_descriptors, die_with_parent, family, send
+from canary_tutorial.lab.kubelet.run import Program, Run
+from canary_tutorial.lab.machine.processes import before_container, check_descriptors, family, send
 
 END = None
 BEHIND = 1024  # pieces of output that an attached client may lag behind
@@ -30,15 +29,13 @@ class ProcessSession:
         self._closer = asyncio.ensure_future(self._close_when_done())
 
     @classmethod
-    async def start(
-        cls, command: list[str], environment: Mapping[str, str], directory: Path, stdin: bool, tty: bool
-    ) -> ProcessSession:
-        """Start it; raises OSError or ValueError if that is no program."""
+    async def start(cls, command: list[str], program: Program, stdin: bool, tty: bool) -> ProcessSession:
+        """Start it beside a container's program; raises OSError or ValueError if that is no program."""
         check_descriptors()
         if tty:
             master, slave = pty.openpty()
             os.set_blocking(master, False)
-            prepare = die_with_parent()
+            prepare = before_container(program.host)
 
             def control() -> None:
                 prepare()
@@ -46,8 +43,8 @@ class ProcessSession:
 
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *command, stdin=slave, stdout=slave, stderr=slave, env={**environment, "TERM": "xterm"},
-                    cwd=directory, start_new_session=True, preexec_fn=control,
+                    *command, stdin=slave, stdout=slave, stderr=slave, env={**program.environment, "TERM": "xterm"},
+                    cwd=program.directory, start_new_session=True, preexec_fn=control,
                 )  # fmt: skip
             except BaseException:
                 os.close(master)
@@ -60,10 +57,10 @@ class ProcessSession:
             stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=dict(environment),
-            cwd=directory,
+            env=dict(program.environment),
+            cwd=program.directory,
             start_new_session=True,
-            preexec_fn=die_with_parent(),
+            preexec_fn=before_container(program.host),
         )
         return cls(process, None)
 

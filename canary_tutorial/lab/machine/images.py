@@ -27,6 +27,12 @@ FLAGGER = "CANARY_TUTORIAL_FLAGGER"
 LOADTESTER = "CANARY_TUTORIAL_LOADTESTER"
 
 
+# A pod's host name is its own, also where this user may not give its processes one (`processes.before_container`).
+HOSTNAME = """#!/bin/sh
+[ $# = 0 ] && echo "$HOSTNAME" || exec /bin/hostname "$@"
+"""
+
+
 class ImageError(Exception):
     """The image cannot be had; the message is what `kubectl describe pod` shows."""
 
@@ -133,6 +139,7 @@ def write_programs(where: Path) -> dict[str, str]:
     python = [sys.executable, "-m"]
     programs: dict[str, list[str] | None] = {
         "podinfo": [*python, "canary_tutorial.lab.podinfo"],
+        "podcli": [*python, "canary_tutorial.lab.podcli"],
         "mesh": [*python, "canary_tutorial.lab.mesh"],
         "loadtester": _named_by(LOADTESTER) or [*python, "canary_tutorial.flagger.loadtester"],
         "flagger": _named_by(FLAGGER) or [*python, "canary_tutorial.flagger"],
@@ -150,4 +157,5 @@ def write_programs(where: Path) -> dict[str, str]:
             proxy = ' ${HTTP_PROXY:+-x "$HTTP_PROXY"}' if name == "hey" else ""
             line = f'exec {shlex.join(command)}{proxy} "$@"'
         write_below(where, name, f"#!/bin/sh\n{line}\n", 0o700)
+    write_below(where, "hostname", HOSTNAME, 0o700)
     return missing

@@ -11,11 +11,18 @@ from collections.abc import Iterable
 
 NETWORKS = range(16, 251)
 OUTBOUND_PORT = 15001  # Istio's number for a sidecar's outbound listener
+# Pods without a sidecar share one resolver. The URL of their proxy says which namespace they are in, where others have a
+# user and a password: it is the one thing that each HTTP client sends to its proxy.
+RESOLVER_USER = "namespace"
 
 
-def pod_addresses(network: int) -> Iterable[str]:
-    """Every address that a pod may get, in order."""
-    return (f"127.{network}.{third}.{fourth}" for third in range(126) for fourth in range(1, 255))
+MOST_PODS = 126 * 254  # addresses for them
+
+
+def pod_address(network: int, number: int) -> str:
+    """The address of this number, below MOST_PODS, that a pod may get."""
+    third, fourth = divmod(number, 254)
+    return f"127.{network}.{third}.{fourth + 1}"
 
 
 def service_addresses(network: int) -> Iterable[str]:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 import psutil
 
 PR_SET_PDEATHSIG = 1
+CLONE_NEWUTS = 0x04000000  # a host name of its own
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -29,6 +30,18 @@ def die_with_parent(sig: int = signal.SIGKILL) -> Callable[[], None]:
             _libc.prctl(PR_SET_PDEATHSIG, sig, 0, 0, 0)
         if os.getppid() != parent:  # it died between the fork and this line
             os._exit(1)
+
+    return before_exec
+
+
+def before_container(host: str) -> Callable[[], None]:
+    """The same, and a host name of its own for the program, where this user may give one (Linux, as root)."""
+    prepare, name = die_with_parent(), host.encode()
+
+    def before_exec() -> None:
+        prepare()
+        if name and _libc is not None and _libc.unshare(CLONE_NEWUTS) == 0:
+            _libc.sethostname(name, len(name))
 
     return before_exec
 

@@ -6,9 +6,11 @@ A host belongs to one VirtualService (the oldest wins). A Service without one is
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from canary_tutorial.lab.machine.network import RESOLVER_USER
 from canary_tutorial.lab.mesh import values
 from canary_tutorial.lab.mesh.actions import SHARE_HEADER, compile_rule, retries_and_timeout
 from canary_tutorial.lab.mesh.clusters import PASSTHROUGH, cluster_name, port_of
@@ -29,7 +31,8 @@ from canary_tutorial.lab.objects import Obj
 
 MOST_ROUTES = 5000  # of one VirtualService: each of them is tried for each request
 MESH = "mesh"  # the gateway's name that means all sidecars
-BOOKKEEPING = [SHARE_HEADER, LABELS_HEADER]  # our own headers, of no use beyond the choice of a route
+PROXY_USER = "proxy-authorization"
+BOOKKEEPING = [SHARE_HEADER, LABELS_HEADER, PROXY_USER]  # of no use beyond the choice of a route
 NOWHERE = {
     "match": {"prefix": "/"},
     "direct_response": {"status": 502, "body": {"inline_string": "The mesh knows no service of this name and port.\n"}},
@@ -51,7 +54,26 @@ def plain(world: World) -> list[Obj]:
         _host(f"{fqdn(service)}:{port}", domains(service, port, ""), [_direct(service, port, plain=True)])
         for service, port in _ports(world)
     ]
-    return distinct([*services, *_pods(world), _host("nowhere", ["*"], [NOWHERE])])
+    return distinct([*services, *_short_names(world), *_pods(world), _host("nowhere", ["*"], [NOWHERE])])
+
+
+def _short_names(world: World) -> Iterator[Obj]:
+    """A Service's name alone, which means another Service in each namespace; the client's proxy URL says in which it is."""
+    named: dict[str, list[Obj]] = {}
+    for service, port in _ports(world):
+        namespace, name = key_of(service)
+        route = _direct(service, port, plain=True)
+        route["match"] = {"prefix": "/", "headers": [_from(namespace)]}
+        for domain in [f"{name}:{port}", *([name] if port == 80 else [])]:
+            named.setdefault(domain, []).append(route)
+    for domain, found in sorted(named.items()):
+        yield _host(f"short|{domain}", [domain], [*found, NOWHERE])
+
+
+def _from(namespace: str) -> Obj:
+    """Matches the requests of one namespace's programs: HTTP's form of their proxy's user and password."""
+    said = base64.b64encode(f"{RESOLVER_USER}:{namespace}".encode()).decode()
+    return {"name": PROXY_USER, "string_match": {"exact": f"Basic {said}"}}
 
 
 def _pods(world: World) -> list[Obj]:

@@ -58,12 +58,12 @@ def test_another_managers_field_is_a_conflict_unless_forced() -> None:
     live = apply(None, deployment(replicas=2), "first")
     with pytest.raises(Conflict) as refused:
         apply(live, deployment(replicas=3), "second")
-    assert refused.value.message == 'Apply failed with 1 conflict: conflict with "first" using apps/v1: .spec.replicas'
+    assert refused.value.message == 'Apply failed with 1 conflict: conflict with "first": .spec.replicas'
     assert refused.value.details == {
         "causes": [
             {
                 "reason": "FieldManagerConflict",
-                "message": 'conflict with "first" using apps/v1',
+                "message": 'conflict with "first"',
                 "field": ".spec.replicas",
             }
         ]

@@ -10,6 +10,7 @@ from controller_objects import Obj, pod
 
 from canary_tutorial.lab.kubelet.environment import (
     ConfigError,
+    at_home,
     environment,
     expand,
     field_value,
@@ -202,6 +203,22 @@ WHERE = mounts(
 )
 def test_mount_paths_are_moved_to_where_the_files_are(word: str, moved: str) -> None:
     assert relocate(word, WHERE) == moved
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("http://localhost:8080/healthz", "http://127.16.0.7:8080/healthz"),
+        ("localhost:9898/healthz", "127.16.0.7:9898/healthz"),
+        ("localhost", "127.16.0.7"),
+        ("wget -q http://localhost/ && nc -z localhost 80", "wget -q http://127.16.0.7/ && nc -z 127.16.0.7 80"),
+        ("http://my.localhost:80", "http://my.localhost:80"),
+        ("localhost.example:80", "localhost.example:80"),
+        ("/etc/localhosts", "/etc/localhosts"),
+    ],
+)
+def test_localhost_is_the_pods_address(word: str, found: str) -> None:
+    assert at_home(word, IP) == found
 
 
 def test_without_mounts_nothing_is_moved() -> None:

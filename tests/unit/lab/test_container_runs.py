@@ -54,11 +54,13 @@ def test_without_file_descriptors_nothing_starts_and_nothing_stays(tmp_path: Pat
             watcher = asyncio.PidfdChildWatcher()
             watcher.attach_loop(asyncio.get_running_loop())
             asyncio.set_child_watcher(watcher)
-        await (await ProcessSession.start(["true"], {}, tmp_path, False, tty)).wait()  # what asyncio opens once
+        await (
+            await ProcessSession.start(["true"], Program([], {}, tmp_path), False, tty)
+        ).wait()  # what asyncio opens once
         before = len(os.listdir("/proc/self/fd"))
         for more in range(14):
             with few_descriptors(more), pytest.raises(OSError, match="Too many open files"):
-                await ProcessSession.start(["sleep", "1000"], {}, tmp_path, False, tty)
+                await ProcessSession.start(["sleep", "1000"], Program([], {}, tmp_path), False, tty)
         await asyncio.sleep(0.1)
         children = [each.name() for each in psutil.Process().children() if each.status() != psutil.STATUS_ZOMBIE]
         return children, len(os.listdir("/proc/self/fd")) - before
@@ -90,7 +92,7 @@ def test_what_cannot_be_started_raises_and_leaves_no_log(tmp_path: Path, command
 @pytest.mark.parametrize(("width", "height"), [(-1, 5), (10**9, 10**9), (0, 0)])
 def test_a_terminal_of_an_odd_size_works_on(tmp_path: Path, width: int, height: int) -> None:
     async def resized() -> int:
-        session = await ProcessSession.start(["sleep", "1000"], {}, tmp_path, False, True)
+        session = await ProcessSession.start(["sleep", "1000"], Program([], {}, tmp_path), False, True)
         await session.resize(width, height)
         await session.kill()
         return await session.wait()

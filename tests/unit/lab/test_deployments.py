@@ -306,6 +306,17 @@ def test_a_deployment_that_is_being_deleted_changes_nothing() -> None:
     assert only(Create, effects) == []
 
 
+def test_a_strangers_replicaset_of_the_same_name_is_not_in_the_way() -> None:
+    [first] = only(Create, plan(deployment(), [], [], NOW))
+    stranger = deepcopy(first.obj)
+    stranger["metadata"] |= {"uid": "x", "labels": {"other": "app"}, "ownerReferences": []}
+    stranger["spec"]["template"]["metadata"]["labels"] = {"other": "app"}
+
+    [second] = only(Create, plan(deployment(), [stranger], [], NOW))
+
+    assert second.obj["metadata"]["name"] != first.obj["metadata"]["name"]
+
+
 def test_another_deployments_replicasets_are_left_alone() -> None:
     other = deployment()
     other["metadata"] = meta("other")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from controller_objects import Obj, deployment, meta, only, pod
 
@@ -9,6 +11,8 @@ from canary_tutorial.lab.controllers import namespaces
 from canary_tutorial.lab.controllers.effects import Create, Delete, Update
 from canary_tutorial.lab.controllers.garbage import FOREGROUND, ORPHAN, plan_dependent, plan_owner
 from canary_tutorial.lab.kinds import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, REPLICASETS, SERVICEACCOUNTS
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 OWNER = deployment()
 RS: Obj = {"metadata": meta("podinfo-abc", OWNER, "Deployment"), "spec": {}}
@@ -84,23 +88,41 @@ def space(**more: object) -> Obj:
 
 
 def test_a_new_namespace_gets_its_serviceaccount_and_the_ca() -> None:
-    account, ca = only(Create, namespaces.plan(space(), [], "a certificate"))
+    account, ca = only(Create, namespaces.plan(space(), [], "a certificate", NOW))
 
     assert (account.kind, account.obj["metadata"]["name"]) == (SERVICEACCOUNTS, "default")
     assert (ca.obj["metadata"]["name"], ca.obj["data"]) == ("kube-root-ca.crt", {"ca.crt": "a certificate"})
 
 
 def test_what_a_namespace_has_is_not_made_again() -> None:
-    have = [(c.kind, c.obj) for c in only(Create, namespaces.plan(space(), [], ""))]
+    have = [(c.kind, c.obj) for c in only(Create, namespaces.plan(space(), [], "", NOW))]
 
-    assert namespaces.plan(space(), have, "") == []
+    assert namespaces.plan(space(), have, "", NOW) == []
+
+
+def test_an_ending_namespace_tells_what_holds_it_up() -> None:
+    ended, held = space(deletionTimestamp="2026-11-23T12:00:00Z"), pod("a", deleted=True)
+    ended["status"] = {"phase": "Terminating"}
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+
+    [told] = only(Update, namespaces.plan(ended, [(PODS, held), (PODS, pod("b"))], "", NOW))
+
+    said = {each["type"]: (each["status"], each["message"]) for each in told.obj["status"]["conditions"]}
+    assert len(said) == 5
+    assert said["NamespaceContentRemaining"] == (
+        "True", "Some resources are remaining: pods. has 2 resource instances",
+    )  # fmt: skip
+    assert said["NamespaceFinalizersRemaining"] == (
+        "True", "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances",
+    )  # fmt: skip
+    assert only(Update, namespaces.plan(told.obj, [(PODS, held), (PODS, pod("b"))], "", NOW)) == []  # said once
 
 
 def test_an_ending_namespace_is_emptied_before_it_goes() -> None:
     ended = space(deletionTimestamp="2026-11-23T12:00:00Z")
     living, going = pod("a"), pod("b", deleted=True)
 
-    assert namespaces.plan(ended, [(PODS, living), (PODS, going)], "") == [Delete(PODS, "a", "test")]
-    assert namespaces.plan(ended, [(PODS, going)], "") == []
-    [update] = only(Update, namespaces.plan(ended, [], ""))
+    assert only(Delete, namespaces.plan(ended, [(PODS, living), (PODS, going)], "", NOW)) == [Delete(PODS, "a", "test")]
+    assert only(Delete, namespaces.plan(ended, [(PODS, going)], "", NOW)) == []
+    [update] = only(Update, namespaces.plan(ended, [], "", NOW))
     assert (update.kind, update.obj["spec"]["finalizers"]) == (NAMESPACES, [])

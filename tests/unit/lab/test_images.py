@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -148,7 +147,7 @@ def test_hey_goes_through_the_mesh(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_pods_their_twins_and_services_never_share_an_address() -> None:
-    pods = list(network.pod_addresses(16))
+    pods = [network.pod_address(16, number) for number in range(network.MOST_PODS)]
     twins = list(map(network.app_address, pods))
     others = [*network.service_addresses(16), network.resolver(16), network.lock_address(16)[0]]
 
@@ -157,7 +156,7 @@ def test_pods_their_twins_and_services_never_share_an_address() -> None:
 
 
 def test_a_sidecars_program_listens_on_the_pods_twin() -> None:
-    assert list(islice(network.pod_addresses(21), 2)) == ["127.21.0.1", "127.21.0.2"]
+    assert [network.pod_address(21, number) for number in (0, 1, 254)] == ["127.21.0.1", "127.21.0.2", "127.21.1.1"]
     assert network.app_address("127.21.3.7") == "127.21.131.7"
 
 
@@ -189,6 +188,15 @@ def test_each_port_is_a_target(containers: list[Obj], found: list[tuple[str, str
 
 def test_a_pod_without_address_is_no_target() -> None:
     assert targets([pod("a", ip="")]) == []
+
+
+def test_a_pod_with_a_sidecar_is_scraped_behind_it_so_that_no_scrape_counts_as_a_request() -> None:
+    containers = [{"name": "app", "ports": [{"containerPort": 9898}]}, {"name": "istio-proxy"}]
+
+    (target,) = targets([pod("a", ip="127.16.0.1", spec={"containers": containers})])
+
+    assert target["targets"] == ["127.16.128.1:9898"]
+    assert target["labels"]["__meta_kubernetes_pod_ip"] == "127.16.128.1"
 
 
 def test_a_target_has_the_labels_of_kubernetes_discovery() -> None:

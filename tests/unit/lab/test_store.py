@@ -157,7 +157,7 @@ def test_propagation_leaves_its_finalizer_for_the_garbage_collector(store: Store
 
 def test_preconditions_of_a_deletion_are_kept(store: Store) -> None:
     made = store.create(CONFIGMAPS, configmap())
-    with pytest.raises(Conflict, match="Precondition failed: UID in precondition"):
+    with pytest.raises(Conflict, match=r"the UID in the precondition .other. does not match the UID in record"):
         store.delete(CONFIGMAPS, "c", "test", uid="other")
     with pytest.raises(Conflict):
         store.delete(CONFIGMAPS, "c", "test", resource_version="1")

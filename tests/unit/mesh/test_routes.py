@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import mesh_objects as make
@@ -97,6 +98,24 @@ def test_pods_outside_the_mesh_pass_by_every_rule() -> None:
     assert actions(host) == ["plain|9898||podinfo.test.svc.cluster.local"]
 
 
+def test_a_short_name_means_the_service_of_the_namespace_that_asks() -> None:
+    world = make.world(services=[make.service("web"), make.service("web", namespace="prod"), make.service("db")])
+
+    host = host_for(routes.plain(world), "web:9898")
+
+    asked = {
+        base64.b64decode(route["match"]["headers"][0]["string_match"]["exact"].removeprefix("Basic ")): cluster
+        for route, cluster in zip(host["routes"], actions(host), strict=True)
+        if "headers" in route["match"]
+    }
+    assert asked == {
+        b"namespace:test": "plain|9898||web.test.svc.cluster.local",
+        b"namespace:prod": "plain|9898||web.prod.svc.cluster.local",
+    }
+    assert host["routes"][-1] == routes.NOWHERE  # nobody else has it
+    assert "proxy-authorization" in host["request_headers_to_remove"]
+
+
 def test_a_rule_for_insiders_comes_before_the_rule_for_all() -> None:
     insiders = make.weighted(0, 100, match=[{"headers": {"x-canary": {"exact": "insider"}}}])
     world = make.canary_world()
@@ -177,4 +196,4 @@ def test_an_unknown_host_is_told_so() -> None:
 
 def test_our_own_headers_go_no_further() -> None:
     for host in routes.outbound(make.canary_world(), "test"):
-        assert host["request_headers_to_remove"] == ["x-lab-share", "x-lab-source-labels"]
+        assert host["request_headers_to_remove"] == ["x-lab-share", "x-lab-source-labels", "proxy-authorization"]

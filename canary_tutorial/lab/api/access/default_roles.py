@@ -42,6 +42,14 @@ ROLES: dict[str, list[Obj]] = {
     "edit": EDIT + VIEW,
     "view": VIEW,
     "system:discovery": [urls("/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*", *HEALTH)],
+    "system:service-account-issuer-discovery": [
+        urls(
+            "/.well-known/openid-configuration",
+            "/.well-known/openid-configuration/",
+            "/openid/v1/jwks",
+            "/openid/v1/jwks/",
+        )
+    ],
     "system:public-info-viewer": [urls(*HEALTH)],
     "system:basic-user": [
         rule("authorization.k8s.io", "selfsubjectaccessreviews selfsubjectrulesreviews", "create"),
@@ -52,6 +60,7 @@ AGGREGATED = {"admin": ("admin", "edit", "view"), "edit": ("edit", "view"), "vie
 BINDINGS = {
     "cluster-admin": "system:masters",
     "system:discovery": "system:authenticated",
+    "system:service-account-issuer-discovery": "system:serviceaccounts",
     "system:public-info-viewer": "system:authenticated",
     "system:basic-user": "system:authenticated",
 }

@@ -9,12 +9,14 @@ The webhooks themselves are not called: the lab has no TLS certificates for them
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from canary_tutorial.lab import quota
 from canary_tutorial.lab.api.checks import schemas, structural
 from canary_tutorial.lab.api.kinds import pod_specs
 from canary_tutorial.lab.api.kinds.registry import resource_of
-from canary_tutorial.lab.errors import Forbidden
-from canary_tutorial.lab.kinds import MUTATINGWEBHOOKS, NAMESPACES, PODS, Kind
+from canary_tutorial.lab.errors import Cause, Forbidden, InternalError, Invalid
+from canary_tutorial.lab.kinds import MUTATINGWEBHOOKS, NAMESPACES, PODS, SERVICES, Kind
 from canary_tutorial.lab.objects import SIDECAR, Obj, clone, has_sidecar
 from canary_tutorial.lab.store import Store
 
@@ -46,6 +48,23 @@ def admit(store: Store, kind: Kind, obj: Obj) -> Obj:
     obj = clone(obj)
     resource_of(kind).complete_new(obj)
     return injected(obj) if kind is PODS and wants_sidecar(store, obj) else obj
+
+
+def addressed(store: Store, service: Obj, addresses: Iterable[str]) -> Obj:
+    """A Service with a clusterIP: the one that it asks for, or the first that no other has."""
+    spec, name = service["spec"], service["metadata"]["name"]
+    taken = {other["spec"].get("clusterIP") for other in store.list(SERVICES)}
+    wanted = spec.get("clusterIP")
+    if wanted and wanted != "None" and wanted in taken:
+        why = f'Invalid value: []string{{"{wanted}"}}: failed to allocate IP {wanted}: provided IP is already allocated'
+        raise Invalid.of(SERVICES, name, [Cause("spec.clusterIPs", "FieldValueInvalid", why)])
+    addresses = [*addresses]
+    if wanted or spec["type"] == "ExternalName" or not addresses:
+        return service
+    free = next((address for address in addresses if address not in taken), None)
+    if free is None:
+        raise InternalError("Internal error occurred: failed to allocate a serviceIP: range is full")
+    return {**service, "spec": {**spec, "clusterIP": free, "clusterIPs": [free]}}
 
 
 def wants_sidecar(store: Store, pod: Obj) -> bool:

@@ -15,21 +15,26 @@ from canary_tutorial.lab import schema
 from canary_tutorial.lab.api.checks import structural
 from canary_tutorial.lab.api.checks.walk import Place, Walk, mismatch, path_of, steps
 from canary_tutorial.lab.api.wire.bodies import go_type
-from canary_tutorial.lab.errors import ApiError, BadRequest, Cause, Invalid
+from canary_tutorial.lab.errors import ApiError, BadRequest, Cause
 from canary_tutorial.lab.kinds import Kind
 from canary_tutorial.lab.objects import Obj, without
+from canary_tutorial.lab.quantity import amount
 from canary_tutorial.lab.schema import Schema
 
 INTEGERS = {"int32": 2**31, "int64": 2**63}
+OWNERS = "metadata.ownerReferences["  # what these lack is said by `rules`, in other words
+QUANTITIES = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """An object as its kind knows it, the paths of the fields that were left out, and why it is refused, if it is."""
+    """An object as its kind knows it, the paths of the fields that were left out, and what is wrong with it."""
 
     obj: Obj
     unknown: list[str]
-    refusal: ApiError | None
+    refusal: ApiError | None = None
+    missing: tuple[Cause, ...] = ()  # fields that must be there
+    mistyped: str = ""  # what a strategic merge patch says of the first value of a wrong type
 
 
 def decode(obj: Obj, shape: Schema, kind: Kind, version: str, *, partial: bool = False) -> Decoded:
@@ -40,12 +45,29 @@ def decode(obj: Obj, shape: Schema, kind: Kind, version: str, *, partial: bool =
         return Decoded(known, walk.unknown, structural.refused_metadata(known))
     decoder = GoDecoder(kind.kind, shape)
     known = decoder.visit(obj if partial else _with_spec(obj, shape), decoder.root)
-    refusal: ApiError | None = None
     if decoder.wrong:
         refusal = BadRequest(f'{kind.kind} in version "{version}" cannot be handled as a {kind.kind}: {decoder.wrong}')
-    elif decoder.missing and not partial:
-        refusal = Invalid.of(kind, (known.get("metadata") or {}).get("name", ""), decoder.missing)
-    return Decoded(known, decoder.unknown, refusal)
+        return Decoded(known, decoder.unknown, refusal, mistyped=decoder.mistyped)
+    return Decoded(known, decoder.unknown, missing=() if partial else tuple(decoder.missing))
+
+
+def without_empty(value: Any, shape: Schema) -> Any:
+    """A copy of a built-in kind's object without empty maps and lists, which Go leaves out where nothing requires them."""
+    if isinstance(value, list):
+        item = schema.items(shape)
+        return [without_empty(each, item) for each in value]
+    if not isinstance(value, dict):
+        return value
+    kept, needed = {}, shape.get("required") or ()
+    for name, inner in value.items():
+        below = schema.field(shape, name) or schema.FREE
+        if inner or name in needed or not _left_out(inner, below):
+            kept[name] = without_empty(inner, below)
+    return kept
+
+
+def _left_out(value: Any, shape: Schema) -> bool:
+    return value == [] or (value == {} and bool(shape.get("additionalProperties")))
 
 
 def lacking(obj: Obj, shape: Schema, kind: Kind) -> list[Cause]:
@@ -69,7 +91,7 @@ class GoDecoder(Walk):
     def __init__(self, kind: str, shape: Schema) -> None:
         super().__init__()
         self.root = shape | {"name": kind}
-        self.wrong = ""
+        self.wrong = self.mistyped = ""
         self.missing: list[Cause] = []
 
     def accepts(self, value: Any, shape: Schema, at: Place) -> bool:
@@ -78,13 +100,16 @@ class GoDecoder(Walk):
             fault = self._cannot_unmarshal(go_type(value), at)
         elif bound and not -bound <= value < bound:
             fault = self._cannot_unmarshal(f"number {value}", at)
+        elif "x-quantity" in shape and isinstance(value, str) and amount(value) is None:
+            fault = QUANTITIES
         elif shape.get("format") == "byte" and (wrong := illegal_byte(value)) is not None:
             fault = f"illegal base64 data at input byte {wrong}"
         else:
-            if "required" in shape:
+            if "required" in shape and not path_of(at).startswith(OWNERS):
                 absent = [name for name in shape["required"] if value.get(name) is None]
                 self.missing += [Cause.required(path_of((at, name))) for name in absent]
             return True
+        self.mistyped = self.mistyped or _unconvertible(value, shape)
         self.wrong = self.wrong or fault
         return False
 
@@ -96,10 +121,24 @@ class GoDecoder(Walk):
                 shape = _named(shape.get("items", {}))
             else:
                 struct = shape.get("name", struct)
-                names.append(step)
+                if step in (shape.get("properties") or {}):  # Go names the map, not its key
+                    names.append(step)
                 shape = _named((shape.get("properties") or {}).get(step) or shape.get("additionalProperties") or {})
         place = f"Go struct field {struct}.{'.'.join(names)}" if names else "Go value"
         return f"json: cannot unmarshal {found} into {place} of type {_type_in_go(shape)}"
+
+
+def _unconvertible(value: Any, shape: Schema) -> str:
+    """What Go's converter says, which reads a patched object from a map rather than from text."""
+    found = {bool: "bool", str: "string", int: "int64", float: "float64"}.get(type(value), "")
+    wanted = str(shape.get("type", "string"))
+    if wanted in ("object", "array") and found:
+        holder = "slice" if wanted == "array" else "map" if shape.get("additionalProperties") else "struct"
+        return f"cannot restore {holder} from{':' if holder == 'struct' else ''} {found}"
+    kind = _type_in_go(shape)
+    if found in ("int64", "float64") and kind == "string" and found == "int64":
+        return "cannot convert int64 to string"
+    return f"unrecognized type: {kind}"
 
 
 def _type_in_go(shape: Schema) -> str:

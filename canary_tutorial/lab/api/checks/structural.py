@@ -29,6 +29,12 @@ FORMATS = {
     "uuid": re.compile(r"^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}$"),
     "byte": re.compile(r"^[A-Za-z0-9+/]*={0,2}$"),
 }
+# Faults with which a real server does not go on to the rules in CEL.
+BLOCKING = {"FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"}
+UNCHECKED = (
+    "some validation rules were not checked because the object was invalid; correct the existing errors to complete "
+    "validation"
+)
 STEPS = 50_000  # values visited, and what costs as much, in checking one object
 
 
@@ -59,6 +65,8 @@ def check(obj: Obj, shape: Schema) -> list[Cause]:
     """All faults of an object."""
     checked = _Check()
     checked.visit(obj, shape)
+    if any(each.fault in BLOCKING for each in checked.faults) and "x-kubernetes-validations" in str(shape):
+        checked.faults.append(Cause("<nil>", "FieldValueInvalid", f'Invalid value: "null": {UNCHECKED}'))
     return checked.faults
 
 
@@ -71,7 +79,8 @@ def refused_metadata(obj: Obj) -> BadRequest | None:
         )
     for name in [name for name, inner in meta.items() if inner is None]:
         del meta[name]
-    faults = check({"metadata": meta}, {"properties": {"metadata": {"$ref": schema.OBJECT_META}}})
+    found = check({"metadata": meta}, {"properties": {"metadata": {"$ref": schema.OBJECT_META}}})
+    faults = [each for each in found if each.fault != "FieldValueRequired"]  # `rules` says what is missing
     return BadRequest(f"unable to decode metadata: {faults[0]}") if faults else None
 
 
@@ -143,6 +152,7 @@ class _Check(Walk):
         if len(value) > shape.get("maxLength", len(value)):
             hint = f"may not be more than {shape['maxLength']} bytes"
             self._fault(Cause(path_of(at), "FieldValueTooLong", f"Too long: {hint}"))
+            return
         if len(value) < shape.get("minLength", 0):
             self._invalid(at, value, f"should be at least {shape['minLength']} chars long")
         if "pattern" in shape:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from aiohttp import web
@@ -38,7 +39,7 @@ async def serve(api: Api, call: Call) -> web.StreamResponse:
             _seek_tail(source, tail)
 
         def running() -> bool:
-            return follow and not previous and api.node.container_running(_now(api, pod), container)
+            return follow and not previous and _is_written(api, _now(api, pod), container, file)
 
         await _copy(source, request, response, shown, limit, running)
         await response.write_eof()
@@ -60,6 +61,14 @@ def choose(pod: Obj, asked: str) -> str:
         known = " ".join(each["name"] for each in spec["containers"])
         raise BadRequest(f"a container name must be specified for pod {name}, choose one of: [{known}]")
     return str(names[0])
+
+
+def _is_written(api: Api, pod: Obj, container: str, file: Path) -> bool:
+    """Whether more may come into this file: a container that has started again writes into another one."""
+    try:
+        return api.node.container_running(pod, container) and api.node.log_path(pod, container, False) == file
+    except BadRequest:  # it is gone
+        return False
 
 
 def _now(api: Api, pod: Obj) -> Obj:

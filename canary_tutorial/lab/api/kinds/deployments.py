@@ -31,6 +31,12 @@ SELECTOR = Column("Selector", lambda obj, now: selectors.as_text(obj["spec"].get
 CONTAINERS = [Column("Containers", _containers("name"), 1), Column("Images", _containers("image"), 1)]
 
 
+DOTTED = (
+    "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is "
+    "recommended: [must not contain dots]"
+)
+
+
 class Workload(Resource):
     """What makes pods of a template."""
 
@@ -46,15 +52,16 @@ class Workload(Resource):
         yield from not_negative(spec.get("replicas", 0), "spec.replicas")
         selector, template = spec.get("selector"), spec.get("template") or {}
         labels = (template.get("metadata") or {}).get("labels") or {}
-        if not selector or not (selector.get("matchLabels") or selector.get("matchExpressions")):
-            yield Cause.invalid("spec.selector", selector or "", "empty selector is invalid for deployment")
+        if selector is None:
+            yield Cause.required("spec.selector")
+            yield from _unselected(labels)
+        elif not (selector.get("matchLabels") or selector.get("matchExpressions")):
+            yield Cause.invalid("spec.selector", "", "empty selector is invalid for deployment")
         else:
             yield from label_faults(selector.get("matchLabels") or {}, "spec.selector.matchLabels")
             try:
                 if not selectors.label_selector(selector)(labels):
-                    found = ", ".join(f'"{key}":"{value}"' for key, value in sorted(labels.items()))
-                    wrong = f"Invalid value: map[string]string{{{found}}}: `selector` does not match template `labels`"
-                    yield Cause("spec.template.metadata.labels", "FieldValueInvalid", wrong)
+                    yield from _unselected(labels)
             except ApiError as error:
                 yield Cause.invalid("spec.selector.matchExpressions", "", error.message)
         yield from label_faults(labels, "spec.template.labels")
@@ -63,11 +70,20 @@ class Workload(Resource):
         if pod.get("restartPolicy", "Always") in ("OnFailure", "Never"):
             yield from one_of(pod["restartPolicy"], "spec.template.spec.restartPolicy", "Always")
 
+    def warnings(self, obj: Obj) -> list[str]:
+        return [DOTTED] if "." in obj["metadata"]["name"] else []
+
     def written(self, obj: Obj) -> Obj:
         spec = obj.get("spec") or {}
         template = spec.get("template") or {}
         meta = {"creationTimestamp": None} | (template.get("metadata") or {})
         return {**obj, "spec": {**spec, "template": {**template, "metadata": meta}}}
+
+
+def _unselected(labels: Obj) -> Iterable[Cause]:
+    found = ", ".join(f'"{key}":"{value}"' for key, value in sorted(labels.items()))
+    wrong = f"Invalid value: map[string]string{{{found}}}: `selector` does not match template `labels`"
+    yield Cause("spec.template.metadata.labels", "FieldValueInvalid", wrong)
 
 
 class Deployments(Workload):
@@ -120,6 +136,7 @@ class ReplicaSets(Workload):
         integer("Ready", "status.readyReplicas"), AGE, *CONTAINERS, SELECTOR,
     )  # fmt: skip
     selectable = frozenset({"status.replicas"})
+    unselectable = 'field label "{}" not supported for appsv1.ReplicaSet'
     grants = (
         Grant("view", "replicasets replicasets/scale replicasets/status", READ),
         Grant("edit", "replicasets replicasets/scale", WRITE),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from canary_tutorial.lab.api.kinds.columns import NAME, Column, age_of, field
 from canary_tutorial.lab.api.kinds.resource import READ, Form, Grant, Resource
+from canary_tutorial.lab.errors import Cause
 from canary_tutorial.lab.kinds import EVENTS
 from canary_tutorial.lab.objects import Obj
 
@@ -59,6 +60,12 @@ class Events(Resource):
     nulls = ("eventTime", "firstTimestamp", "lastTimestamp")
     forms: Mapping[str, Form] = {"events.k8s.io/v1": NewEvents()}
     grants = (Grant("view", "events", READ), Grant("edit", "events", "create patch update"))
+
+    def check(self, obj: Obj) -> Iterable[Cause]:
+        """An Event is in its object's namespace; one about an object without namespace in any, `default` by custom."""
+        about, own = (obj.get("involvedObject") or {}).get("namespace") or "", obj["metadata"].get("namespace", "")
+        if about and about != own:
+            yield Cause.invalid("involvedObject.namespace", about, "does not match event.namespace")
 
 
 RESOURCES = [Events(EVENTS)]

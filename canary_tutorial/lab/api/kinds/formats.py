@@ -13,8 +13,8 @@ DNS_LABEL = re.compile(LABEL)
 DNS_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 DNS_SUBDOMAIN = re.compile(rf"{LABEL}(\.{LABEL})*")
 PATH_SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%]+")
-LABEL_KEY = re.compile(rf"({LABEL}(\.{LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?")
-LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+QUALIFIED = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](-?[a-z0-9])*")
 ENV_NAME = re.compile(r"[ -<>-~]+")
 DATA_KEY = re.compile(r"[-._a-zA-Z0-9]+")
@@ -38,7 +38,7 @@ SAID = {
         f"'example.com', {REGEX}'{LABEL}(\\.{LABEL})*')"
     ),
     PATH_SEGMENT: "may not contain '/' or '%', and may not be '.' or '..'",
-    LABEL_KEY: (
+    QUALIFIED: (
         f"name part must consist of alphanumeric characters, '-', '_' or '.', {ENDS}"
         f"'MyName',  or 'my.name',  or '123-abc', {REGEX}'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
     ),
@@ -58,13 +58,32 @@ SAID = {
 
 
 def label_faults(labels: Obj, path: str) -> list[Cause]:
-    causes = [Cause.invalid(path, key, SAID[LABEL_KEY]) for key in labels if not _fits(LABEL_KEY, key, 317)]
-    wrong = [value for value in labels.values() if not _fits(LABEL_VALUE, value, 63)]
-    return causes + [Cause.invalid(path, value, SAID[LABEL_VALUE]) for value in wrong]
+    causes = [Cause.invalid(path, key, hint) for key in labels for hint in unqualified(key)]
+    for value in labels.values():
+        if len(value) > 63:
+            causes.append(Cause.invalid(path, value, "must be no more than 63 characters"))
+        if not LABEL_VALUE.fullmatch(value):
+            causes.append(Cause.invalid(path, value, SAID[LABEL_VALUE]))
+    return causes
 
 
-def _fits(pattern: re.Pattern[str], text: str, most: int) -> bool:
-    return len(text) <= most and pattern.fullmatch(text) is not None
+def unqualified(key: str) -> list[str]:
+    """Why a text is no qualified name (`example.com/name` or `name`), as the keys of labels and annotations must be."""
+    *prefixes, name = key.split("/")
+    if len(prefixes) > 1:
+        hint = SAID[QUALIFIED].removeprefix("name part ").replace("must", "a qualified name must", 1)
+        return [f"{hint} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
+    faults = ["prefix part must be non-empty"] if prefixes == [""] else []
+    if prefixes and prefixes[0]:
+        if len(prefixes[0]) > 253:
+            faults.append("prefix part must be no more than 253 characters")
+        if not DNS_SUBDOMAIN.fullmatch(prefixes[0]):
+            faults.append(f"prefix part {SAID[DNS_SUBDOMAIN]}")
+    if not name:
+        faults.append("name part must be non-empty")
+    elif len(name) > 63:
+        faults.append("name part must be no more than 63 characters")
+    return [*faults, SAID[QUALIFIED]] if not QUALIFIED.fullmatch(name) else faults
 
 
 def name_faults(name: str, path: str, pattern: re.Pattern[str], limit: int) -> list[Cause]:

@@ -21,6 +21,10 @@ class Namespaces(Resource):
         labels["kubernetes.io/metadata.name"] = obj["metadata"].get("name", "")
         fill(obj.setdefault("spec", {}), finalizers=["kubernetes"])
 
+    def carry_over(self, old: Obj, new: Obj) -> None:
+        """Only /finalize lets a namespace go."""
+        new["spec"] = {**(new.get("spec") or {}), "finalizers": [*((old.get("spec") or {}).get("finalizers") or [])]}
+
 
 class ServiceAccounts(Resource):
     columns = (NAME, count("Secrets", "secrets"), AGE)

@@ -8,11 +8,12 @@ from canary_tutorial.lab.api.kinds import formats, variables, volumes
 from canary_tutorial.lab.api.kinds.resource import fill
 from canary_tutorial.lab.errors import Cause
 from canary_tutorial.lab.objects import Obj
+from canary_tutorial.lab.quantity import amount
 
 
 def default(spec: Obj) -> None:
     fill(spec, restartPolicy="Always", terminationGracePeriodSeconds=30, dnsPolicy="ClusterFirst",
-         securityContext={}, schedulerName="default-scheduler", enableServiceLinks=True)  # fmt: skip
+         securityContext={}, schedulerName="default-scheduler")  # fmt: skip
     if spec.get("serviceAccountName"):
         spec["serviceAccount"] = spec["serviceAccountName"]
     for each in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
@@ -62,12 +63,12 @@ def _container(each: Obj, path: str, names: set[str], mountable: set[str]) -> It
     yield from formats.required(each, path, "name")
     if name and (len(name) > 63 or not formats.DNS_LABEL.fullmatch(name)):
         yield Cause.invalid(f"{path}.name", name, formats.SAID[formats.DNS_LABEL])
-    elif name and name in names:
-        yield formats.duplicate(f"{path}.name", name)
-    names.add(name)
     yield from formats.required(each, path, "image")
     for i, port in enumerate(each.get("ports") or []):
         yield from _container_port(port, f"{path}.ports[{i}]")
+    policy = each.get("imagePullPolicy", "Always")
+    yield from formats.one_of(policy, f"{path}.imagePullPolicy", "Always", "IfNotPresent", "Never")
+    yield from _resources(each.get("resources") or {}, f"{path}.resources")
     yield from variables.check(each.get("env") or [], f"{path}.env")
     yield from variables.check_sources(each.get("envFrom") or [], f"{path}.envFrom")
     yield from volumes.check_mounts(each.get("volumeMounts") or [], mountable, f"{path}.volumeMounts")
@@ -79,11 +80,26 @@ def _container(each: Obj, path: str, names: set[str], mountable: set[str]) -> It
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if each.get(name):
             yield from _probe(each[name], f"{path}.{name}")
+            if name != "readinessProbe" and each[name].get("successThreshold", 1) != 1:
+                yield Cause.invalid(f"{path}.{name}.successThreshold", each[name]["successThreshold"], "must be 1")
+    own = each.get("name", "")
+    if own and own in names:
+        yield formats.duplicate(f"{path}.name", own)
+    names.add(own)
+
+
+def _resources(resources: Obj, path: str) -> Iterable[Cause]:
+    """No quantity below nothing, and no request above its limit."""
+    limits = resources.get("limits") or {}
     for kind in ("limits", "requests"):
-        for resource, amount in ((each.get("resources") or {}).get(kind) or {}).items():
-            if not formats.QUANTITY.fullmatch(str(amount)):
-                yield Cause.invalid(f"{path}.resources.{kind}[{resource}]", amount, "quantities must match the regular "
-                    "expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")  # fmt: skip
+        for name, given in (resources.get(kind) or {}).items():
+            value = amount(str(given))
+            if value is not None and value < 0:
+                yield Cause.invalid(f"{path}.{kind}[{name}]", given, "must be greater than or equal to 0")
+            most = amount(str(limits[name])) if kind == "requests" and name in limits else None
+            if value is not None and most is not None and value > most:
+                said = f"must be less than or equal to {name} limit of {limits[name]}"
+                yield Cause.invalid(f"{path}.requests", given, said)
 
 
 def _container_port(port: Obj, path: str) -> Iterable[Cause]:

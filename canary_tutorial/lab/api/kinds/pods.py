@@ -133,20 +133,37 @@ class Pods(Resource):
     )
 
     def default(self, obj: Obj) -> None:
-        pod_specs.default(obj["spec"])
+        """Some defaults a pod has and a Deployment's template has not."""
+        spec = obj["spec"]
+        pod_specs.default(spec)
+        fill(spec, enableServiceLinks=True)
+        for each in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
+            resources = each.get("resources") or {}
+            if resources.get("limits"):
+                each["resources"]["requests"] = {**resources["limits"], **(resources.get("requests") or {})}
 
     def complete_new(self, obj: Obj) -> None:
         spec, status = obj["spec"], obj.setdefault("status", {})
-        pod_specs.default(spec)
+        self.default(obj)
         fill(spec, serviceAccountName="default")
         fill(spec, serviceAccount=spec["serviceAccountName"], priority=0, preemptionPolicy="PreemptLowerPriority")
         spec["tolerations"] = _tolerations(spec.get("tolerations") or [])
         fill(status, phase="Pending", qosClass=_quality_of_service(spec["containers"]))
 
+    def warnings(self, obj: Obj) -> list[str]:
+        said = (
+            "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label "
+        )
+        return [f"{said}is recommended: [must not contain dots]"] if "." in obj["metadata"]["name"] else []
+
     def check(self, obj: Obj) -> Iterable[Cause]:
         return pod_specs.check(obj["spec"], "spec")
 
     def check_change(self, old: Obj, new: Obj) -> Iterable[Cause]:
+        for group in ("containers", "initContainers"):
+            if len(old["spec"].get(group) or []) != len(new["spec"].get(group) or []):
+                yield Cause.forbidden(f"spec.{group}", "pod updates may not add or remove containers")
+                return
         if _frozen(old["spec"]) != _frozen(new["spec"]):
             yield Cause.forbidden("spec", FROZEN)
 

@@ -59,6 +59,7 @@ class Resource:
     name_limit = 253
     nulls: tuple[str, ...] = ()  # Go writes these fields as null where there is nothing, or an empty list
     selectable: frozenset[str] = frozenset()  # paths for field selectors, besides metadata.name and metadata.namespace
+    unselectable = "field label not supported: {}"  # what is said of any other path
     subresources: tuple[Subresource, ...] = ()  # besides /status and /scale
     grants: tuple[Grant, ...] = ()
     forms: Mapping[str, Form] = {}  # by apiVersion
@@ -72,6 +73,9 @@ class Resource:
     def complete_new(self, obj: Obj) -> None:
         """Add what only the server says of a new object."""
 
+    def carry_over(self, old: Obj, new: Obj) -> None:
+        """Put into a changed object what the server has given to the old one, where an update leaves it out."""
+
     def check(self, obj: Obj) -> Iterable[Cause]:
         """The faults of an object with its defaults."""
         return ()
@@ -79,6 +83,10 @@ class Resource:
     def check_change(self, old: Obj, new: Obj) -> Iterable[Cause]:
         """What an update may not do, besides changing what is `immutable`."""
         return ()
+
+    def warnings(self, obj: Obj) -> list[str]:
+        """What the server says of a new object that it takes all the same."""
+        return []
 
     def written(self, obj: Obj) -> Obj:
         """A stored object with the nulls that Go writes. Clients meet them on every cluster, so they meet them here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from canary_tutorial.lab import selectors
@@ -70,9 +70,15 @@ class Bindings(Resource):
         NAME, reference("Role", "roleRef"), AGE,
         *(Column(f"{kind}s", _subjects(kind), 1) for kind in ("User", "Group", "ServiceAccount")),
     )  # fmt: skip
-    immutable = ("roleRef",)
     grants = (Grant("admin", "rolebindings", f"{READ} {WRITE}"),)
     name = PATH_SEGMENT
+
+    def check_change(self, old: Obj, new: Obj) -> Iterable[Cause]:
+        before, after = old["roleRef"], new["roleRef"]
+        if before != after:
+            group, kind, name = (after.get(each, "") for each in ("apiGroup", "kind", "name"))
+            found = f'rbac.RoleRef{{APIGroup:"{group}", Kind:"{kind}", Name:"{name}"}}'
+            yield Cause("roleRef", "FieldValueInvalid", f"Invalid value: {found}: cannot change roleRef")
 
     def default(self, obj: Obj) -> None:
         fill(obj["roleRef"], apiGroup=RBAC)

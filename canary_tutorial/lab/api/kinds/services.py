@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -54,12 +55,20 @@ def _three(texts: list[str], none: str = "<none>") -> str:
     return ",".join(texts[:3]) + more if texts else none
 
 
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 class Services(Resource):
     columns = (
         NAME, Column("Type", field("spec.type")), Column("Cluster-IP", field("spec.clusterIP")),
         Column("External-IP", _external_ip), Column("Port(s)", _ports), AGE, pairs("Selector", "spec.selector"),
     )  # fmt: skip
-    immutable = ("spec.clusterIP",)
+    selectable = frozenset({"spec.clusterIP", "spec.type"})
     name, name_limit = formats.DNS_LABEL_1035, 63
     subresources = (Subresource("proxy", "ServiceProxyOptions", PROXY),)
     grants = (
@@ -73,11 +82,33 @@ class Services(Resource):
         fill(spec, type="ClusterIP", sessionAffinity="None")
         if spec["type"] != "ExternalName":
             fill(spec, internalTrafficPolicy="Cluster", ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack")
+            if spec.get("clusterIP"):
+                fill(spec, clusterIPs=[spec["clusterIP"]])
         for port in spec.get("ports") or []:
             fill(port, protocol="TCP")
             fill(port, targetPort=port["port"])
 
+    def carry_over(self, old: Obj, new: Obj) -> None:
+        before, after = old.get("spec") or {}, new.setdefault("spec", {})
+        if before.get("clusterIP") and not after.get("clusterIP") and after.get("type") != "ExternalName":
+            after |= {"clusterIP": before["clusterIP"], "clusterIPs": before.get("clusterIPs") or [before["clusterIP"]]}
+
     def check(self, obj: Obj) -> Iterable[Cause]:
+        """A real server looks at nothing else where the address is not one."""
+        wrong = obj["spec"].get("clusterIP") or "None"
+        if wrong == "None" or _is_address(wrong):
+            yield from self._faults(obj)
+        else:
+            hint = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+            yield Cause.invalid("spec.clusterIPs[0]", wrong, hint)
+
+    def check_change(self, old: Obj, new: Obj) -> Iterable[Cause]:
+        before, after = old["spec"].get("clusterIP"), new["spec"].get("clusterIP")
+        if before and after != before and new["spec"]["type"] != "ExternalName":
+            wrong = f'Invalid value: []string{{"{after or ""}"}}: may not change once set'
+            yield Cause("spec.clusterIPs[0]", "FieldValueInvalid", wrong)
+
+    def _faults(self, obj: Obj) -> Iterable[Cause]:
         spec = obj["spec"]
         yield from formats.one_of(spec["type"], "spec.type", "ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
         ports = spec.get("ports") or []

@@ -5,11 +5,14 @@ from __future__ import annotations
 from aiohttp import web
 
 from canary_tutorial.lab.api.call import Api, Call
+from canary_tutorial.lab.api.checks import schemas
 from canary_tutorial.lab.api.kinds.registry import OTHER_GROUPS, resource_of
 from canary_tutorial.lab.api.kinds.resource import Subresource
+from canary_tutorial.lab.api.paths import Target
+from canary_tutorial.lab.contracts import ISSUER
 from canary_tutorial.lab.errors import MethodNotAllowed, NotFound
-from canary_tutorial.lab.kinds import Kind
-from canary_tutorial.lab.objects import Obj
+from canary_tutorial.lab.kinds import CRDS, Kind
+from canary_tutorial.lab.objects import Obj, timestamp
 
 VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 CHANGE = "get patch update"
@@ -28,8 +31,49 @@ VIRTUAL = [
 
 async def version(api: Api, call: Call) -> web.StreamResponse:
     major, minor = api.version.lstrip("v").split(".")[:2]
-    info = {"major": major, "minor": minor, "gitVersion": api.version, "gitTreeState": "clean", "platform": "lab"}
+    info = {
+        "major": major, "minor": minor, "gitVersion": api.version, "gitCommit": "", "gitTreeState": "clean",
+        "buildDate": timestamp(api.store.began), "goVersion": "", "compiler": "python", "platform": "lab",
+    }  # fmt: skip
     return call.answer(info)
+
+
+async def metrics(api: Api, call: Call) -> web.StreamResponse:
+    """The server's own figures: of those of a real one, how many objects of each resource there are."""
+    lines = ["# HELP apiserver_storage_objects Number of stored objects.", "# TYPE apiserver_storage_objects gauge"]
+    for kind in sorted(api.store.kinds.values(), key=lambda kind: kind.resource):
+        lines.append(f'apiserver_storage_objects{{resource="{kind.resource}"}} {api.store.count(kind)}')
+    return web.Response(text="\n".join([*lines, ""]), content_type="text/plain")
+
+
+async def keys(api: Api, call: Call) -> web.StreamResponse:
+    """How tokens of ServiceAccounts can be checked: `/.well-known/openid-configuration` and `/openid/v1/jwks`."""
+    if api.accounts is None:
+        raise NotFound.path()
+    if call.target.path == "/openid/v1/jwks":
+        return call.answer(api.accounts.keys())
+    if call.target.path != "/.well-known/openid-configuration":
+        raise NotFound.path()
+    return call.answer({
+        "issuer": ISSUER, "jwks_uri": f"{ISSUER}/openid/v1/jwks", "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": [api.accounts.ALGORITHM],
+    })  # fmt: skip
+
+
+def deprecation(api: Api, target: Target) -> list[str]:
+    """What is said of a custom kind's version that its definition calls deprecated."""
+    if target.served is None or not target.served.custom:
+        return []
+    version = schemas.version_of(api.store, target.kind, target.version)
+    if not version.get("deprecated"):
+        return []
+    definition = api.store.find(CRDS, target.kind.resource) or {"spec": {"versions": []}}
+    better = [
+        each["name"] for each in definition["spec"]["versions"] if each.get("served") and not each.get("deprecated")
+    ]
+    newest = next((each for each in target.kind.served if each in better), "")
+    use = f"; use {target.group}/{newest} {target.kind.kind}" if newest else ""
+    return [version.get("deprecationWarning") or f"{target.api_version} {target.kind.kind} is deprecated{use}"]
 
 
 async def index(api: Api, call: Call) -> web.StreamResponse:
@@ -38,7 +82,8 @@ async def index(api: Api, call: Call) -> web.StreamResponse:
     paths = ["/api", "/api/v1", "/apis"]
     for group, versions in groups(api):
         paths += [f"/apis/{group}", *(f"/apis/{group}/{version}" for version in versions)] if group else []
-    return call.answer({"paths": [*paths, "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
+    pages = "/healthz /livez /metrics /openapi/v3 /openid/v1/jwks /readyz /version"
+    return call.answer({"paths": [*paths, *pages.split()]})
 
 
 async def serve(api: Api, call: Call) -> web.StreamResponse:

@@ -10,7 +10,7 @@ from canary_tutorial.lab.api.meta.discovery import VIRTUAL
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.wire.bodies import go_type
 from canary_tutorial.lab.contracts import User
-from canary_tutorial.lab.errors import BadRequest, MethodNotAllowed
+from canary_tutorial.lab.errors import BadRequest, Cause, Invalid, MethodNotAllowed
 from canary_tutorial.lab.objects import Obj
 
 NAMESPACED = {(group, version, name): namespaced for group, version, name, _, namespaced in VIRTUAL}
@@ -66,7 +66,8 @@ def _subject(spec: Obj) -> User:
         raise BadRequest(f"json: cannot unmarshal {go_type(groups)} into Go struct field spec.groups of type []string")
     groups = [str(each) for each in groups]
     if not spec.get("user") and not groups:
-        raise BadRequest("at least one of user or group must be specified")
+        hint = "at least one of user or group must be specified"
+        raise Invalid.asked("SubjectAccessReview.authorization.k8s.io", Cause.invalid("spec.user", "", hint))
     return User(str(spec.get("user", "")), str(spec.get("uid", "")), tuple(groups))
 
 
@@ -88,4 +89,5 @@ def _token(user: User | None) -> Obj:
 
 
 def _info(user: User) -> Obj:
-    return {"username": user.name, "groups": list(user.groups)} | ({"uid": user.uid} if user.uid else {})
+    info: Obj = {"username": user.name, "groups": list(user.groups)} | ({"uid": user.uid} if user.uid else {})
+    return info | ({"extra": {key: list(values) for key, values in user.extra}} if user.extra else {})

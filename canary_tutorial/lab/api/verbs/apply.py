@@ -16,10 +16,11 @@ from canary_tutorial.lab import schema
 from canary_tutorial.lab.api.access.authorization import Attributes
 from canary_tutorial.lab.api.call import Api, Call
 from canary_tutorial.lab.api.checks import decoding, schemas
+from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.verbs import managed_fields, writing
 from canary_tutorial.lab.api.verbs.managed_fields import Path
 from canary_tutorial.lab.api.wire import bounds
-from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Invalid, NotFound
+from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Invalid, NotFound, Unreadable
 from canary_tutorial.lab.objects import Obj, clone, timestamp
 from canary_tutorial.lab.schema import Schema
 
@@ -42,6 +43,7 @@ async def serve(api: Api, call: Call) -> web.StreamResponse:
         _check_creation(api, call)
     shape = schemas.stored_schema(api.store, target.kind, target.version)
     now, force = timestamp(api.store.now()), call.write_options.force
+    _check_keys(target, config, shape)
     new = applied(live, config, shape, manager, target.api_version, target.subresource, now, force)
     bounds.check(new, 2)  # many managers' small configurations can make an object of any size
     causes = [] if target.kind.custom or target.subresource else decoding.lacking(new, shape, target.kind)
@@ -50,9 +52,17 @@ async def serve(api: Api, call: Call) -> web.StreamResponse:
     if live is None:
         if config["metadata"]["name"] != target.name:
             raise BadRequest(f"the name of the object does not match the name on the URL ({target.name})")
-        return writing.respond(api, call, writing.store_new(api, call, new), warnings, 201)
+        return writing.respond(api, call, writing.store_new(api, call, new, noted=True), warnings, 201)
     writing.keep_identity(target, live, new)
     return writing.respond(api, call, writing.store_changed(api, call, live, new, noted=True), warnings)
+
+
+def _check_keys(target: Target, config: Obj, shape: Schema) -> None:
+    try:
+        managed_fields.leaves(config, shape, strict=True)
+    except managed_fields.Doubled as error:
+        name = f"{target.namespace}/{target.name}; {target.api_version}, Kind={target.kind.kind}"
+        raise Unreadable(f"failed to create typed patch object ({name}): {error}") from None
 
 
 def _check_creation(api: Api, call: Call) -> None:
@@ -99,7 +109,7 @@ def applied(
                           and entry.get("manager") == manager and entry.get("operation") == "Apply"), None)  # fmt: skip
         note = managed_fields.entry(manager, "Apply", api_version, set(wanted), subresource, time)
         kept.insert(0, unchanged or note)
-    new["metadata"]["managedFields"] = kept
+    new["metadata"]["managedFields"] = managed_fields.in_order(kept)
     return new
 
 
@@ -121,7 +131,8 @@ def conflict(disputes: list[tuple[Obj, Path]]) -> Conflict:
     by_manager: dict[str, list[str]] = {}
     for entry, path in disputes:
         sub = f' with subresource "{entry["subresource"]}"' if entry.get("subresource") else ""
-        who = f'"{entry.get("manager")}"{sub} using {entry.get("apiVersion")}'
+        using = "" if entry.get("operation") == "Apply" else f" using {entry.get('apiVersion')}"
+        who = f'"{entry.get("manager")}"{sub}{using}'
         field = managed_fields.shown(path)
         by_manager.setdefault(who, []).append(field)
         causes.append({"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": field})

@@ -40,10 +40,10 @@ async def collection(api: Api, call: Call) -> web.StreamResponse:
     objects, meta = reading.page(api, call)
     deleted: list[Obj] = []
     for obj in objects:
-        meta = obj["metadata"]
+        one = obj["metadata"]
         with contextlib.suppress(NotFound, Conflict):  # gone with one before it, or another of the same name since
-            how_this = how | {"uid": how["uid"] or meta["uid"]}
-            deleted.append(api.store.delete(kind, meta["name"], meta.get("namespace"), **how_this))
+            how_this = how | {"uid": how["uid"] or one["uid"]}
+            deleted.append(api.store.delete(kind, one["name"], one.get("namespace"), **how_this))
         if len(deleted) % AT_ONCE == 0:
             await asyncio.sleep(0)  # others get their turn
     name, version, resource = kind.list_kind or f"{kind.kind}List", call.target.api_version, resource_of(kind)

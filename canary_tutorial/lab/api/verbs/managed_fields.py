@@ -26,8 +26,12 @@ NOBODYS_METADATA = {
 }  # fmt: skip
 
 
-def leaves(obj: Obj | None, shape: Schema) -> Leaves:
-    """The values of an object by path, as far as somebody can own them."""
+class Doubled(ValueError):
+    """Two items of a list have the same key, so that nobody could own one of them."""
+
+
+def leaves(obj: Obj | None, shape: Schema, *, strict: bool = False) -> Leaves:
+    """The values of an object by path, as far as somebody can own them; `strict` raises Doubled."""
     found: Leaves = {}
     for name, value in (obj or {}).items():
         if name == "metadata":
@@ -35,21 +39,23 @@ def leaves(obj: Obj | None, shape: Schema) -> Leaves:
             if not value:
                 continue
         if name not in NOBODYS:
-            _collect(value, schema.field(shape, name) or schema.FREE, (f"f:{name}",), found)
+            _collect(value, schema.field(shape, name) or schema.FREE, (f"f:{name}",), found, strict)
     return found
 
 
-def _collect(value: Any, shape: Schema, path: Path, found: Leaves) -> None:
+def _collect(value: Any, shape: Schema, path: Path, found: Leaves, strict: bool) -> None:
     if isinstance(value, dict) and value and shape.get("x-kubernetes-map-type") != "atomic":
         for name, inner in value.items():
-            _collect(inner, schema.field(shape, name) or schema.FREE, (*path, f"f:{name}"), found)
+            _collect(inner, schema.field(shape, name) or schema.FREE, (*path, f"f:{name}"), found, strict)
     elif isinstance(value, list) and value and shape.get("x-kubernetes-list-type") in ("map", "set"):
         keys, item = shape.get("x-kubernetes-list-map-keys"), schema.items(shape)
         for each in value:
             step = item_step(each, keys)
+            if (*path, step) in found and strict:
+                raise Doubled(f"{shown(path)}: duplicate entries for key {shown((step,))}")
             found[*path, step] = each if keys is None else None
             if keys and isinstance(each, dict):
-                _collect(each, item, (*path, step), found)
+                _collect(each, item, (*path, step), found, strict)
     else:
         found[path] = value
 
@@ -146,7 +152,17 @@ def record(
         kept.append(mine if unchanged and mine else entry(manager, "Update", api_version, own, subresource, time))
     new["metadata"].pop("managedFields", None)
     if kept:
-        new["metadata"]["managedFields"] = kept
+        new["metadata"]["managedFields"] = in_order(kept)
+
+
+def in_order(entries: list[Obj]) -> list[Obj]:
+    """Applied before updated, then by time, then by manager."""
+    return sorted(
+        entries,
+        key=lambda each: tuple(
+            str(each.get(name) or "") for name in ("operation", "time", "manager", "apiVersion", "subresource")
+        ),
+    )
 
 
 def entry(manager: str, operation: str, api_version: str, own: set[Path], subresource: str, time: str) -> Obj:

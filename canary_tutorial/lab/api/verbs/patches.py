@@ -15,28 +15,28 @@ import jsonpointer
 
 from canary_tutorial.lab import schema
 from canary_tutorial.lab.api.wire import bounds
+from canary_tutorial.lab.api.wire.bodies import go_type
 from canary_tutorial.lab.errors import BadRequest, Invalid
 from canary_tutorial.lab.objects import Obj, clone, listed, without
 from canary_tutorial.lab.schema import Schema
 
 MAX_OPERATIONS = 10_000
+UNREADABLE = (TypeError, KeyError, IndexError, AttributeError, ValueError)
 DELETE, ORDER, RETAIN, DIRECTIVE = "$deleteFromPrimitiveList/", "$setElementOrder/", "$retainKeys", "$patch"
 
 
 def json_patch(obj: Obj, operations: Any) -> Any:
     """RFC 6902."""
     if not isinstance(operations, list):
-        raise BadRequest("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise BadRequest(
+            f"error decoding patch: json: cannot unmarshal {go_type(operations)} into Go value of type []handlers.jsonPatchOp"
+        )
     if len(operations) > MAX_OPERATIONS:
         raise BadRequest(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}")
     try:
         return _operated(clone(obj), operations)
-    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as exc:
-        reason = " ".join(str(exc).split())[:1000]
-    except (TypeError, KeyError, IndexError, AttributeError, ValueError) as exc:
-        reason = f"{type(exc).__name__}: {exc}"
-    cause = {"reason": "UnexpectedServerResponse", "message": reason}
-    raise Invalid("the server rejected our request due to an error in our request", {"causes": [cause]})
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, *UNREADABLE):
+        raise Invalid("the server rejected our request due to an error in our request", {}) from None
 
 
 def _operated(obj: Any, operations: list[Any]) -> Any:

@@ -7,8 +7,8 @@ from aiohttp import web
 from canary_tutorial.lab import selectors
 from canary_tutorial.lab.api import options
 from canary_tutorial.lab.api.call import Api, Call
+from canary_tutorial.lab.api.checks import schemas
 from canary_tutorial.lab.api.kinds.registry import resource_of
-from canary_tutorial.lab.api.options import number
 from canary_tutorial.lab.api.pages import Rest
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.verbs import tables
@@ -20,7 +20,7 @@ from canary_tutorial.lab.objects import Obj
 
 async def get(api: Api, call: Call) -> web.StreamResponse:
     obj = api.get(call.target)
-    check_version(api, number(call.request.query, "resourceVersion"))
+    check_version(api, options.version(call.request.query))
     return show(api, call, obj)
 
 
@@ -51,8 +51,15 @@ async def list_(api: Api, call: Call) -> web.StreamResponse:
         return call.answer(whole)
     kind = target.kind.list_kind or f"{target.kind.kind}List"
     head = {"kind": kind, "apiVersion": target.api_version, "metadata": meta}
-    items = b",".join([plain(api, target, obj) for obj in objects])
+    items = b",".join([_item(api, target, obj) for obj in objects])
     return call.answer(encode(head)[:-1] + b',"items":[' + items + b"]}")
+
+
+def _item(api: Api, target: Target, obj: Obj) -> bytes:
+    """An object in a list, where those of built-in kinds do not repeat what the list says of their kind."""
+    text = plain(api, target, obj)
+    named = b'{"kind":"%b","apiVersion":"%b",' % (target.kind.kind.encode(), target.api_version.encode())
+    return b"{" + text[len(named) :] if not target.kind.custom and text.startswith(named) else text
 
 
 def page(api: Api, call: Call) -> tuple[list[Obj], Obj]:
@@ -80,21 +87,16 @@ def page(api: Api, call: Call) -> tuple[list[Obj], Obj]:
 
 
 def chosen(api: Api, call: Call) -> list[Obj]:
-    test = selection(call)
+    test = selection(api, call)
     objects = api.store.list(call.target.kind, call.target.namespace)
     return objects if test is selectors.everything else [obj for obj in objects if test(obj)]
 
 
-def selection(call: Call) -> selectors.Test:
+def selection(api: Api, call: Call) -> selectors.Test:
     """The label and field selectors of a list or watch as one test."""
     target, by_label, by_field = call.target, call.list_options.label_selector, call.list_options.field_selector
     labels = selectors.labels(by_label)
-    try:
-        fields = selectors.fields(by_field, lambda path: _stored_path(target, path))
-    except BadRequest as error:
-        resource = f"{target.group}/{target.version}, Resource={target.kind.plural}"
-        raise BadRequest(f'Unable to find "{resource}" that match label selector "{by_label}", field selector '
-                         f'"{by_field}": {error.message}') from None  # fmt: skip
+    fields = selectors.fields(by_field, lambda path: _stored_path(api, target, path))
     if target.name:
         name = target.name
         return lambda obj: obj["metadata"]["name"] == name and labels(obj) and fields(obj)
@@ -103,11 +105,18 @@ def selection(call: Call) -> selectors.Test:
     return labels if fields is selectors.everything else lambda obj: labels(obj) and fields(obj)
 
 
-def _stored_path(target: Target, path: str) -> str | None:
-    """Where a stored object has what a field selector names; None if it cannot be selected by that."""
-    resource = resource_of(target.kind)
+def _stored_path(api: Api, target: Target, path: str) -> str:
+    """Where a stored object has what a field selector names; `BadRequest` if it cannot be selected by that."""
+    resource, known = resource_of(target.kind), ["metadata.name", "metadata.namespace"]
+    if target.kind.custom:
+        listed = schemas.version_of(api.store, target.kind, target.version).get("selectableFields") or []
+        known += [each["jsonPath"].removeprefix(".") for each in listed]
     stored = resource.stored_path(path, target.api_version)
-    return stored if stored in {"metadata.name", "metadata.namespace", *resource.selectable} else None
+    if stored in known or stored in resource.selectable:
+        return stored
+    if resource.selectable:
+        raise BadRequest(resource.unselectable.format(path))
+    raise BadRequest(f'"{path}" is not a known field selector: only ' + ", ".join(f'"{each}"' for each in known))
 
 
 def check_version(api: Api, wanted: int, match: str = "") -> None:

@@ -13,9 +13,10 @@ from canary_tutorial.lab.api.options import delete_options
 from canary_tutorial.lab.api.paths import Target
 from canary_tutorial.lab.api.verbs import patches, writing
 from canary_tutorial.lab.api.wire.bodies import go_type
+from canary_tutorial.lab.contracts import ISSUER
 from canary_tutorial.lab.errors import BadRequest, Cause, Conflict, Invalid, NotFound
-from canary_tutorial.lab.kinds import PODS
-from canary_tutorial.lab.objects import Obj, at, clone, timestamp
+from canary_tutorial.lab.kinds import NODES, PODS, SECRETS
+from canary_tutorial.lab.objects import Obj, at, clone, listed, timestamp
 
 HOUR = 3600
 SHORTEST, LONGEST = 600, 2**32  # seconds that a token may last, at least and at most
@@ -103,11 +104,27 @@ async def evict(api: Api, call: Call) -> web.StreamResponse:
     return call.answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 
 
+def _bound(api: Api, namespace: str, reference: Any) -> None:
+    """A token can be bound to a pod, a Secret or a node, which must be there."""
+    if not isinstance(reference, dict):
+        return
+    kind = {"Pod": PODS, "Secret": SECRETS, "Node": NODES}.get(str(reference.get("kind")))
+    if kind is None:
+        hint = "cannot bind token to object of type " + str(reference.get("kind"))
+        raise BadRequest(hint)
+    found = api.store.get(kind, str(reference.get("name", "")), namespace if kind.namespaced else None)
+    uid = reference.get("uid")
+    if uid and uid != found["metadata"]["uid"]:
+        why = f"the UID in the bound object reference ({uid}) does not match the UID in record ({found['metadata']['uid']}). "
+        why += "The object might have been deleted and then recreated"
+        raise Conflict.because(kind, found["metadata"]["name"], why)
+
+
 async def token(api: Api, call: Call) -> web.StreamResponse:
-    """`kubectl create token`: the lab's tokens live as long as the lab."""
+    """`kubectl create token`."""
     asked, target = await call.body(), call.target
     account = api.get(target)
-    if api.issue_token is None:
+    if api.accounts is None:
         raise NotFound.path()
     spec: Obj = asked["spec"] if isinstance(asked.get("spec"), dict) else {}
     seconds = spec.get("expirationSeconds") or HOUR
@@ -117,8 +134,11 @@ async def token(api: Api, call: Call) -> web.StreamResponse:
         hint = "less than 10 minutes" if seconds < SHORTEST else "larger than 2^32 seconds"
         cause = Cause.invalid("spec.expirationSeconds", seconds, f"may not specify a duration {hint}")
         raise Invalid.asked("TokenRequest.authentication.k8s.io", cause)
-    issued = api.issue_token(target.namespace, account["metadata"]["name"])
-    now = api.store.now()
+    audiences = [str(each) for each in listed(spec.get("audiences"))] or [ISSUER]
+    _bound(api, target.namespace, spec.get("boundObjectRef"))
+    meta = account["metadata"]
+    issued = api.accounts.issue(target.namespace, meta["name"], meta["uid"], tuple(audiences), seconds)
+    now, spec = api.store.now(), spec | {"audiences": audiences, "expirationSeconds": seconds}
     status = {"token": issued, "expirationTimestamp": timestamp(now + timedelta(seconds=seconds))}
     meta = {"name": target.name, "namespace": target.namespace, "creationTimestamp": timestamp(now)}
     head = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": meta}

@@ -34,7 +34,7 @@ class Watch:
     def __init__(self, api: Api, call: Call) -> None:
         self.api, self.call, self.target = api, call, call.target
         self.options, self.view = call.list_options, call.view
-        self.test = reading.selection(call)
+        self.test = reading.selection(api, call)
         self.lines: deque[bytes] = deque()
         self.wake = asyncio.Event()
         self.headed = False  # the first table carries the column definitions, later ones do not

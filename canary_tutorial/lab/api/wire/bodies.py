@@ -11,6 +11,7 @@ import gc
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,18 @@ LONG_WORD = 400  # characters
 LONG_NUMBER = re2.compile(r"[0-9]{19}")
 JSON_TYPES = ("application/json", "", "application/octet-stream")
 YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml", "application/apply-patch+yaml")
+NO_OBJECT = "couldn't get version/kind; json parse error: "
+AFTER_PAIR = "after object key:value pair"
+WHERE = {  # Python's words for a fault of JSON, and Go's
+    "Expecting value": "looking for beginning of value",
+    "Expecting property name": "looking for beginning of object key string",
+    "Illegal trailing comma": "looking for beginning of object key string",
+    "Expecting ':'": "after object key",
+    "Expecting ','": AFTER_PAIR,
+    "Extra data": "after top-level value",
+    "Invalid control character": "in string literal",
+    "Invalid \\": "in string escape code",
+}
 COMPRESS_FROM = 128 * 1024  # a real server's threshold for gzip
 
 
@@ -76,39 +89,110 @@ async def read(request: web.Request) -> bytes:
         raise BadRequest(said) from None
 
 
+class Doubled(dict[str, Any]):
+    """A JSON object with keys that stood more than once, in it or within it: their paths. The last counts, as in Go."""
+
+    again: tuple[str, ...] = ()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    doubled = Doubled(found)
+    doubled.again = tuple(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+    return doubled
+
+
+def _gathered(value: Any, path: str, found: list[str]) -> Any:
+    """A value without Doubled, whose paths are gathered: `metadata.name`, `spec.containers[0].image`."""
+    if isinstance(value, list):
+        return [_gathered(inner, f"{path}[{i}]", found) for i, inner in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    below = f"{path}." if path else ""
+    if isinstance(value, Doubled):
+        found += [f"{below}{key}" for key in value.again]
+    return {key: _gathered(inner, f"{below}{key}", found) for key, inner in value.items()}
+
+
+def with_duplicates(value: Any) -> Any:
+    """The value, as Doubled if it is an object in which any key stands twice."""
+    found: list[str] = []
+    plain = _gathered(value, "", found)
+    if not found or not isinstance(plain, dict):
+        return plain
+    doubled = Doubled(plain)
+    doubled.again = tuple(found)
+    return doubled
+
+
 def parse_object(body: bytes, content_type: str) -> Obj:
     """The body as one object."""
     value = parse(body, content_type)
     if not isinstance(value, dict):
-        raise BadRequest(f"couldn't get version/kind; json parse error: json: cannot unmarshal {go_type(value)} into "
+        raise BadRequest(f"{NO_OBJECT}json: cannot unmarshal {go_type(value)} into "
                          "Go value of type struct { APIVersion string; Kind string }")  # fmt: skip
     return value
 
 
-def parse(body: bytes, content_type: str) -> Any:
+def parse(body: bytes, content_type: str, prefix: str = NO_OBJECT) -> Any:
     """Bytes to values; raises `BadRequest` with what is wrong, `UnsupportedMediaType` for other formats."""
     if content_type == protobuf.MEDIA_TYPE:
         return _parse_protobuf(body)
     if content_type in YAML_TYPES and not body.lstrip().startswith(b"{"):
         return _parse_yaml(body)
     if content_type in JSON_TYPES or content_type in YAML_TYPES or content_type.endswith("+json"):
-        return _parse_json(body)
+        return _parse_json(body, prefix)
     raise UnsupportedMediaType(
         "the body of the request was in an unknown format - accepted media types include: "
         "application/json, application/yaml, application/vnd.kubernetes.protobuf"
     )
 
 
-def _parse_json(body: bytes) -> Any:
+def _parse_json(body: bytes, prefix: str) -> Any:
     try:
         text = body.decode("utf-8")
         value = _loads(text)
     except (ValueError, RecursionError) as exc:
-        raise BadRequest(f"couldn't get version/kind; json parse error: {exc or 'nested too deeply'}") from None
-    if "\\ud" not in text.lower():
-        return value
-    # A lone surrogate can be escaped in JSON but not be written again: replaced, as Go does.
-    return json.loads(_whole(json.dumps(value, ensure_ascii=False)))
+        raise BadRequest(f"{prefix}{said_in_go(exc)}") from None
+    if "\\ud" in text.lower():
+        # A lone surrogate can be escaped in JSON but not be written again: replaced, as Go does.
+        value = _loads(_whole(json.dumps(value, ensure_ascii=False)))
+    return with_duplicates(value)
+
+
+def said_in_go(error: Exception) -> str:
+    """What Go says of JSON that cannot be read."""
+    if not isinstance(error, json.JSONDecodeError):
+        return str(error) or "nested too deeply"
+    rest = error.doc[error.pos :].lstrip(" \t\r\n") if not error.msg.startswith("Invalid") else error.doc[error.pos :]
+    if not rest or error.msg.startswith("Unterminated"):
+        return "unexpected end of JSON input"
+    where = next(
+        (said for begins, said in WHERE.items() if error.msg.startswith(begins)), "looking for beginning of value"
+    )
+    if where == AFTER_PAIR and _in_list(error.doc[: error.pos]):
+        where = "after array element"
+    return f"invalid character {quoted(rest[0])} {where}"
+
+
+def quoted(letter: str) -> str:
+    """A character as Go shows it in a message."""
+    if letter in ("'", '"'):
+        return "'\\''" if letter == "'" else "'\"'"
+    return f"'{letter}'" if letter.isprintable() else f"'\\u{ord(letter):04x}'"
+
+
+def _in_list(text: str) -> bool:
+    """Whether the innermost that is open at the end of a piece of JSON is a list."""
+    opened = []
+    for letter in re.sub(r'"(\\.|[^"\\])*"', "", text):
+        if letter in "[{":
+            opened.append(letter)
+        elif letter in "]}" and opened:
+            opened.pop()
+    return opened[-1:] == ["["]
 
 
 def _loads(text: str) -> Any:
@@ -116,7 +200,9 @@ def _loads(text: str) -> Any:
     collecting, said = gc.isenabled(), ""
     gc.disable()  # a million lists would be looked through again and again, before and after they are refused
     try:
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=integer)
+        value = json.loads(
+            text, parse_constant=_no_constant, parse_float=_finite, parse_int=integer, object_pairs_hook=_object
+        )
         try:
             bounds.check(value)
         except BadRequest as refused:
