@@ -41,7 +41,7 @@ class Showing(ABC):
     def __repr__(self) -> str:
         if self._thread is None:
             self.safe_look()
-        return self.bundle()["text/plain"]
+        return str(self.bundle()["text/plain"])
 
     def safe_look(self) -> bool:
         """`look`, with what went wrong shown in place rather than raised: a view must not break a lesson."""
