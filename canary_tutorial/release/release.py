@@ -60,6 +60,7 @@ class Release:
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._news: queue.Queue[Point | Event | None] = queue.Queue()
         self.problem: TutorialError | None = None  # why it is no longer watched
+        self._detected = self._busy = False  # by Flagger; whether another release ran when this one was begun
         self._earlier = self._revision = ""  # of the target's template, as Flagger names it: before, and this one's
 
     def __repr__(self) -> str:
@@ -157,6 +158,7 @@ class Release:
         obj = canary.obj
         self._objects: dict[str, Obj] = {"canaries": obj}
         self._earlier = obj.get("status", {}).get("lastAppliedSpec", "")
+        self._busy = obj.get("status", {}).get("phase") in RUNNING
         self._seen: set[tuple[str, int]] = {_version(e) for e in canary.cluster.events(canary.name, canary.namespace)}
         for kind, name in (("canaries", canary.name), ("virtualservices", timeline.service_names(obj)[0])):
             threading.Thread(target=self._watch, args=(kind, name), daemon=True).start()
@@ -297,7 +299,9 @@ class Release:
                         "and Flagger restarted the analysis.",
                         f"canary-tutorial trace {self.canary.name} -n {self.canary.namespace} -f",
                     )
-            if not self._revision:  # phase and failed checks are still those of the release before
+            # Behind a gate that is closed before the rollout, Flagger has not yet written the new revision down.
+            self._detected |= point.phase in RUNNING and (revision != self._earlier or not self._busy)
+            if not self._detected:  # phase and failed checks are still those of the release before
                 point = replace(point, phase="", failed_checks=0, iterations=0)
             if not self.points or not self.points[-1].same(point):
                 self.points.append(point)

@@ -49,7 +49,7 @@ def release_after(phase: str, found: list[Series] | None = None) -> Release:
     )  # fmt: skip
     release = Release(canary, "podinfo:2", "podinfo:1", [])
     release.began = 100.0
-    release._objects, release._earlier = {}, "old"
+    release._objects, release._earlier, release._busy = {}, "old", phase in timeline.RUNNING
     release._observe("canaries", obj)
     return release
 
@@ -66,6 +66,13 @@ def test_until_flagger_detects_a_release_the_state_of_the_one_before_is_not_show
     release._observe("canaries", canary_object("Progressing", "new"))
     release._observe("canaries", canary_object("Failed", "new", failed=2))
     assert [name for name, _ in timeline.phases(release.points)] == ["", "Progressing", "Failed"]
+
+
+def test_a_release_that_waits_behind_a_gate_is_detected():
+    release = release_after("Succeeded")
+    release._observe("canaries", canary_object("Waiting", "old"))
+    assert release.running
+    assert [name for name, _ in timeline.phases(release.points)] == ["", "Waiting"]
 
 
 def test_weights_and_failed_checks_of_a_release_that_is_replaced_are_not_this_ones():
