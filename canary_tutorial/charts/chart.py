@@ -15,7 +15,7 @@ from typing import Any
 
 from canary_tutorial.errors import need
 from canary_tutorial.metrics.series import Series, role
-from canary_tutorial.release.timeline import Point, Step, steps
+from canary_tutorial.release.timeline import UNDETECTED, Point, Step, steps
 
 GREY = "#777777"  # text and axes: readable on white and on black
 FONT = "system-ui, sans-serif"
@@ -90,16 +90,18 @@ class Chart:
 
 
 def release_chart(
-    series: Sequence[Series], points: Sequence[Point], began: float, end: float, title: str = ""
+    series: Sequence[Series], points: Sequence[Point], began: float, end: float, title: str = "", step: float = 1.0
 ) -> Chart:
-    """The webinar's plot, and below it the weights; time in seconds since `began` (both in seconds since the epoch)."""
+    """The webinar's plot, and below it the weights; time in seconds since `began` (both in seconds since the epoch).
+    `step`: seconds between two samples of `series`."""
     rates = []
     for name, style in ROLES.items():
         found = [s for s in series if role(s.labels) == name] or [Series({}, [])]
-        rates += [Line(f"{name}: {_label(s)}", _since(began, with_gaps(s.samples)), style) for s in found]
+        rates += [Line(f"{name}: {_label(s)}", _since(began, with_gaps(s.samples, step)), style) for s in found]
     stretches = steps(points, end) if points else []
     bands = [
-        Band(max(s.start, first_sample(series, points)) - began, s.end - began, s.phase) for s in _by_phase(stretches)
+        Band(max(s.start, first_sample(series, points)) - began, s.end - began, s.phase or UNDETECTED)
+        for s in _by_phase(stretches)
     ]
     tracks = [
         Track("requests per second", rates, share=2.2, top=20),
@@ -114,12 +116,12 @@ def first_sample(series: Sequence[Series], points: Sequence[Point]) -> float:
     return min(firsts, default=points[0].time if points else 0.0)
 
 
-def with_gaps(samples: Sequence[tuple[float, float]], gap: float = 2.5) -> list[XY]:
-    """A None where samples are missing, so that no line is drawn across nothing. `gap` in steps of the first two."""
-    step = samples[1][0] - samples[0][0] if len(samples) > 1 else 1.0
+def with_gaps(samples: Sequence[tuple[float, float]], step: float = 1.0) -> list[XY]:
+    """A None where samples are missing, so that no line is drawn across nothing. `step`: seconds between two samples of
+    the query that gave them; the samples cannot tell, since the first of them may stand alone."""
     found: list[XY] = []
     for time, value in samples:
-        if found and time - found[-1][0] > gap * step:
+        if found and time - found[-1][0] > 1.5 * step:
             found.append((found[-1][0] + step, None))
         found.append((time, value))
     return found

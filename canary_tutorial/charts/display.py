@@ -52,7 +52,7 @@ def chart_of(release: Release) -> Chart:
     title = f"{release.canary.name}: {before} → {after or 'the next'}" + (
         f", {' '.join(release.flags)}" if release.flags else ""
     )
-    return release_chart(series, release.points, release.began, release.picture_end, title)
+    return release_chart(series, release.points, release.began, release.picture_end, title, release.step)
 
 
 class Picture:

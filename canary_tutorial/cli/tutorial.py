@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -234,14 +235,17 @@ def report(
             "image": image, "faults": faults, "context": context, "namespace": namespace or "",
             **parameters_of(parameters, [book])[book],
         }  # fmt: skip
-        with lab_for(name, context=context, namespace=namespace):
-            done = reports.run(book, output, given, code=False)
+        reports.writable(output)
+        with tempfile.TemporaryDirectory(dir=output) as unfinished:  # a report that fails leaves the last good one
+            with lab_for(name, context=context, namespace=namespace):
+                done = reports.run(book, Path(unfinished), given, code=False)
+            found = done.results.get("report")
+            if done.error or found is None:
+                where = reports.keep(done.files, output / "failed")
+                raise CommandFailed(done.error or "the report recorded nothing", f"See {where}")
+            reports.keep(done.files, output)
     except TutorialError as exc:
         click.echo(printable(str(exc)), err=True)
-        sys.exit(2)
-    found = done.results.get("report")
-    if done.error or found is None:
-        click.echo(printable(done.error) or "the report recorded nothing", err=True)
         sys.exit(2)
     (output / "report.json").write_text(json.dumps(found, indent=2))
     click.echo(printable(f"{as_text(found)}\n{found['verdict']}: {found['why']}"))

@@ -288,10 +288,7 @@ class Cluster:
         """The events about one object, oldest first."""
         only = f"involvedObject.name={name}" + (f",involvedObject.kind={kind}" if kind else "")
         found = self.api.request("GET", self._path("events", None, namespace), query={"fieldSelector": only})["items"]
-        return sorted(
-            found,
-            key=lambda e: (e.get("lastTimestamp") or e.get("eventTime") or "", int(e["metadata"]["resourceVersion"])),
-        )
+        return sorted(found, key=lambda e: e.get("lastTimestamp") or e.get("eventTime") or "")
 
     def path_of(self, obj: Obj) -> str:
         """Where a manifest's object is; one that names no namespace is in the cluster's own. Raises Missing."""

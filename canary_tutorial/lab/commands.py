@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,6 +25,7 @@ import psutil
 from canary_tutorial.lab.machine import guard, state
 from canary_tutorial.lab.machine.processes import family, pss_mb, send
 from canary_tutorial.lab.machine.tools import REMEDIES, CannotUnpack, find_program, install, of_user
+from canary_tutorial.lab.objects import SIDECAR
 
 PATIENCE = 30.0  # seconds for a lab to become ready
 NOT_RUNNING = 3  # exit code of `status`, as of systemctl's
@@ -292,7 +294,7 @@ def logs(name: str, follow: bool, part: str | None) -> None:
     if part is None:
         click.echo("\n".join(parts))
         return
-    chosen = parts.get(part) or next((path for key, path in parts.items() if part in key), None)
+    chosen = parts.get(meant(part, list(parts)) or "")
     if chosen is None:
         fail(f"The lab {name!r} has no part {part!r}. Its parts: {', '.join(parts)}")
     with suppress(KeyboardInterrupt), chosen.open("rb") as log:
@@ -302,6 +304,20 @@ def logs(name: str, follow: bool, part: str | None) -> None:
                 return
             time.sleep(0.2)
     sys.exit(130)
+
+
+def meant(part: str, parts: Sequence[str]) -> str | None:
+    """Which of `parts` (NAMESPACE/POD/CONTAINER, the newest last) a word means: the container of that name before a pod
+    whose name begins with it, that before any other that holds it; and of several the newest."""
+
+    def fits(key: str) -> tuple[bool, ...]:
+        """The best first, so that the greatest of these is meant."""
+        namespace, pod, container = (*key.split("/"), "", "")[:3]
+        whole = part in (pod, f"{namespace}/{pod}") or pod.startswith(f"{part}-")
+        return key == part, container == part, whole and container != SIDECAR, part in key and container != SIDECAR
+
+    found = [key for key in parts if part in key]
+    return max(reversed(found), key=fits, default=None)
 
 
 @cli.command()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from canary_tutorial.errors import NoData, Unreachable
 from canary_tutorial.install.installed import PROMETHEUS
-from canary_tutorial.metrics.series import RequestCount, Series, parse, requests
+from canary_tutorial.metrics.series import RequestCount, Series, counted_by_rate, parse, requests
 
 if TYPE_CHECKING:
     from canary_tutorial.kube.cluster import Cluster
@@ -158,13 +158,14 @@ class Metrics:
         return Measured(values[-1] if values else None, self.request_count(workload, window, at), unit)
 
     def request_count(self, workload: str, window: str, at: float | None = None) -> float:
-        """How many requests of a workload were counted inside the window that ends now, or at a time."""
+        """How many requests of a workload a check's query with this window rests on, now or at a time (seconds since
+        the epoch): those between the window's first and its last scrape."""
         of = _OF.format(namespace=self.namespace, workload=workload)
         from canary_tutorial.kube.manifests import seconds
 
         now = at or time.time()
-        raw = self.query(f"istio_requests_total{{{of}}}[{seconds(window) + LOOKBACK:.0f}s]", now)
-        return sum(found.count for found in requests(raw, now - seconds(window), now))
+        raw = self.query(f"istio_requests_total{{{of}}}[{window}]", now)
+        return counted_by_rate(raw, now - seconds(window), now)
 
     def scrape_interval(self) -> float | None:
         """Seconds between two scrapes, as Prometheus itself reports; the longest of its targets', None without any.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isnan
 from typing import Any
 
@@ -62,6 +63,16 @@ def rate(counters: Sequence[Series], start: float, end: float) -> float | None:
     if len(times) < 2:
         return None
     return sum(increase(series, times[0], times[-1]) for series in counters) / (times[-1] - times[0])
+
+
+def counted_by_rate(counters: Iterable[Series], start: float, end: float) -> float:
+    """How many requests PromQL's `rate` over [start, end] rests on: the growth between the first and the last scrape in
+    the window. What came before its first scrape is in no sample of it; a counter with one scrape adds nothing."""
+    total = 0.0
+    for series in counters:
+        inside = series.between(start, end)
+        total += sum(b - a if b >= a else b for (_, a), (_, b) in pairwise(inside))
+    return total
 
 
 @dataclass(frozen=True)

@@ -84,17 +84,15 @@ class Canary(CanaryState):
         release = Release(self, image, self.primary_image(), list(flags or []))
         if watch:
             release.start()
-        name = container["name"]
+        changed = None if command == (container.get("command") or []) else command
         if show:
-            print(f"kubectl -n {self.namespace} set image deployment/{self.target} {name}={image}")
-        if show and flags is not None:
-            print(f"... and its command: {' '.join(command)}")
-        if flags is None:
-            self.cluster.set_image(f"deployment/{self.target}", self.namespace, **{name: image})
+            print(set_image_command(self, container["name"], image, changed))
+        if changed is None:
+            self.cluster.set_image(f"deployment/{self.target}", self.namespace, **{container["name"]: image})
         else:
-            change = {"containers": [{"name": name, "image": image, "command": command}]}
-            body = {"spec": {"template": {"spec": change}}}
-            self.cluster.patch("deployments", self.target, body, self.namespace)
+            self.cluster.patch(
+                "deployments", self.target, template_of(container["name"], image, changed), self.namespace
+            )
         return release
 
     # -- an operator's part; each prints the command that it stands for
@@ -117,7 +115,8 @@ class Canary(CanaryState):
 
     def abort(self) -> None:
         """Roll back at the next tick, by Flagger's rollback hook; the hook is added to the Canary if it has none."""
-        self._require_running()
+        self._require("Progressing", "WaitingPromotion", to="roll back")
+        self._require_gates()
         hooks = self.spec.get("analysis", {}).get("webhooks") or []
         if not any(hook.get("type") == "rollback" for hook in hooks):
             hook = {**ABORT, "url": ABORT["url"].format(namespace=self.namespace)}
@@ -127,7 +126,7 @@ class Canary(CanaryState):
 
     def promote(self) -> None:
         """Promote at the next tick without further checks (spec.skipAnalysis), and check again after that release."""
-        self._require_running()
+        self._require("Waiting", "Progressing", "WaitingPromotion", to="promote")
         self._patch({"spec": {"skipAnalysis": True}})
         self._afterwards(lambda: self._patch({"spec": {"skipAnalysis": False}}))
 
@@ -150,24 +149,39 @@ class Canary(CanaryState):
             return False
         return True
 
-    def _gate(self, path: str, show: bool = True) -> None:
+    def _require_gates(self) -> None:
         if self.cluster.get_or_none("services", GATES, self.namespace) is None:
             raise BadInput(
                 f'Service "{GATES}" not found in namespace "{self.namespace}"', 'cluster.apply("gates.yaml")'
             )
+
+    def _gate(self, path: str, show: bool = True) -> None:
+        self._require_gates()
         page = self.cluster.proxy_path(f"{GATES}:80", path, self.namespace)
         body = {"name": self.name, "namespace": self.namespace}
         if show:
             self.say(f"echo {shlex.quote(json.dumps(body))} | kubectl create --raw {page} -f -")
         self.cluster.api.request("POST", page, body, accept="*/*", parse=False)
 
-    def _require_running(self) -> None:
+    def _require(self, *phases: str, to: str) -> None:
+        """Raise BadInput unless the Canary is in a phase in which Flagger would act on what is asked of it."""
         phase = self.phase
+        if phase in phases:
+            return
         if phase not in RUNNING:
             raise BadInput(
-                f"No release to end: the canary is {phase or 'new'}. Flagger has not detected a new revision.",
+                f"No release to {to}: the canary is {phase or 'new'}. Flagger has not detected a new revision.",
                 'After canary.release(...): canary.wait("Progressing")',
             )
+        if phase == "Waiting":
+            raise BadInput(
+                f"Flagger cannot {to} yet: the canary is Waiting, behind a closed gate.",
+                "Open it with canary.approve(), and roll back once it is Progressing; or set the old image again.",
+            )
+        raise BadInput(
+            f"Too late to {to}: the canary is {phase}, the new version has passed its checks and is being promoted.",
+            "To have the old version again, release it: canary.release(IMAGE)",
+        )
 
     def _patch(self, body: Obj) -> None:
         patch = shlex.quote(json.dumps(body))
@@ -186,6 +200,21 @@ class Canary(CanaryState):
                 return  # the cluster is gone, and its switches with it
 
         threading.Thread(target=wait, daemon=True).start()
+
+
+def template_of(container: str, image: str, command: list[str]) -> Obj:
+    """The patch of a Deployment that changes a container's image and its command at once: one new revision."""
+    change = {"containers": [{"name": container, "image": image, "command": command}]}
+    return {"spec": {"template": {"spec": change}}}
+
+
+def set_image_command(canary: CanaryState, container: str, image: str, command: list[str] | None = None) -> str:
+    """What `release` does, as a kubectl command; with `command` where that changes, too."""
+    kubectl = f"kubectl -n {canary.namespace}"
+    if command is None:
+        return f"{kubectl} set image deployment/{canary.target} {container}={image}"
+    patch = json.dumps(template_of(container, image, command))
+    return f"{kubectl} patch deployment {canary.target} -p {shlex.quote(patch)}"
 
 
 def with_flags(command: Sequence[str], flags: Sequence[str]) -> list[str]:

@@ -38,6 +38,21 @@ def why_nothing_happens(
     return f"Flagger's last event: {events[-1].message}" if events else "Flagger has sent no event about it yet."
 
 
+def why_ended(phase: str, messages: Sequence[str]) -> str:
+    """Why a release ended as it did, from the texts of Flagger's events in order: the one that decided it."""
+    halts = [text for text in messages if re.search(r"^(\(combined .*\): )?Halt ", text) and "approval" not in text]
+    if phase == "Succeeded":
+        if any("analysis was skipped" in text for text in messages):
+            return "promoted without checks (skipAnalysis)"
+        return f"promoted after {len(halts)} failed checks; the last: {halts[-1]}" if halts else "every check passed"
+    if phase != "Failed":
+        return f"not finished: {messages[-1]}" if messages else "not finished"
+    decided = next((text for text in messages if re.search(r"^Rolling back |progress deadline", text)), "")
+    if decided and "failed checks threshold" not in decided:
+        return decided
+    return halts[-1] if halts else decided or "Flagger sent no event that says why"
+
+
 def why_halted(message: str, *, requests: float, window: float, scrape: float = 1, counted: bool = True) -> str:
     """What an event that begins with "Halt" means. `requests`: how many the canary got in the window (seconds).
 
@@ -55,7 +70,12 @@ def why_halted(message: str, *, requests: float, window: float, scrape: float = 
             return "The canary got no requests in the window. Is the load test running, and aimed at the service?"
         if "success-rate" in message:
             return "Every request failed: with no success at all the query has nothing to divide, and answers nothing."
-        return "The canary got requests only a moment ago: the next check will have values."
+        if "request-duration" in message:
+            return "The canary got its first requests a moment ago: the next check will have values."
+        return (
+            "The canary gets requests, but its MetricTemplate's query finds nothing: check the names of the metric and of "
+            "the labels in it, in Prometheus' own page."
+        )
     if found := re.search(r"success rate ([\d.]+)% < ([\d.]+)%", message):
         rate = float(found[1])
         failed = (

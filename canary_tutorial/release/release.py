@@ -10,8 +10,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
-from math import ceil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from math import ceil, inf
 from typing import Any, ClassVar, Protocol
 
 from canary_tutorial.errors import Missing, TookTooLong, TutorialError, Unreachable
@@ -19,9 +20,11 @@ from canary_tutorial.kube.objects import Obj
 from canary_tutorial.metrics.prometheus import Impact
 from canary_tutorial.metrics.series import Series, rate, role
 from canary_tutorial.release import flagger_log, ticks, timeline
+from canary_tutorial.release.explain import why_ended
 from canary_tutorial.release.flagger_log import event_of_line, read_event
 from canary_tutorial.release.state import BACK, CanaryState
-from canary_tutorial.release.timeline import ENDED, RUNNING, Event, Point, interval
+from canary_tutorial.release.timeline import ENDED, RUNNING, Event, Point, Step, interval
+from canary_tutorial.screen import progress
 from canary_tutorial.screen.tables import Table
 
 LEAD = 10.0  # seconds before the release that its plot shows
@@ -57,6 +60,7 @@ class Release:
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._news: queue.Queue[Point | Event | None] = queue.Queue()
         self.problem: TutorialError | None = None  # why it is no longer watched
+        self._detected = self._busy = False  # by Flagger; whether another release ran when this one was begun
         self._earlier = self._revision = ""  # of the target's template, as Flagger names it: before, and this one's
 
     def __repr__(self) -> str:
@@ -109,6 +113,11 @@ class Release:
         return timeline.weights_reached(self.points)
 
     @property
+    def reason(self) -> str:
+        """Why it ended as it did, by the event that decided it; why it has not, while it runs."""
+        return why_ended(self.phase, self.messages)
+
+    @property
     def messages(self) -> list[str]:
         """The texts of Flagger's events, in order."""
         return [event.message for event in self.events]
@@ -118,27 +127,24 @@ class Release:
         return self.canary.metrics.impact(self.began, self.ended + 1 if self.ended else None, self.canary.target)
 
     def series(self) -> list[Series]:
-        """The webinar's plot of this release: its own two workloads, whatever else runs in the namespace."""
+        """The webinar's plot of this release: its own two workloads, whatever else runs in the namespace. What its target
+        answered before Flagger detected this release is not of this release, and left out."""
         metrics = self.canary.metrics
-        return self._own(metrics.request_rate(self.began - LEAD, self.picture_end, self.window, self.step))
+        found = self._own(metrics.request_rate(self.began - LEAD, self.picture_end, self.window, self.step))
+        first = inf if self.detected_after is None else self.began + self.detected_after
+        own = [
+            series if role(series.labels) == "primary" else Series(series.labels, series.between(first, inf))
+            for series in found
+        ]
+        return [series for series in own if series.samples]
 
-    def requests_by_step(self, load: float = 20, settle: float = 0.5) -> Table:
+    def requests_by_step(self, settle: float = 0.5) -> Table:
         """For each step and series: requests per second counted in its steady part (from `settle` seconds after its
-        beginning to its end), and what the weights ask for of a `load` in requests per second."""
+        beginning to its end), and what the weights make of all requests of users in it."""
         end = self.ended or time.time()
-        counters = self._own(self.canary.metrics.counters(self.began, end))
-        rows: list[list[Any]] = []
-        for step in timeline.steps(self.points, end):
-            wanted = {"primary": step.primary, "shifted": step.canary, "mirrored": 100 * step.mirror}
-            for name, weight in wanted.items():
-                found = rate(
-                    [s for s in counters if role(s.labels) == name], max(step.start, self.began) + settle, step.end
-                )
-                if weight and found is not None:
-                    asked = load * weight / 100
-                    off = round(100 * (found / asked - 1), 1)
-                    rows.append([step.phase, name, f"{weight}%", round(asked, 1), round(found, 1), off])
-        return Table(["phase", "series", "weight", "expected", "measured", "off by %"], rows, "requests per second")
+        return requests_by_step(
+            timeline.steps(self.points, end), self._own(self.canary.metrics.counters(self.began, end)), settle
+        )
 
     def _own(self, found: list[Series]) -> list[Series]:
         target = self.spec["targetRef"]["name"]
@@ -152,6 +158,7 @@ class Release:
         obj = canary.obj
         self._objects: dict[str, Obj] = {"canaries": obj}
         self._earlier = obj.get("status", {}).get("lastAppliedSpec", "")
+        self._busy = obj.get("status", {}).get("phase") in RUNNING
         self._seen: set[tuple[str, int]] = {_version(e) for e in canary.cluster.events(canary.name, canary.namespace)}
         for kind, name in (("canaries", canary.name), ("virtualservices", timeline.service_names(obj)[0])):
             threading.Thread(target=self._watch, args=(kind, name), daemon=True).start()
@@ -209,9 +216,12 @@ class Release:
         the release goes on without you, and so does the watching."""
         picture = Release.draw(self) if show and Release.draw else None
         try:
-            for news in self:
-                if show:
-                    print(as_line(news, self.began), flush=True)
+            with progress.StatusLine(f"The release of {self.image.rpartition('/')[2] or 'the next version'}") as line:
+                for news in self:
+                    if show:
+                        print(as_line(news, self.began), flush=True)
+                    else:
+                        line.say(str(self.points[-1]) if self.points else "")
             if picture:
                 picture.wait(AFTERMATH)
         except KeyboardInterrupt:
@@ -289,6 +299,10 @@ class Release:
                         "and Flagger restarted the analysis.",
                         f"canary-tutorial trace {self.canary.name} -n {self.canary.namespace} -f",
                     )
+            # Behind a gate that is closed before the rollout, Flagger has not yet written the new revision down.
+            self._detected |= point.phase in RUNNING and (revision != self._earlier or not self._busy)
+            if not self._detected:  # phase and failed checks are still those of the release before
+                point = replace(point, phase="", failed_checks=0, iterations=0)
             if not self.points or not self.points[-1].same(point):
                 self.points.append(point)
                 self._news.put(point)
@@ -310,6 +324,26 @@ class Release:
         event = Event(time.time(), said.type, said.message)  # the server's own time knows only whole seconds
         self.events.append(event)
         self._news.put(event)
+
+
+def requests_by_step(steps: Sequence[Step], counters: Sequence[Series], settle: float) -> Table:
+    """The table of `Release.requests_by_step`, from its steps and the raw counters of its workloads."""
+    rows: list[list[Any]] = []
+    for step in steps:
+        if not step.phase:
+            continue
+        measured = {
+            name: rate([s for s in counters if role(s.labels) == name], step.start + settle, step.end)
+            for name in ("primary", "shifted", "mirrored")
+        }
+        users = (measured["primary"] or 0) + (measured["shifted"] or 0)
+        weights = {"primary": step.primary, "shifted": step.canary, "mirrored": 100 * step.mirror}
+        for name, weight in weights.items():
+            found, expected = measured[name], users * weight / 100
+            if expected and found is not None:
+                off = round(100 * (found / expected - 1), 1)
+                rows.append([step.phase, name, f"{weight}%", round(expected, 1), round(found, 1), off])
+    return Table(["phase", "series", "weight", "expected", "measured", "off by %"], rows, "requests per second")
 
 
 def _version(event: Obj) -> tuple[str, int]:

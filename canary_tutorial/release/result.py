@@ -31,7 +31,7 @@ def of_release(release: Release) -> dict[str, Any]:
         "phase": release.phase,
         "phases": [[name, round(max(0.0, at - release.began), 1)] for name, at in timeline.phases(release.points)],
         "weights": release.weights,
-        "mirrored": any(point.mirror for point in release.points),
+        "mirrored": any(point.mirror for point in release.points if point.phase),
         "seconds": round(release.seconds, 1),
         "intervals_seconds": planned.seconds,
         "interval_seconds": planned.interval,

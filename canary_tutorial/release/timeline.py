@@ -14,13 +14,15 @@ from canary_tutorial.kube.manifests import seconds
 from canary_tutorial.kube.objects import Obj
 from canary_tutorial.screen.tables import Table
 
+UNDETECTED = "not yet detected"  # by Flagger
 RUNNING = ("Waiting", "Progressing", "WaitingPromotion", "Promoting", "Finalising")
 ENDED = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True)
 class Point:
-    """What was true of a canary from `time` (seconds since the epoch) on. Weights in percent of the users' requests."""
+    """What was true of a canary from `time` (seconds since the epoch) on. Weights in percent of the users' requests; with
+    `matched`, of those that do not match. `phase` is "" until Flagger has detected the release."""
 
     time: float
     phase: str
@@ -29,13 +31,14 @@ class Point:
     mirror: bool
     failed_checks: int
     iterations: int = 0
+    matched: int = 0  # A/B: the canary's weight among the requests that match; all others go to the primary
 
     def same(self, other: Point) -> bool:
         return replace(self, time=0) == replace(other, time=0)
 
     def __str__(self) -> str:
-        mirrored = " + mirror" if self.mirror else ""
-        return f"{self.phase} {self.primary}/{self.canary}{mirrored}"
+        more = (" + mirror" if self.mirror else "") + (" + matching requests to the canary" if self.matched else "")
+        return f"{self.phase or UNDETECTED} {self.primary}/{self.canary}{more}"
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,12 @@ def observe(canary: Obj, virtual_service: Obj | None, time: float) -> Point:
     """The point that these two objects make."""
     status = canary.get("status") or {}
     primary, secondary, mirror = weights_of(canary, virtual_service)
+    matched = 0
+    if (canary["spec"].get("analysis") or {}).get("match"):  # the others have a rule of their own
+        primary, secondary, matched = 100, 0, secondary
     return Point(
         time, status.get("phase") or "", primary, secondary, mirror,
-        status.get("failedChecks") or 0, status.get("iterations") or 0,
+        status.get("failedChecks") or 0, status.get("iterations") or 0, matched,
     )  # fmt: skip
 
 
@@ -123,10 +129,11 @@ def steps(points: Sequence[Point], end: float) -> list[Step]:
 
 
 def weights_reached(points: Iterable[Point]) -> list[int]:
-    """The canary's weights in the order in which they were reached, zero and the way back left out."""
+    """The canary's weights in the order in which they were reached; zero, the way back, and what was there before
+    Flagger detected the release are left out."""
     reached: list[int] = []
     for point in points:
-        if point.canary > (reached[-1] if reached else 0):
+        if point.phase and point.canary > (reached[-1] if reached else 0):
             reached.append(point.canary)
     return reached
 

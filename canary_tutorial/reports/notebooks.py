@@ -7,8 +7,10 @@ kernel that papermill starts.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,11 +75,7 @@ def run(
     from papermill.exceptions import PapermillExecutionError
 
     executed = output / notebook.name
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        executed.touch()
-    except OSError as exc:
-        raise BadInput(f"cannot write to {output}: {exc.strerror}", "Choose another directory: --output DIR.") from exc
+    writable(output)
     began, error = time.monotonic(), ""
     try:
         papermill.execute_notebook(
@@ -92,6 +90,23 @@ def run(
     page = executed.with_suffix(".html")
     page.write_text(html(content, notebook.stem, code), encoding="utf-8")
     return Run(notebook, seconds, cells, error, recorded(content), [executed, page])
+
+
+def writable(output: Path) -> None:
+    """Make the directory. Raises BadInput where nothing can be written into it."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=output).close()
+    except OSError as exc:
+        raise BadInput(f"cannot write to {output}: {exc.strerror}", "Choose another directory: --output DIR.") from exc
+
+
+def keep(files: Sequence[Path], output: Path) -> Path:
+    """Move finished files into `output`, in place of those that are there; returns the last one's new place."""
+    writable(output)
+    for file in files:
+        shutil.move(file, output / file.name)
+    return output / files[-1].name
 
 
 def html(notebook: Any, title: str, code: bool = True) -> str:

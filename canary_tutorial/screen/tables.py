@@ -49,7 +49,7 @@ class Table:
 
     def _repr_html_(self) -> str:
         if not self.rows:
-            return f"<p>{escape(self.title)}: nothing found</p>"
+            return f"<p>{escape(self.title + ': ' if self.title else '')}nothing found</p>"
         caption = f"<div>{escape(self.title)}</div>" if self.title else ""  # a <caption> is as narrow as its table
         head = "".join(f"<th scope='col' style='{CELL}'>{escape(str(column))}</th>" for column in self.columns)
         body = "".join(f"<tr>{_cells(row)}</tr>" for row in self.rows)

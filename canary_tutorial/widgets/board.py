@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import replace
 from html import escape
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from canary_tutorial.charts.chart import ROLES, Chart, Limit, Line, Track, with_gaps
@@ -46,7 +47,7 @@ def check_tracks(release: Release) -> list[Track]:
     """One track for each built-in check of the canary: its values, the requests behind each, and its threshold."""
     metrics, canary, events = release.canary.metrics, release.canary, list(release.events)
     # Before Flagger detected it, the canary was another version.
-    noticed = next((point.time for point in release.points if point.phase in RUNNING), release.began)
+    noticed = next((point.time for point in release.points if point.phase in RUNNING), inf)
     counted: dict[str, dict[float, float]] = {}  # by window: when, how many requests it held
     tracks = []
     for metric in release.spec.get("analysis", {}).get("metrics") or []:
@@ -67,7 +68,7 @@ def check_tracks(release: Release) -> list[Track]:
             at - release.began: f"of about {n * seconds(window):.0f} requests"
             for at, n in counted.get(window, {}).items()
         }
-        points = with_gaps(samples)
+        points = with_gaps(samples, release.step)
         line = Line(metric["name"], points, ROLES["shifted"], notes=[beside.get(at, "") for at, _ in points])
         judged = [sample for sample in samples if not release.ended or release.began + sample[0] <= last_look(events)]
         if judged:  # Flagger did not judge what arrives after its last tick

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -74,6 +74,8 @@ def what_next(canary: Obj, point: Point) -> str:
     failed = int(status.get("failedChecks") or 0)
     if spec.get("suspend"):
         return "Nothing: the canary is suspended."
+    if not point.phase and status.get("phase") in (*ENDED, *RUNNING, "Initialized"):
+        return f"Flagger detects the new version at its next tick, at most {interval(spec):g} s from now."
     if point.phase in ENDED or point.phase == "Initialized":
         return "Flagger waits for a new revision: set another image."
     if point.phase in ("", "Initializing"):
@@ -90,6 +92,10 @@ def what_next(canary: Obj, point: Point) -> str:
     last = ", and the tick after it rolls back" if failed + 1 >= threshold else ""
     bad = f"If a check fails: failed checks {failed + 1}{last} (threshold {threshold})."
     following = plan(spec).after(point)
+    if not makes_a_check(spec, point):
+        bad = "No check is made at this tick."
+        if following and following.canary > point.canary:
+            return f"{following.canary}% of the requests go to the new version. {bad}"
     if following and following.iterations > point.iterations:
         wanted = int(spec["analysis"]["iterations"])
         return f"If all checks pass: iteration {following.iterations} of {wanted}. {bad}"
@@ -98,6 +104,12 @@ def what_next(canary: Obj, point: Point) -> str:
     if following and following.phase == point.phase and following.canary > point.canary:
         return f"If all checks pass: {following.canary}% of the requests go to the new version. {bad}"
     return f"If all checks pass: the primary gets the new version. {bad}"
+
+
+def makes_a_check(spec: Obj, point: Point) -> bool:
+    """Whether Flagger makes its checks at the tick after `point`: not at the one that starts the traffic."""
+    following = plan(spec, passing=False).after(replace(point, failed_checks=0))
+    return following is None or following.failed_checks > 0
 
 
 def when_next(canary: Obj, now: float) -> float | None:
@@ -179,9 +191,10 @@ class ExplainCard(Showing):
         requests = first.measured.samples
         try:
             counted = bool(requests) or self.canary.metrics.ever_counted(self.canary.target)
+            scrape = self.canary.metrics.scrape_interval() or 0
         except TutorialError:
-            counted = True  # Prometheus does not answer: nothing can be said of what it has seen
-        meaning = explain.why_halted(said, requests=requests, window=window, counted=counted)
+            counted, scrape = True, 0.0  # Prometheus does not answer: nothing can be said of what it has seen
+        meaning = explain.why_halted(said, requests=requests, window=window, scrape=scrape, counted=counted)
         return f"{said} — {meaning}"
 
     def text(self) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from canary_tutorial.charts.display import someone_watches
 from canary_tutorial.errors import TutorialError
+from canary_tutorial.release.canary import set_image_command, with_flags
 from canary_tutorial.release.timeline import RUNNING
 from canary_tutorial.widgets import keys
 
@@ -81,10 +82,11 @@ class ImagePicker:
     @property
     def command(self) -> str:
         """What pressing Release does, as one would type it."""
-        name = self.canary.container_of(self.canary.deployment())["name"]
+        container = self.canary.container_of(self.canary.deployment())
+        had = container.get("command") or []
+        command = with_flags(had, self.flags)
         image = f"{self._repository}:{self.image.value}"
-        text = f"kubectl -n {self.canary.namespace} set image deployment/{self.canary.target} {name}={image}"
-        return text + (f"   # and its command: ... {' '.join(self.flags)}" if self.flags else "")
+        return set_image_command(self.canary, container["name"], image, None if command == had else command)
 
     @property
     def warning(self) -> str:

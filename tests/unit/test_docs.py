@@ -25,5 +25,8 @@ def test_every_row_names_a_test_that_exists(page: str, defined: set[str]) -> Non
     named = [re.findall(r"(?<!/)\btest_\w+", check) for check in checks]
     assert named
     assert all(tests or where for tests, where in zip(named, places, strict=True)), rows
+    assert all(
+        (ROOT / place).is_file() for tests, where in zip(named, places, strict=True) if not tests for place in where
+    )
     assert all((ROOT / place).exists() for where in places for place in where)
     assert {name for names in named for name in names} <= defined

@@ -140,7 +140,7 @@ HALT = "Halt podinfo.test advancement"
     [
         pytest.param(nothing(DURATION), 0, 1, "fewer than two scrapes", id="window shorter than two scrapes"),
         pytest.param(nothing(DURATION), 0, 9, "got no requests", id="no traffic"),
-        pytest.param(nothing(DURATION), 9, 9, "only a moment ago", id="the traffic is too young"),
+        pytest.param(nothing(DURATION), 9, 9, "a moment ago", id="the traffic is too young"),
         pytest.param(nothing(SUCCESS), 9, 9, "Every request failed", id="nothing but failures"),
         pytest.param(f"{HALT} success rate 90.00% < 99%", 50, 9, "About 5 of 50", id="errors"),
         pytest.param(f"{HALT} request duration 1.5s > 500ms", 9, 9, "longer than 1.5s", id="slow"),

@@ -27,7 +27,7 @@ hostile = {HOSTILE!r}
 users = Is(answered=1, failed=0, mirrored=1, mirrored_failed=0)
 release = Is(
     impact=lambda: users, detected_after=1, phase=hostile, before=hostile, image=hostile,
-    seconds=1, weights=[hostile], messages=["Halt " + hostile],
+    seconds=1, weights=[hostile], reason="Halt " + hostile,
 )
 faults, canary = hostile, Is(shortest_release=1)
 """
