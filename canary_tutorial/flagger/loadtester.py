@@ -1,6 +1,6 @@
-"""Flagger's load tester: gates that people open, and tasks that webhooks request. Standard library only.
+"""Flagger's load tester: gates that people open, and tasks that webhooks request. I/O: HTTP, commands.
 
-    /gate/{approve,halt,check,open,close}   /rollback/{check,open,close}   /healthz   everything else: a task
+    /gate/{approve,halt,check,open,close}   /rollback/{check,open,close}   /healthz   /metrics   everything else: a task
 
 A gate is closed until it is opened; its key is the Canary's name and namespace. A task of type cmd is accepted at once
 (202) and runs in the background, the same one only once at a time; one of type bash runs to its end (200, or 500 with
@@ -27,6 +27,8 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from prometheus_client import generate_latest
 
 from canary_tutorial.flagger.flags import NO_EFFECT, Known, parsed
 from canary_tutorial.flagger.golang import go_bool, timestamp
@@ -149,6 +151,8 @@ class LoadTester:
         match path.strip("/").split("/"):
             case ["healthz"]:
                 return 200, "OK"
+            case ["metrics"]:
+                return 200, generate_latest().decode()
             case ["gate", "approve"]:
                 return 200, "OK"
             case ["gate", "halt"]:

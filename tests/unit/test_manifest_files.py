@@ -157,3 +157,9 @@ def test_the_schemas_of_the_mesh_know_what_flagger_and_lessons_write(kind: str) 
         jsonschema.validate(MESH[kind], schema)
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(MESH[kind] | {"hots": []}, schema)
+
+
+def test_an_alert_of_a_canary_needs_no_severity() -> None:
+    kind = one("CustomResourceDefinition", "canaries.flagger.app")
+    spec = kind["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    assert spec["analysis"]["properties"]["alerts"]["items"]["required"] == ["name", "providerRef"]

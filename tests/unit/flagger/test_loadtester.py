@@ -67,6 +67,12 @@ def test_answers_that_are_always_the_same(ask: Ask, path: str, expected: tuple[i
     assert ask(path, body=b"not json", method=method) == expected
 
 
+def test_a_scrape_is_no_task(ask: Ask):
+    status, page = ask("/metrics", method="GET")
+    assert status == 200
+    assert "process_cpu_seconds_total" in page
+
+
 @pytest.mark.parametrize("what", ["gate", "rollback"])
 def test_a_gate_is_closed_until_opened_and_until_closed_again(ask: Ask, what: str):
     assert ask(f"/{what}/check") == (403, "Forbidden")
