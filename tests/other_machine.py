@@ -1,6 +1,18 @@
-"""A machine that has neither a checkout nor Prometheus and hey."""
+"""A machine that has neither a checkout nor Prometheus and hey: the wheel to bring there, and a PATH without them."""
 
+import subprocess
+import sys
 from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def build_wheel(folder: Path) -> Path:
+    """The wheel of this checkout, in `folder`."""
+    build = ["wheel", "--quiet", "--no-deps", f"--wheel-dir={folder}", ROOT]
+    subprocess.run([sys.executable, "-m", "pip", *build], check=True, capture_output=True)
+    (found,) = folder.glob("*.whl")
+    return found
 
 
 def bare_path(programs: Path) -> str:

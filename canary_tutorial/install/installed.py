@@ -105,7 +105,7 @@ def _search_prometheus(cluster: Cluster) -> str:
     programs = [
         obj
         for kind in ("deployments.apps", "statefulsets.apps")
-        if cluster.api.versions(kind)
+        if cluster.serves(kind)
         for obj in search(cluster, kind, lambda obj: runs(obj, "prometheus")).objects
     ]
     for program in programs:

@@ -187,7 +187,7 @@ def _namespace(cluster: Cluster) -> tuple[str, str, str, str]:
 def _others(cluster: Cluster) -> Iterator[str]:
     """What somebody else has in the namespace: workloads, Services and Canaries that nothing of ours made."""
     for kind in WORKLOADS:
-        if cluster.api.versions(kind) and cluster.can_i("list", kind):
+        if cluster.serves(kind) and cluster.can_i("list", kind):
             for obj in cluster.list(kind):
                 if not is_ours(obj) and not obj["metadata"].get("ownerReferences") and not _theirs_by_nature(obj):
                     yield title(obj)

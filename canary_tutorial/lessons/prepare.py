@@ -106,11 +106,8 @@ def reset_canary(cluster: Cluster) -> None:
     """Take away what an earlier lesson added to the Canary: gates, pauses, another strategy; and an abort's signal."""
     gates = cluster.get_or_none("services", "gates")
     if gates and is_ours(gates):
-        body: dict[str, Any] = {"name": "podinfo", "namespace": cluster.namespace}
         with suppress(Refused):  # it has no pod that could answer
-            cluster.api.request(
-                "POST", cluster.proxy_path("gates:80", "rollback/close"), body, accept="*/*", parse=False
-            )
+            cluster.canary().withdraw_abort()
     (wanted,) = cluster.objects("canary-podinfo.yaml")
     current = cluster.get_or_none("canaries", wanted["metadata"]["name"])
     if current is None or not is_ours(current):

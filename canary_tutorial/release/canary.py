@@ -149,6 +149,10 @@ class Canary(CanaryState):
             return False
         return True
 
+    def withdraw_abort(self) -> None:
+        """Let the rollback hook say no again, after an abort whose release nobody saw end."""
+        self._gate("rollback/close", show=False)
+
     def _require_gates(self) -> None:
         if self.cluster.get_or_none("services", GATES, self.namespace) is None:
             raise BadInput(

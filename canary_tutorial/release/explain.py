@@ -1,7 +1,7 @@
 """Why a canary halts, as a sentence with the next step. Pure: computed from objects, events and measured values.
 
 Flagger's text for the most frequent halt ("no values found ... probably not receiving traffic") has several causes;
-`halt` names the one that applies. `why_nothing_happens` is for a release that Flagger does not detect.
+`why_halted` names the one that applies. `why_nothing_happens` is for a release that Flagger does not detect.
 """
 
 from __future__ import annotations

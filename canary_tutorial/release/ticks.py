@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from canary_tutorial.errors import TutorialError
 from canary_tutorial.install import installed
 from canary_tutorial.metrics.prometheus import UNITS
-from canary_tutorial.screen.tables import Table
+from canary_tutorial.screen.tables import Listed, Table
 
 if TYPE_CHECKING:
     from canary_tutorial.release.state import CanaryState
@@ -66,25 +66,15 @@ def worth_telling(found: Sequence[Tick]) -> list[tuple[int, Tick]]:
     return kept
 
 
-class Ticks(list[Tick]):
-    """Ticks as a notebook shows them: as a table."""
+class Ticks(Listed[Tick]):
+    """Ticks, in order."""
 
-    def __repr__(self) -> str:
-        return repr(table(self))
-
-    def _repr_html_(self) -> str:
-        return table(self)._repr_html_()
-
-
-def table(found: Sequence[Tick]) -> Table:
-    """The ticks as one table, for a notebook."""
-    return Table(
-        COLUMNS,
-        [
+    def table(self) -> Table:
+        rows = [
             [*_state(number, tick), _joined(_checks(tick)), _joined(_said(tick))]
-            for number, tick in worth_telling(found)
-        ],
-    )
+            for number, tick in worth_telling(self)
+        ]
+        return Table(COLUMNS, rows)
 
 
 def text(number: int, tick: Tick) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from canary_tutorial.kube.manifests import seconds
 from canary_tutorial.kube.objects import Obj
-from canary_tutorial.screen.tables import Table
+from canary_tutorial.screen.tables import Listed, Table
 
 UNDETECTED = "not yet detected"  # by Flagger
 RUNNING = ("Waiting", "Progressing", "WaitingPromotion", "Promoting", "Finalising")
@@ -50,18 +50,12 @@ class Event:
     message: str
 
 
-class Events(list[Event]):
-    """Events as a notebook shows them: as a table."""
+class Events(Listed[Event]):
+    """Events, oldest first."""
 
     def table(self) -> Table:
         rows = [[datetime.fromtimestamp(e.time).strftime("%H:%M:%S"), e.type, e.message] for e in self]
         return Table(["time", "type", "message"], rows)
-
-    def __repr__(self) -> str:
-        return repr(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
 
 
 @dataclass(frozen=True)

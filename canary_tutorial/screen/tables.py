@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 CELL = "text-align:left;padding:.2em .8em .2em 0"  # the same in an output, in a widget and in a report
 
 
@@ -54,6 +55,19 @@ class Table:
         head = "".join(f"<th scope='col' style='{CELL}'>{escape(str(column))}</th>" for column in self.columns)
         body = "".join(f"<tr>{_cells(row)}</tr>" for row in self.rows)
         return f"{caption}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+class Listed(list[T]):
+    """A list that a notebook shows as a table; a subclass says as which."""
+
+    def table(self) -> Table:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return repr(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
 
 CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}

@@ -40,13 +40,7 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={folder}", ROOT],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    (found,) = folder.glob("*.whl")
-    return found
+    return other_machine.build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def install(wheel: Path, extra: str, where: Path) -> Installed:

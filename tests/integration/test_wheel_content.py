@@ -11,6 +11,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import other_machine
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -20,10 +21,7 @@ ROOT = Path(__file__).parents[2]
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, unpacked as pip does it."""
     folder = tmp_path_factory.mktemp("wheel")
-    build = ["wheel", "--quiet", "--no-deps", f"--wheel-dir={folder}", ROOT]
-    subprocess.run([sys.executable, "-m", "pip", *build], check=True, capture_output=True)
-    (found,) = folder.glob("*.whl")
-    with zipfile.ZipFile(found) as archive:
+    with zipfile.ZipFile(other_machine.build_wheel(folder)) as archive:
         archive.extractall(folder / "unpacked")
     return folder / "unpacked"
 

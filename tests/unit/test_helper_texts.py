@@ -241,7 +241,7 @@ def test_ticks_are_read_from_flaggers_log_and_told():
     assert "request-success-rate: 91.67% (threshold >= 99% over 4s, 80 requests) FAILED" in said
     assert "gate gate: passed" in said
     assert "! Halt podinfo.test" in said
-    assert len(ticks.table(found)) == 1
+    assert len(ticks.Ticks(found).table()) == 1
 
 
 def test_without_ticks_the_events_of_the_log_make_the_rows():
