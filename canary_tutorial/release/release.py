@@ -8,6 +8,7 @@ the end.
 from __future__ import annotations
 
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,10 @@ from canary_tutorial.screen.tables import Table
 LEAD = 10.0  # seconds before the release that its plot shows
 AFTERMATH = 4.0  # seconds that the plot goes on after the end
 MOST = 300  # samples of one line in its picture
+LAST = re.compile(
+    "Promotion completed!|Canary failed!|Promotion of .* failed"
+)  # the last event of a release
+LAST_PATIENCE, HOOKS = 10.0, 0.7  # seconds to wait for it after the last status; and after it, for what hooks answered
 PATIENCE = 15.0  # seconds for a cluster that does not answer, and beyond two intervals for Flagger to detect it
 
 
@@ -269,8 +274,7 @@ class Release:
                     event = event_of_line(line, self.canary.name, self.canary.namespace, time.time(), self.began)
                     if event and line not in lines and not self._stop.is_set():
                         lines.add(line)
-                        self.events.append(event)
-                        self._news.put(event)
+                        self._tell(event)
             except Unreachable:
                 self._stop.wait(1)  # Flagger's pod is being replaced, or the cluster is gone: _watch tells which
             except TutorialError:
@@ -306,9 +310,10 @@ class Release:
             if not self.points or not self.points[-1].same(point):
                 self.points.append(point)
                 self._news.put(point)
-            if point.phase in ENDED and any(p.phase in RUNNING for p in self.points):
-                self.ended = self.ended or point.time
-                threading.Timer(0.7, self.stop).start()  # the last event comes just after the last status
+            if not self.ended and point.phase in ENDED and any(p.phase in RUNNING for p in self.points):
+                self.ended = point.time
+                heard = any(LAST.match(event.message) for event in self.events)  # a success is told after its status
+                self._stop_in(HOOKS if heard else LAST_PATIENCE)
 
     def _is_another(self, image: str) -> bool:
         """Whether Flagger has detected another version than this release's; one that waits for any takes this one."""
@@ -321,9 +326,18 @@ class Release:
             return
         self._seen.add(_version(obj))
         said = read_event(obj)
-        event = Event(time.time(), said.type, said.message)  # the server's own time knows only whole seconds
+        self._tell(Event(time.time(), said.type, said.message))  # the server's own time knows only whole seconds
+
+    def _tell(self, event: Event) -> None:
         self.events.append(event)
         self._news.put(event)
+        if self.ended and LAST.match(event.message):
+            self._stop_in(HOOKS)
+
+    def _stop_in(self, seconds: float) -> None:
+        timer = threading.Timer(seconds, self.stop)
+        timer.daemon = True  # nobody's exit waits for it
+        timer.start()
 
 
 def requests_by_step(steps: Sequence[Step], counters: Sequence[Series], settle: float) -> Table:

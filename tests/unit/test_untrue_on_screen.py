@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,8 +20,8 @@ from canary_tutorial.metrics.series import Series, counted_by_rate
 from canary_tutorial.release import timeline
 from canary_tutorial.release.canary import Canary, set_image_command
 from canary_tutorial.release.explain import why_ended, why_halted
-from canary_tutorial.release.release import Release, requests_by_step
-from canary_tutorial.release.timeline import Point, Step
+from canary_tutorial.release.release import HOOKS, LAST_PATIENCE, Release, requests_by_step
+from canary_tutorial.release.timeline import Event, Point, Step
 from canary_tutorial.reports import notebooks
 from canary_tutorial.screen.tables import Table
 from canary_tutorial.widgets.explain_card import what_next
@@ -317,3 +318,38 @@ def test_a_report_that_fails_leaves_the_last_good_one(tmp_path: Path, monkeypatc
 
 def test_an_empty_table_without_a_title_says_only_that():
     assert Table(["a"], [])._repr_html_() == "<p>nothing found</p>"
+
+
+@pytest.mark.parametrize("phases", [("Progressing", "Finalising", "Succeeded"), ("Progressing", "Failed")])
+@pytest.mark.parametrize(
+    "last", ["Promotion completed! Scaling down podinfo.test", "Canary failed! Scaling down podinfo.test"]
+)
+def test_a_release_is_watched_until_its_last_event_is_heard_however_late_that_is(phases: tuple[str, ...], last: str):
+    release = release_after("Initialized")
+    limits: list[float] = []
+    release._stop_in = limits.append  # type: ignore[method-assign]
+    for phase in phases:
+        release._observe("canaries", canary_object(phase, "new"))
+    release._tell(Event(time.time(), "Normal", "Halt podinfo.test advancement"))
+    assert limits == [LAST_PATIENCE], "the status has ended, but a slow API server still owes an event"
+    release._tell(Event(time.time(), "Normal", last))
+    assert limits == [LAST_PATIENCE, HOOKS]
+
+
+def test_a_release_whose_last_event_was_heard_before_its_status_waits_only_for_hooks():
+    release = release_after("Initialized")
+    limits: list[float] = []
+    release._stop_in = limits.append  # type: ignore[method-assign]
+    release._observe("canaries", canary_object("Progressing", "new"))
+    release._tell(Event(time.time(), "Warning", "Canary failed! Scaling down podinfo.test"))
+    release._observe("canaries", canary_object("Failed", "new"))
+    release._observe("canaries", canary_object("Failed", "new", failed=0, threshold=3))
+    assert limits == [HOOKS]
+
+
+def test_a_release_whose_last_event_never_comes_ends_all_the_same(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("canary_tutorial.release.release.LAST_PATIENCE", 0.1)
+    release = release_after("Initialized")
+    for phase in ("Progressing", "Failed"):
+        release._observe("canaries", canary_object(phase, "new"))
+    assert release._stop.wait(60)
