@@ -31,9 +31,7 @@ from canary_tutorial.screen.tables import Table
 LEAD = 10.0  # seconds before the release that its plot shows
 AFTERMATH = 4.0  # seconds that the plot goes on after the end
 MOST = 300  # samples of one line in its picture
-LAST = re.compile(
-    "Promotion completed!|Canary failed!|Promotion of .* failed"
-)  # the last event of a release
+LAST = re.compile("Promotion completed!|Canary failed!|Promotion of .* failed")  # the last event of a release
 LAST_PATIENCE, HOOKS = 10.0, 0.7  # seconds to wait for it after the last status; and after it, for what hooks answered
 PATIENCE = 15.0  # seconds for a cluster that does not answer, and beyond two intervals for Flagger to detect it
 
@@ -312,7 +310,7 @@ class Release:
                 self._news.put(point)
             if not self.ended and point.phase in ENDED and any(p.phase in RUNNING for p in self.points):
                 self.ended = point.time
-                heard = any(LAST.match(event.message) for event in self.events)  # a success is told after its status
+                heard = any(LAST.match(event.message) for event in self.events)  # a success's comes after its status
                 self._stop_in(HOOKS if heard else LAST_PATIENCE)
 
     def _is_another(self, image: str) -> bool:
