@@ -95,8 +95,8 @@ def release_chart(
     """The webinar's plot, and below it the weights; time in seconds since `began` (both in seconds since the epoch).
     `step`: seconds between two samples of `series`."""
     rates = []
-    for name, style in ROLES.items():
-        found = [s for s in series if role(s.labels) == name] or [Series({}, [])]
+    for name, style in {**ROLES, "direct": OTHER}.items():
+        found = [s for s in series if role(s.labels) == name] or [Series({}, [])] * (name in ROLES)
         rates += [Line(f"{name}: {_label(s)}", _since(began, with_gaps(s.samples, step)), style) for s in found]
     stretches = steps(points, end) if points else []
     bands = [

@@ -35,6 +35,7 @@ SUCCESS_RATE = (
     f'sum(rate(istio_requests_total{{{{{_OF}, response_code!~"5.*"}}}}[{{window}}])) / '
     f"sum(rate(istio_requests_total{{{{{_OF}}}}}[{{window}}])) * 100"
 )
+USERS = ("primary", "shifted")  # what users sent, by `series.role`
 REQUESTS = f"sum(rate(istio_requests_total{{{{{_OF}}}}}[{{window}}]))"  # a second, whatever the answer
 DURATION = (
     "histogram_quantile({quantile}, sum(rate("
@@ -191,10 +192,13 @@ class Metrics:
         return self.query(f"istio_requests_total{{{selector}}}[{end - start + LOOKBACK:.0f}s]", end)
 
     def impact(self, start: float, end: float | None = None, service: str = "podinfo") -> Impact:
-        """What users of a service saw: requests without -shadow in their host, counted by the client's sidecar."""
-        served = [r for r in self.requests(start, end) if r.workload in (service, f"{service}-primary")]
-        sent = [r for r in self.requests(start, end, "source") if not r.mirrored and service in r.host]
-        theirs = sent or [r for r in served if not r.mirrored]
+        """What users of a service saw: requests without -shadow in their host, counted by the client's sidecar. What was
+        sent to the primary or the canary by its own name, as a load test is, no user sent."""
+        halves = (service, f"{service}-primary")
+        served = [r for r in self.requests(start, end) if r.workload in halves]
+        asked = self.requests(start, end, "source")  # one that reached no pod has a host, but may have no workload
+        sent = [r for r in asked if r.role in USERS and (r.service == service or r.workload in halves)]
+        theirs = sent or [r for r in served if r.role in USERS]
         copies = [r for r in served if r.mirrored]
         (answered, failed), (mirrored, mirrored_failed) = map(_counted, (theirs, copies))
         return Impact(answered, failed, mirrored, mirrored_failed, "source" if sent else "destination")

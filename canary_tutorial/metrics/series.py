@@ -85,8 +85,18 @@ class RequestCount:
     count: float
 
     @property
+    def role(self) -> str:
+        """As `role`, of this request's labels."""
+        return role({"destination_workload": self.workload, "request_host": self.host})
+
+    @property
+    def service(self) -> str:
+        """The first label of the host: the name of the Service."""
+        return _first_label(self.host)
+
+    @property
     def mirrored(self) -> bool:
-        return "-shadow" in self.host
+        return self.role == "mirrored"
 
     @property
     def failed(self) -> bool:
@@ -107,7 +117,16 @@ def requests(counters: Iterable[Series], start: float, end: float) -> list[Reque
 
 
 def role(labels: Mapping[str, str]) -> str:
-    """primary, shifted or mirrored: what the webinar's two labels say of a series."""
-    if "-shadow" in labels.get("request_host", ""):
+    """primary, shifted or mirrored: what the webinar's two labels say of a series. "direct" is what was sent to one half
+    of the service by its own name, as load tests of a canary are: no weight moves it, and no user sent it."""
+    host, app = labels.get("request_host", ""), labels.get("destination_workload", "")
+    if "-shadow" in host:
         return "mirrored"
-    return "primary" if labels.get("destination_workload", "").endswith("-primary") else "shifted"
+    target, service = app.removesuffix("-primary"), _first_label(host)
+    if service != target and service.endswith(("-primary", "-canary")):
+        return "direct"
+    return "primary" if app != target else "shifted"
+
+
+def _first_label(host: str) -> str:
+    return host.partition(":")[0].partition(".")[0]

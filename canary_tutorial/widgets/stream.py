@@ -13,7 +13,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from canary_tutorial.charts.chart import GREY, ROLES
-from canary_tutorial.metrics.series import RequestCount, Series, requests, role
+from canary_tutorial.metrics.series import Series, requests
 from canary_tutorial.widgets.showing import Showing, card
 
 if TYPE_CHECKING:
@@ -39,12 +39,8 @@ def dots(counters: Sequence[Series], start: int, end: int) -> list[Dots]:
     found: list[Dots] = []
     for second in range(start, end):
         for each in requests(counters, second, second + 1):
-            found.append(Dots(second, _role(each), each.failed, round(each.count)))
-    return [each for each in found if each.count > 0]
-
-
-def _role(each: RequestCount) -> str:
-    return role({"request_host": each.host, "destination_workload": each.workload})
+            found.append(Dots(second, each.role, each.failed, round(each.count)))
+    return [each for each in found if each.count > 0 and each.role in ROLES]
 
 
 def picture(found: Sequence[Dots], start: int, end: int, versions: Mapping[str, str]) -> str:

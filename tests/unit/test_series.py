@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary_tutorial.metrics.series import Series, increase, parse, rate, requests, role
+from canary_tutorial.metrics.prometheus import Metrics
+from canary_tutorial.metrics.series import RequestCount, Series, increase, parse, rate, requests, role
 
 PRIMARY = {"destination_workload": "podinfo-primary", "request_host": "podinfo.test:9898", "response_code": "200"}
 
@@ -69,7 +70,30 @@ def test_requests_are_summed_over_pods_and_told_apart_by_host():
         ({"destination_workload": "podinfo", "request_host": "podinfo.test:9898"}, "shifted"),
         ({"destination_workload": "podinfo", "request_host": "podinfo.test-shadow:9898"}, "mirrored"),
         ({"destination_workload": "podinfo"}, "shifted"),
+        ({"destination_workload": "podinfo", "request_host": "podinfo-canary.test:9898"}, "direct"),
+        ({"destination_workload": "podinfo-primary", "request_host": "podinfo-primary"}, "direct"),
+        ({"destination_workload": "web", "request_host": "shop-canary.test"}, "direct"),  # a Service of another name
+        ({"destination_workload": "app-canary", "request_host": "app-canary.test"}, "shifted"),  # an app of that name
+        ({"destination_workload": "app-canary-primary", "request_host": "app-canary.test"}, "primary"),
+        ({"destination_workload": "podinfo", "request_host": "podinfo-canary.test-shadow"}, "mirrored"),
     ],
 )
-def test_two_labels_tell_the_three_series_apart(labels: dict[str, Any], name: str):
+def test_two_labels_tell_the_series_apart(labels: dict[str, Any], name: str):
     assert role(labels) == name
+
+
+@pytest.mark.parametrize("reporter", ["source", "destination"])
+def test_users_are_those_who_asked_for_the_service_itself(monkeypatch: pytest.MonkeyPatch, reporter: str):
+    found = [
+        RequestCount("podinfo-primary", "podinfo.test:9898", "200", 80),
+        RequestCount("podinfo", "podinfo", "500", 20),
+        RequestCount("podinfo-primary", "app.example.com", "200", 5),  # through a gateway
+        RequestCount("podinfo", "podinfo-canary.test:9898", "500", 1000),  # a load test of the canary
+        RequestCount("podinfo-primary", "podinfo-primary.test", "200", 1000),
+        RequestCount("podinfo2", "podinfo2.test", "500", 1000),  # another service
+    ]
+    by = {"source": found, "destination": found} if reporter == "source" else {"source": [], "destination": found}
+    monkeypatch.setattr(Metrics, "requests", lambda self, start, end, of="destination": by[of])
+    users = Metrics.__new__(Metrics).impact(0.0, 10.0, "podinfo")
+    assert (users.answered, users.failed, users.mirrored) == (105, 20, 0)
+    assert users.reporter == reporter

@@ -121,6 +121,14 @@ def test_what_the_target_answered_before_the_release_is_not_drawn_as_shifted():
 # -- what is counted
 
 
+def test_what_was_sent_to_the_canary_by_its_own_name_is_not_drawn_as_shifted():
+    load_test = Series({**TEST, "request_host": "podinfo-canary.test:9898"}, [(100.0, 50.0), (101.0, 50.0)])
+    chart = release_chart([load_test], [], 100.0, 110.0)
+    drawn = {line.name: [y for _, y in line.points] for line in chart.tracks[0].lines}
+    assert drawn["direct: podinfo, podinfo-canary.test:9898"] == [50.0, 50.0]
+    assert drawn["shifted: no requests"] == []
+
+
 def test_requests_behind_a_check_are_those_between_the_windows_first_and_last_scrape():
     counter = Series({}, [(95, 100), (99, 180), (100, 200), (104, 280), (105, 3), (106, 23)])
     assert counted_by_rate([counter], 99, 104) == 100
