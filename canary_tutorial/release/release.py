@@ -180,6 +180,10 @@ class Release:
     def __iter__(self) -> Iterator[Point | Event]:
         """Points and events as they come, to the end. Raises Unreachable if the cluster goes, TookTooLong if Flagger
         does not detect the release."""
+        return (news for news in self._news_and_pauses() if news)
+
+    def _news_and_pauses(self) -> Iterator[Point | Event | None]:
+        """As iteration, and None where nothing has come for half a second."""
         while True:
             try:
                 news = self._news.get(timeout=0.5)
@@ -187,6 +191,7 @@ class Release:
                 self._check()
                 if self._stop.is_set():  # printed to its end before
                     return
+                yield None
                 continue
             if news is None:
                 self._check()
@@ -208,23 +213,38 @@ class Release:
         so_far: list[Point | Event] = [*self.points[-1:], *self.events]
         if any(map(reached, so_far)):
             return self
-        for news in self:
-            print(as_line(news, self.began), flush=True)
-            if reached(news):
-                break
+        wanted = event or phase or ("mirroring" if mirroring else "" if weight is None else f"{weight}%")
+        self._print_news(f"Waiting for {wanted}", reached)
         return self
+
+    def _print_news(
+        self,
+        what: str,
+        reached: Callable[[Point | Event], bool] = lambda news: False,
+        show: bool = True,
+        line: bool = True,
+    ) -> None:
+        """Each change as a row, if `show`, until one is `reached`; between them, if `line`, how it stands for how long."""
+        with progress.StatusLine(what) as status:
+            for news in self._news_and_pauses():
+                if news and show:
+                    status.clear()
+                    print(as_line(news, self.began), flush=True)
+                elif line and (status.in_place or not show):
+                    status.say(str(self.points[-1]) if self.points else "")
+                if news and reached(news):
+                    break
+            if show:
+                status.clear()
 
     def follow(self, show: bool = True) -> Release:
         """Print what happens until it ends, with a plot; returns the release itself. Interrupt it when you like:
         the release goes on without you, and so does the watching."""
         picture = Release.draw(self) if show and Release.draw else None
         try:
-            with progress.StatusLine(f"The release of {self.image.rpartition('/')[2] or 'the next version'}") as line:
-                for news in self:
-                    if show:
-                        print(as_line(news, self.began), flush=True)
-                    else:
-                        line.say(str(self.points[-1]) if self.points else "")
+            self._print_news(
+                f"The release of {self.image.rpartition('/')[2] or 'the next version'}", show=show, line=not picture
+            )
             if picture:
                 picture.wait(AFTERMATH)
         except KeyboardInterrupt:

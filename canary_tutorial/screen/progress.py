@@ -33,17 +33,26 @@ class StatusLine:
     def elapsed(self) -> float:
         return time.monotonic() - self.began
 
+    @property
+    def in_place(self) -> bool:
+        """Whether a new text takes the place of the last one; else each is a line of a log."""
+        return sys.stderr.isatty() or _in_kernel()
+
     def say(self, text: str) -> None:
         """What is going on now. Call it as often as you like: only a new text after the first two seconds is shown."""
         if self.elapsed >= self.patience:
             words = f"{self.what}: {text}" if text else self.what
-            changing = sys.stderr.isatty() or _in_kernel()
-            self._show(f"{words} ({self.elapsed:.0f} s)" if changing else words)
+            self._show(f"{words} ({self.elapsed:.0f} s)" if self.in_place else words)
 
     def done(self, text: str = "") -> None:
         """The last word; without a text it stays at what was said."""
         if text:
             self._show(text)
+
+    def clear(self) -> None:
+        """Take the line away, so that something else can be printed."""
+        if self._shown and self.in_place:
+            self._show("")
 
     def _show(self, text: str) -> None:
         if text == self._shown:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -361,3 +363,37 @@ def test_a_release_whose_last_event_never_comes_ends_all_the_same(monkeypatch: p
     for phase in ("Progressing", "Failed"):
         release._observe("canaries", canary_object(phase, "new"))
     assert release._stop.wait(60)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_while_a_release_is_awaited_a_line_says_how_it_stands(monkeypatch: pytest.MonkeyPatch, capsys: Any):
+    """With an interval of half a minute, nothing changes for half a minute."""
+    monkeypatch.setattr("sys.stderr", screen := Terminal())
+    monkeypatch.setattr("canary_tutorial.screen.progress.StatusLine.elapsed", property(lambda self: 17.0))
+    release = release_after("Initialized")
+    half_seconds: Iterator[Point | Event | None] = iter(
+        [None, None, Point(110.0, "Progressing", 80, 20, False, 0), None]
+    )
+    monkeypatch.setattr(release, "_news_and_pauses", lambda: half_seconds)
+    release.wait_for(weight=20)
+    assert "Waiting for 20%: " in screen.getvalue()
+    assert "(17 s)" in screen.getvalue()
+    assert screen.getvalue().endswith("\r\x1b[K"), "the line is gone again"
+    assert "Progressing" in capsys.readouterr().out
+    assert list(half_seconds) == [None]
+
+
+def test_a_log_gets_no_second_line_for_what_is_printed_anyway(monkeypatch: pytest.MonkeyPatch, capsys: Any):
+    monkeypatch.setattr("canary_tutorial.screen.progress.StatusLine.elapsed", property(lambda self: 17.0))
+    release = release_after("Initialized")
+    monkeypatch.setattr(
+        release, "_news_and_pauses", lambda: iter([None, Point(110.0, "Progressing", 80, 20, False, 0), None])
+    )
+    release.follow()
+    said = capsys.readouterr()
+    assert said.out.count("\n") == 1
+    assert not said.err
