@@ -10,6 +10,7 @@ from typing import Any
 from canary_tutorial.errors import CommandFailed, Refused, Unreachable, refused
 from canary_tutorial.kube.api import NO_ANSWER, Api
 from canary_tutorial.kube.objects import Obj
+from canary_tutorial.screen.progress import StatusLine
 
 
 def main_container(pod: Obj) -> str:
@@ -24,14 +25,19 @@ def run(api: Api, pod: Obj, container: str, command: list[str], show: bool = Tru
     session = _session(api, pod, container, command)
     out, err = "", ""
     try:
-        while session.is_open():
-            session.update(timeout=1)
-            fresh = session.read_stdout(timeout=0) or ""
-            error = session.read_stderr(timeout=0) or ""
-            out, err = out + fresh, err + error
-            if show:
-                print(fresh, end="", flush=True)
-                print(error, end="", file=sys.stderr, flush=True)
+        with StatusLine(f"{command[0]} runs in {pod['metadata']['name']}") as line:
+            while session.is_open():
+                session.update(timeout=1)
+                fresh = session.read_stdout(timeout=0) or ""
+                error = session.read_stderr(timeout=0) or ""
+                out, err = out + fresh, err + error
+                if show and (fresh or error):
+                    line.clear()
+                    print(fresh, end="", flush=True)
+                    print(error, end="", file=sys.stderr, flush=True)
+                elif not (show and (out or err)):  # a program that prints as it goes needs no other line
+                    line.say("")
+            line.clear()
         code = session.returncode
     except (OSError, TypeError, KeyError) as exc:
         raise Unreachable(f"the connection to {pod['metadata']['name']} was lost: {exc}", NO_ANSWER) from exc

@@ -17,7 +17,8 @@ from canary_tutorial.kube.objects import Obj
 from canary_tutorial.kube.wait import wait_until
 from canary_tutorial.release.release import Release
 from canary_tutorial.release.state import CanaryState
-from canary_tutorial.release.timeline import ENDED, RUNNING
+from canary_tutorial.release.timeline import ENDED, RUNNING, service_names
+from canary_tutorial.screen.progress import StatusLine
 
 GATES = "gates"  # the Service of manifests/gates.yaml
 ABORT = {"name": "abort", "type": "rollback", "url": f"http://{GATES}.{{namespace}}/rollback/check"}
@@ -56,11 +57,11 @@ class Canary(CanaryState):
 
         wait_until(idle, "the canary to be idle", timeout, next_step="canary.explain() says what it waits for.")
         self.cluster.rollout_status(f"deployment/{self.target}-primary", namespace=self.namespace)
-        deadline = time.monotonic() + 10
-        while (
-            not self.cluster.get_or_none("virtualservices", self.target, self.namespace) and time.monotonic() < deadline
-        ):
-            time.sleep(0.2)
+        with StatusLine("Waiting for Flagger's VirtualService") as line:
+            name = service_names(self.obj)[0]
+            while not self.cluster.get_or_none("virtualservices", name, self.namespace) and line.elapsed < 10:
+                line.say("")
+                time.sleep(0.2)
 
     def release(
         self, image: str, *, flags: Sequence[str] | None = None, watch: bool = True, show: bool = True
