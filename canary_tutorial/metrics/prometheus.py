@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from canary_tutorial.errors import NoData, Unreachable
 from canary_tutorial.install.installed import PROMETHEUS
-from canary_tutorial.metrics.series import RequestCount, Series, counted_by_rate, parse, requests
+from canary_tutorial.metrics.series import RequestCount, Series, counted_by_rate, parse, requests, restarted
 
 if TYPE_CHECKING:
     from canary_tutorial.kube.cluster import Cluster
@@ -65,11 +65,19 @@ class Impact:
     mirrored: float
     mirrored_failed: float
     reporter: str  # who counted the users' requests: "source", or "destination" where clients have no sidecar
+    restarted: bool = (
+        False  # a sidecar was: its last counts, and what it lost, are in no metric
+    )
+
+    @property
+    def caveat(self) -> str:
+        """What is to be said beside the numbers; "" if they are complete."""
+        return ". A sidecar was restarted meanwhile: what it lost is not counted" if self.restarted else ""
 
     def __str__(self) -> str:
         return (
             f"users: {self.answered:.0f} requests answered, {self.failed:.0f} of them failed; "
-            f"mirrored: {self.mirrored:.0f} requests, {self.mirrored_failed:.0f} of them failed"
+            f"mirrored: {self.mirrored:.0f} requests, {self.mirrored_failed:.0f} of them failed{self.caveat}"
         )
 
 
@@ -194,14 +202,18 @@ class Metrics:
     def impact(self, start: float, end: float | None = None, service: str = "podinfo") -> Impact:
         """What users of a service saw: requests without -shadow in their host, counted by the client's sidecar. What was
         sent to the primary or the canary by its own name, as a load test is, no user sent."""
-        halves = (service, f"{service}-primary")
-        served = [r for r in self.requests(start, end) if r.workload in halves]
-        asked = self.requests(start, end, "source")  # one that reached no pod has a host, but may have no workload
+        halves, end = (service, f"{service}-primary"), end or time.time()
+        by_servers, by_clients = self.counters(start, end), self.counters(start, end, "source")
+        served = [r for r in requests(by_servers, start, end) if r.workload in halves]
+        asked = requests(by_clients, start, end)  # one that reached no pod has a host, but may have no workload
         sent = [r for r in asked if r.role in USERS and (r.service == service or r.workload in halves)]
         theirs = sent or [r for r in served if r.role in USERS]
         copies = [r for r in served if r.mirrored]
         (answered, failed), (mirrored, mirrored_failed) = map(_counted, (theirs, copies))
-        return Impact(answered, failed, mirrored, mirrored_failed, "source" if sent else "destination")
+        return Impact(
+            answered, failed, mirrored, mirrored_failed, "source" if sent else "destination",
+            any(restarted(series, start, end) for series in (*by_servers, *by_clients)),
+        )  # fmt: skip
 
     def check(self) -> None:
         """Whether the plot can be drawn: Prometheus answers, requests are counted, with the label request_host.

@@ -38,6 +38,7 @@ def of_release(release: Release) -> dict[str, Any]:
         "requests": round(users.answered),
         "failed": round(users.failed),
         "counted_by": users.reporter,
+        "counted_completely": not users.restarted,
         "mirrored_requests": round(users.mirrored),
         "mirrored_failed": round(users.mirrored_failed),
         "events": release.messages,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary_tutorial.metrics.prometheus import Metrics
-from canary_tutorial.metrics.series import RequestCount, Series, increase, parse, rate, requests, role
+from canary_tutorial.metrics.prometheus import Impact, Metrics
+from canary_tutorial.metrics.series import Series, increase, parse, rate, requests, role
 
 PRIMARY = {"destination_workload": "podinfo-primary", "request_host": "podinfo.test:9898", "response_code": "200"}
 
@@ -85,15 +85,31 @@ def test_two_labels_tell_the_series_apart(labels: dict[str, Any], name: str):
 @pytest.mark.parametrize("reporter", ["source", "destination"])
 def test_users_are_those_who_asked_for_the_service_itself(monkeypatch: pytest.MonkeyPatch, reporter: str):
     found = [
-        RequestCount("podinfo-primary", "podinfo.test:9898", "200", 80),
-        RequestCount("podinfo", "podinfo", "500", 20),
-        RequestCount("podinfo-primary", "app.example.com", "200", 5),  # through a gateway
-        RequestCount("podinfo", "podinfo-canary.test:9898", "500", 1000),  # a load test of the canary
-        RequestCount("podinfo-primary", "podinfo-primary.test", "200", 1000),
-        RequestCount("podinfo2", "podinfo2.test", "500", 1000),  # another service
+        counted("podinfo-primary", "podinfo.test:9898", "200", 0, 80),
+        counted("podinfo", "podinfo", "500", 0, 20),
+        counted("podinfo-primary", "app.example.com", "200", 0, 5),  # through a gateway
+        counted("podinfo", "podinfo-canary.test:9898", "500", 0, 1000),  # a load test of the canary
+        counted("podinfo-primary", "podinfo-primary.test", "200", 0, 1000),
+        counted("podinfo2", "podinfo2.test", "500", 0, 1000),  # another service
     ]
-    by = {"source": found, "destination": found} if reporter == "source" else {"source": [], "destination": found}
-    monkeypatch.setattr(Metrics, "requests", lambda self, start, end, of="destination": by[of])
-    users = Metrics.__new__(Metrics).impact(0.0, 10.0, "podinfo")
+    users = impact(monkeypatch, {"destination": found} if reporter == "destination" else {"source": found})
     assert (users.answered, users.failed, users.mirrored) == (105, 20, 0)
     assert users.reporter == reporter
+    assert str(users).endswith("of them failed"), "and no caveat"
+
+
+def test_a_restarted_sidecar_is_said_beside_what_was_counted(monkeypatch: pytest.MonkeyPatch):
+    """What waited in it, what it refused and what it had counted since its last scrape is in no metric."""
+    users = impact(monkeypatch, {"source": [counted("podinfo-primary", "podinfo.test:9898", "200", 0, 90, 4, 14)]})
+    assert (users.answered, users.failed) == (104, 0)
+    assert str(users).endswith("A sidecar was restarted meanwhile: what it lost is not counted")
+
+
+def counted(workload: str, host: str, code: str, *values: float) -> Series:
+    return counter(*values, destination_workload=workload, request_host=host, response_code=code)
+
+
+def impact(monkeypatch: pytest.MonkeyPatch, counters: dict[str, list[Series]]) -> Impact:
+    """Of podinfo in the first ten seconds, from the counters of each reporter."""
+    monkeypatch.setattr(Metrics, "counters", lambda _self, _start, _end, of="destination": counters.get(of, []))
+    return Metrics.__new__(Metrics).impact(0.0, 10.0, "podinfo")
