@@ -65,9 +65,7 @@ class Impact:
     mirrored: float
     mirrored_failed: float
     reporter: str  # who counted the users' requests: "source", or "destination" where clients have no sidecar
-    restarted: bool = (
-        False  # a sidecar was: its last counts, and what it lost, are in no metric
-    )
+    restarted: bool = False  # a sidecar was: its last counts, and what it lost, are in no metric
 
     @property
     def caveat(self) -> str:

@@ -159,7 +159,79 @@ def test_the_schemas_of_the_mesh_know_what_flagger_and_lessons_write(kind: str) 
             jsonschema.validate(MESH[kind] | {"hots": []}, schema)
 
 
-def test_an_alert_of_a_canary_needs_no_severity() -> None:
-    kind = one("CustomResourceDefinition", "canaries.flagger.app")
-    spec = kind["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
-    assert spec["analysis"]["properties"]["alerts"]["items"]["required"] == ["name", "providerRef"]
+def flagger_kind(plural: str) -> dict[str, Any]:
+    """The schema that an API server keeps of one of Flagger's kinds."""
+    version = one("CustomResourceDefinition", f"{plural}.flagger.app")["spec"]["versions"][0]
+    return dict(version["schema"]["openAPIV3Schema"])
+
+
+def canary(service: dict[str, Any] | None = None, **analysis: Any) -> dict[str, Any]:
+    return {
+        "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "podinfo"},
+        "service": {"port": 9898, **(service or {})},
+        "analysis": {"interval": "30s", "threshold": 2, "iterations": 3, **analysis},
+    }
+
+
+ALERT = {"name": "room", "providerRef": {"name": "slack"}}
+LOAD_BALANCED = {"consistentHash": {"httpCookie": {"name": "user", "ttl": "0s"}}}
+ALLOWED = {
+    "an alert without a severity": ("canaries", canary(alerts=[ALERT])),
+    "a match of one kind": (
+        "canaries",
+        canary({"match": [{"uri": {"prefix": "/"}, "headers": {"x": {"regex": "."}}}]}),
+    ),
+    "a match of no kind, which a header has that only has to be there": ("canaries", canary({"match": [{"uri": {}}]})),
+    "a suffix, in an analysis": ("canaries", canary(match=[{"headers": {"x": {"suffix": "insider"}}}])),
+    "a hash of one thing": ("canaries", canary({"trafficPolicy": {"loadBalancer": LOAD_BALANCED}})),
+    "a provider whose address is a Secret's": ("alertproviders", {"type": "slack", "secretRef": {"name": "url"}}),
+}
+REFUSED = {
+    "a match of two kinds": ("canaries", canary({"match": [{"uri": {"prefix": "/", "exact": "/"}}]})),
+    "a match of no kind, in an analysis": ("canaries", canary(match=[{"headers": {"x": {}}}])),
+    "an origin of two kinds": ("canaries", canary({"corsPolicy": {"allowOrigins": [{"exact": "a", "regex": "b"}]}})),
+    "a retry in words": ("canaries", canary({"retries": {"attempts": "three"}})),
+    "a header to remove without a list": ("canaries", canary({"headers": {"request": {"remove": "x"}}})),
+    "no such load balancer": ("canaries", canary({"trafficPolicy": {"loadBalancer": {"simple": "FASTEST"}}})),
+    "a load balancer of two kinds": (
+        "canaries", canary({"trafficPolicy": {"loadBalancer": {"simple": "RANDOM", **LOAD_BALANCED}}}),
+    ),
+    "no such TLS": ("canaries", canary({"trafficPolicy": {"tls": {"mode": "SIMPEL"}}})),
+    "a distribution that Kubernetes does not know": ("canaries", canary({"trafficDistribution": "Near"})),
+    "a Gateway without a name": ("canaries", canary({"gatewayRefs": [{"namespace": "istio-system"}]})),
+    "a mirror without a name": ("canaries", canary({"mirror": [{"backendRef": {"port": 80}}]})),
+    "a primary without pods": (
+        "canaries",
+        canary() | {"autoscalerRef": {
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "podinfo",
+            "primaryScalerReplicas": {"minReplicas": 0},
+        }},
+    ),
+    "a provider without an address": ("alertproviders", {"type": "slack"}),
+    "a kind of provider that Flagger does not know": ("alertproviders", {"type": "generic", "address": "http://a"}),
+    "a kind of metrics that Flagger does not know": (
+        "metrictemplates", {"provider": {"type": "elasticsearch", "address": "http://a"}, "query": "q"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("plural", "spec"), ALLOWED.values(), ids=ALLOWED)
+def test_flaggers_kinds_allow_what_its_own_definitions_allow(plural: str, spec: dict[str, Any]):
+    jsonschema.validate({"spec": spec}, flagger_kind(plural))
+
+
+@pytest.mark.parametrize(("plural", "spec"), REFUSED.values(), ids=REFUSED)
+def test_flaggers_kinds_refuse_what_its_own_definitions_refuse(plural: str, spec: dict[str, Any]):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"spec": spec}, flagger_kind(plural))
+
+
+def test_what_an_ab_test_cannot_match_is_not_kept():
+    """Flagger's definition knows three things to match in an analysis; what else is written, an API server drops."""
+    analysis = flagger_kind("canaries")["properties"]["spec"]["properties"]["analysis"]["properties"]
+    assert set(analysis["match"]["items"]["properties"]) == {"headers", "queryParams", "sourceLabels"}
+
+
+def test_a_cookie_lives_a_day_unless_told_otherwise():
+    analysis = flagger_kind("canaries")["properties"]["spec"]["properties"]["analysis"]["properties"]
+    assert analysis["sessionAffinity"]["properties"]["maxAge"]["default"] == 86400

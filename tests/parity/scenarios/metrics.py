@@ -29,8 +29,8 @@ def secret(stage: Stage, name: str, **data: str) -> Obj:
 
 
 def provider(stage: Stage, name: str, type_: str, **spec: Any) -> Obj:
-    """An AlertProvider; the chat room has its name."""
-    spec = {"type": type_, "address": f"{stage.url}/alerts/{name}", **spec}
+    """An AlertProvider, with an address or a Secret that has one; the chat room has its name."""
+    spec = {"type": type_, **(spec if "secretRef" in spec else {"address": f"{stage.url}/alerts/{name}", **spec})}
     return stage.obj("flagger.app/v1beta1", "AlertProvider", name) | {"spec": spec}
 
 
@@ -67,10 +67,10 @@ async def metrics(stage: Stage) -> None:
         *(stage.obj("v1", "Secret", "room") | {"data": {"address": coded}}, secret(stage, "token", apiToken="mine")),
         *(provider(stage, "slack", "slack", channel="releases"), provider(stage, "rocket", "rocket")),
         *(provider(stage, "gchat", "gchat"), provider(stage, "coded", "msteams", secretRef={"name": "room"})),
-        *(provider(stage, "plain", "generic"), provider(stage, "token", "slack", secretRef={"name": "token"})),
+        provider(stage, "token", "slack", secretRef={"name": "token"}),
     )
     rooms = {"slack": "info", "rocket": "warn", "gchat": "error", "coded": "error"}
-    rooms |= {"nobody": "info", "plain": "info", "token": "info"}  # these three Flagger cannot or will not tell
+    rooms |= {"nobody": "info", "token": "info"}  # these two Flagger cannot tell
     alerts = [alert(*each) for each in rooms.items()]
     await stage.initialized(analysis={"threshold": 20, "metrics": [RATE, check("dead")], "alerts": alerts})
     await stage.edit_analysis(metrics=[check("queue", templateVariables={"pods": ".*"})])
