@@ -235,15 +235,15 @@ def report(
             "image": image, "faults": faults, "context": context, "namespace": namespace or "",
             **parameters_of(parameters, [book])[book],
         }  # fmt: skip
-        reports.writable(output)
-        with tempfile.TemporaryDirectory(dir=output) as unfinished:  # a report that fails leaves the last good one
-            with lab_for(name, context=context, namespace=namespace):
+        with lab_for(name, context=context, namespace=namespace):
+            reports.writable(output)
+            with tempfile.TemporaryDirectory(dir=output) as unfinished:  # a report that fails leaves the last good one
                 done = reports.run(book, Path(unfinished), given, code=False)
-            found = done.results.get("report")
-            if done.error or found is None:
-                where = reports.keep(done.files, output / "failed")
-                raise CommandFailed(done.error or "the report recorded nothing", f"See {where}")
-            reports.keep(done.files, output)
+                found = done.results.get("report")
+                if done.error or found is None:
+                    where = reports.keep(done.files, output / "failed")
+                    raise CommandFailed(done.error or "the report recorded nothing", f"See {where}")
+                reports.keep(done.files, output)
     except TutorialError as exc:
         click.echo(printable(str(exc)), err=True)
         sys.exit(2)

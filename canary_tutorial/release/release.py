@@ -62,7 +62,7 @@ class Release:
         self.spec, self.window = canary.spec, canary.window
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._news: queue.Queue[Point | Event | None] = queue.Queue()
-        self.problem: TutorialError | None = None  # why it is no longer watched
+        self.problem: Exception | None = None  # why it is no longer watched
         self._detected = self._busy = False  # by Flagger; whether another release ran when this one was begun
         self._earlier = self._revision = ""  # of the target's template, as Flagger names it: before, and this one's
 
@@ -278,7 +278,7 @@ class Release:
                     self.problem = exc
                     return self.stop()
                 self._stop.wait(1)
-            except TutorialError as exc:
+            except Exception as exc:  # a mistake of ours, too: whoever follows would wait for ever
                 self.problem = exc
                 return self.stop()
         return None
@@ -297,6 +297,9 @@ class Release:
                 self._stop.wait(1)  # Flagger's pod is being replaced, or the cluster is gone: _watch tells which
             except TutorialError:
                 return self._watch("events", "")
+            except Exception as exc:
+                self.problem = exc
+                return self.stop()
         return None
 
     def _observe(self, kind: str, obj: Obj) -> None:

@@ -311,8 +311,8 @@ def test_no_traffic_is_a_failed_check(runs: Runs):
         "receiving traffic: running query failed: no values found"
     )
     assert seen.release.messages.count(expected) == 2
-    scraped = seen.cluster.metrics().query('count(http_requests_total{namespace="silence"})')
-    assert float(scraped[0].values[-1]) > 0, "Prometheus has scraped no pod"
+    scraped = seen.cluster.metrics.query('count(http_requests_total{namespace="silence"})')
+    assert scraped[0].samples[-1][1] > 0, "Prometheus has scraped no pod"
 
 
 def test_a_version_that_does_not_start_ends_by_the_deadline_without_a_check(runs: Runs):

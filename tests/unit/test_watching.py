@@ -38,3 +38,21 @@ def test_a_canary_that_cannot_be_asked_is_shown_with_the_reason():
 
     shown = repr(Canary(SimpleNamespace(get_or_none=find), "podinfo", "test", lambda: None))
     assert shown == "<Canary podinfo: https://127.0.0.1:1 does not answer\n→ Is it still running?>"
+
+
+def test_a_mistake_in_the_watching_ends_it_and_is_raised_where_the_release_is_followed(monkeypatch: pytest.MonkeyPatch):
+    release = watched("podinfo:2.1.1", runs="podinfo:2.1.1")
+    broken = iter([("MODIFIED", {"status": "not a map"})])
+    monkeypatch.setattr(release.canary, "cluster", SimpleNamespace(watch=lambda *_: broken), raising=False)
+    release._watch("canaries", "podinfo")
+    with pytest.raises((AttributeError, TypeError, KeyError)):
+        list(release)
+
+
+def test_a_mistake_in_the_listening_ends_it_too(monkeypatch: pytest.MonkeyPatch):
+    release = watched("podinfo:2.1.1", runs="podinfo:2.1.1")
+    monkeypatch.setattr(release.canary, "cluster", None, raising=False)
+    monkeypatch.setattr("canary_tutorial.release.flagger_log.log", lambda *_words, **_more: iter([None]))
+    release._listen()
+    with pytest.raises(TypeError):
+        list(release)
