@@ -95,6 +95,8 @@ class ProcessSession:
         """End the program and what it started."""
         if self._process.returncode is None:
             send(family(self._process.pid), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # what it left behind holds its pipes
+            os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
 
     def _pump(self) -> list[Coroutine[None, None, None]]:
@@ -167,8 +169,7 @@ class Attachment:
         """Containers have no terminal in the lab."""
 
     async def wait(self) -> int:
-        code = await self._run.process.wait()
-        return 128 - code if code < 0 else code
+        return await self._run.exit_code()
 
     async def kill(self) -> None:
         """The client went away; the container stays."""
