@@ -477,7 +477,10 @@ def test_a_followed_log_ends_with_its_run_also_where_the_container_starts_again_
             words = child.info["cmdline"] or []
             if words[-1:] == ["echo begun; sleep 1000"]:
                 child.kill()
-        assert following.wait(timeout=60) == 0
+        try:
+            assert following.wait(timeout=60) == 0
+        finally:
+            following.kill()
     eventually(lambda: kubectl.state("again").get("restartCount") == 1)
 
 

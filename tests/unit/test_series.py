@@ -97,3 +97,19 @@ def test_users_are_those_who_asked_for_the_service_itself(monkeypatch: pytest.Mo
     users = Metrics.__new__(Metrics).impact(0.0, 10.0, "podinfo")
     assert (users.answered, users.failed, users.mirrored) == (105, 20, 0)
     assert users.reporter == reporter
+
+
+def test_the_requests_behind_a_check_are_those_that_its_query_sees(monkeypatch: pytest.MonkeyPatch):
+    """PromQL's window begins after what was counted at its first scrape; an exact count would go back one more."""
+    asked = []
+    scraped = [(99.0, 180.0), (100.0, 200.0), (104.0, 280.0)]
+
+    def query(self: Metrics, promql: str, at: float) -> list[Series]:
+        asked.append(promql)
+        return [Series({}, scraped)]
+
+    monkeypatch.setattr(Metrics, "query", query)
+    metrics = Metrics.__new__(Metrics)
+    metrics.namespace = "test"
+    assert metrics.request_count("podinfo", "5s", 104.9) == 80
+    assert asked[0].endswith("[5s]")
