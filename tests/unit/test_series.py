@@ -92,11 +92,23 @@ def test_users_are_those_who_asked_for_the_service_itself(monkeypatch: pytest.Mo
         RequestCount("podinfo-primary", "podinfo-primary.test", "200", 1000),
         RequestCount("podinfo2", "podinfo2.test", "500", 1000),  # another service
     ]
-    by = {"source": found, "destination": found} if reporter == "source" else {"source": [], "destination": found}
-    monkeypatch.setattr(Metrics, "requests", lambda self, start, end, of="destination": by[of])
+    counters = [counter(0, each.count, destination_workload=each.workload, request_host=each.host, response_code=each.code)
+                for each in found]  # fmt: skip
+    by = {"source": counters if reporter == "source" else [], "destination": counters}
+    monkeypatch.setattr(Metrics, "counters", lambda self, start, end, of="destination": by[of])
     users = Metrics.__new__(Metrics).impact(0.0, 10.0, "podinfo")
     assert (users.answered, users.failed, users.mirrored) == (105, 20, 0)
     assert users.reporter == reporter
+    assert not users.uncounted
+
+
+def test_a_counter_that_begins_anew_tells_of_requests_that_nobody_counted(monkeypatch: pytest.MonkeyPatch):
+    """Envoy was killed: its clients were refused, and it knows nothing of that."""
+    before = counter(
+        0, 90, 5, 20, destination_workload="podinfo-primary", request_host="podinfo.test", response_code="200"
+    )
+    monkeypatch.setattr(Metrics, "counters", lambda self, start, end, of="destination": [before])
+    assert Metrics.__new__(Metrics).impact(0.0, 10.0, "podinfo").uncounted
 
 
 def test_the_requests_behind_a_check_are_those_that_its_query_sees(monkeypatch: pytest.MonkeyPatch):
