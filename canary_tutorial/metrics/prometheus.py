@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from canary_tutorial.errors import NoData, Unreachable
 from canary_tutorial.install.installed import PROMETHEUS
-from canary_tutorial.metrics.series import RequestCount, Series, counted_by_rate, parse, requests, restarted
+from canary_tutorial.metrics.series import RequestCount, Series, began_anew, counted_by_rate, parse, requests
 
 if TYPE_CHECKING:
     from canary_tutorial.kube.cluster import Cluster
@@ -35,6 +35,7 @@ SUCCESS_RATE = (
     f'sum(rate(istio_requests_total{{{{{_OF}, response_code!~"5.*"}}}}[{{window}}])) / '
     f"sum(rate(istio_requests_total{{{{{_OF}}}}}[{{window}}])) * 100"
 )
+UNCOUNTED = "a proxy started anew meanwhile, and nobody counted the requests that it could not take"
 USERS = ("primary", "shifted")  # what users sent, by `series.role`
 REQUESTS = f"sum(rate(istio_requests_total{{{{{_OF}}}}}[{{window}}]))"  # a second, whatever the answer
 DURATION = (
@@ -65,18 +66,18 @@ class Impact:
     mirrored: float
     mirrored_failed: float
     reporter: str  # who counted the users' requests: "source", or "destination" where clients have no sidecar
-    restarted: bool = False  # a sidecar was: its last counts, and what it lost, are in no metric
-
-    @property
-    def caveat(self) -> str:
-        """What is to be said beside the numbers; "" if they are complete."""
-        return ". A sidecar was restarted meanwhile: what it lost is not counted" if self.restarted else ""
+    uncounted: bool = False  # whether a proxy was down for a while: what it could not take is in none of these numbers
 
     def __str__(self) -> str:
         return (
             f"users: {self.answered:.0f} requests answered, {self.failed:.0f} of them failed; "
-            f"mirrored: {self.mirrored:.0f} requests, {self.mirrored_failed:.0f} of them failed{self.caveat}"
+            f"mirrored: {self.mirrored:.0f} requests, {self.mirrored_failed:.0f} of them failed{self.doubt}"
         )
+
+    @property
+    def doubt(self) -> str:
+        """What is to be said beside the numbers; "" where they are complete."""
+        return f"; {UNCOUNTED}" if self.uncounted else ""
 
 
 class Metrics:
@@ -200,18 +201,16 @@ class Metrics:
     def impact(self, start: float, end: float | None = None, service: str = "podinfo") -> Impact:
         """What users of a service saw: requests without -shadow in their host, counted by the client's sidecar. What was
         sent to the primary or the canary by its own name, as a load test is, no user sent."""
-        halves, end = (service, f"{service}-primary"), end or time.time()
-        by_servers, by_clients = self.counters(start, end), self.counters(start, end, "source")
-        served = [r for r in requests(by_servers, start, end) if r.workload in halves]
-        asked = requests(by_clients, start, end)  # one that reached no pod has a host, but may have no workload
+        end, halves = end or time.time(), (service, f"{service}-primary")
+        at_pods, at_users = self.counters(start, end), self.counters(start, end, "source")
+        served = [r for r in requests(at_pods, start, end) if r.workload in halves]
+        asked = requests(at_users, start, end)  # one that reached no pod has a host, but may have no workload
         sent = [r for r in asked if r.role in USERS and (r.service == service or r.workload in halves)]
         theirs = sent or [r for r in served if r.role in USERS]
         copies = [r for r in served if r.mirrored]
         (answered, failed), (mirrored, mirrored_failed) = map(_counted, (theirs, copies))
-        return Impact(
-            answered, failed, mirrored, mirrored_failed, "source" if sent else "destination",
-            any(restarted(series, start, end) for series in (*by_servers, *by_clients)),
-        )  # fmt: skip
+        uncounted = began_anew([*at_pods, *at_users], start, end)
+        return Impact(answered, failed, mirrored, mirrored_failed, "source" if sent else "destination", uncounted)
 
     def check(self) -> None:
         """Whether the plot can be drawn: Prometheus answers, requests are counted, with the label request_host.

@@ -80,6 +80,12 @@ def counted_by_rate(counters: Iterable[Series], start: float, end: float) -> flo
     return total
 
 
+def began_anew(counters: Iterable[Series], start: float, end: float) -> bool:
+    """Whether a counter began at zero again in a span: the proxy that counts was started anew, and what it could not take
+    meanwhile was counted by nobody."""
+    return any(b < a for series in counters for (_, a), (_, b) in pairwise(series.between(start, end)))
+
+
 @dataclass(frozen=True)
 class RequestCount:
     """How many requests of one kind were counted. `code` is the HTTP status; `mirrored` ones answered no user."""

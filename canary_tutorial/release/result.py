@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from canary_tutorial.errors import need
+from canary_tutorial.metrics.prometheus import UNCOUNTED
 from canary_tutorial.release import timeline
 from canary_tutorial.release.plan import plan
 
@@ -38,7 +39,7 @@ def of_release(release: Release) -> dict[str, Any]:
         "requests": round(users.answered),
         "failed": round(users.failed),
         "counted_by": users.reporter,
-        "counted_completely": not users.restarted,
+        "uncounted": users.uncounted,
         "mirrored_requests": round(users.mirrored),
         "mirrored_failed": round(users.mirrored_failed),
         "events": release.messages,
@@ -81,6 +82,8 @@ def as_text(data: dict[str, Any]) -> str:
         f"  phases    {phases}",
         f"  users     {data['requests']} requests served, {data['failed']} failed",
     ]
+    if data.get("uncounted"):
+        lines.append(f"            ({UNCOUNTED})")
     if data["mirrored"]:
         lines.append(f"  mirrored  {data['mirrored_requests']} requests, {data['mirrored_failed']} failed")
     if data["phase"] == "Succeeded":

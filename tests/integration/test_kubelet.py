@@ -468,16 +468,20 @@ def test_logs_are_followed(kubectl: Kubectl) -> None:
 
 
 def test_a_followed_log_ends_with_its_run_also_where_the_container_starts_again_at_once(kubectl: Kubectl) -> None:
-    kubectl("apply -f -", stdin=json.dumps(pod("again", {"command": ["sh", "-c", "echo begun; sleep 1000"]})))
+    script = f"echo begun; sleep {1000 + os.getpid()}"  # nobody else's, who may run this test beside us
+    kubectl("apply -f -", stdin=json.dumps(pod("again", {"command": ["sh", "-c", script]})))
     kubectl("wait pod/again --for=condition=Ready --timeout=30s")
     with kubectl.start("logs -f again", stdout=subprocess.PIPE) as following:
         assert following.stdout
         assert following.stdout.readline() == b"begun\n"
         for child in psutil.process_iter(["cmdline"]):
             words = child.info["cmdline"] or []
-            if words[-1:] == ["echo begun; sleep 1000"]:
+            if words[-1:] == [script]:
                 child.kill()
-        assert following.wait(timeout=60) == 0
+        try:
+            assert following.wait(timeout=60) == 0
+        finally:
+            following.kill()
     eventually(lambda: kubectl.state("again").get("restartCount") == 1)
 
 

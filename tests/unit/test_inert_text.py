@@ -24,7 +24,7 @@ from canary_tutorial import Table
 from canary_tutorial.release import ticks
 
 hostile = {HOSTILE!r}
-users = Is(answered=1, failed=0, mirrored=1, mirrored_failed=0, caveat=hostile)
+users = Is(answered=1, failed=0, mirrored=1, mirrored_failed=0, doubt=hostile)
 release = Is(
     impact=lambda: users, detected_after=1, phase=hostile, before=hostile, image=hostile,
     seconds=1, weights=[hostile], reason="Halt " + hostile,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -61,6 +62,16 @@ def test_one_that_was_only_mirrored_says_that_no_user_was_sent_to_it():
     assert "none: it was mirrored, and no user sent to it" in text
     assert text.splitlines()[-1] == "  time      20.0 s"
     assert of_release(failed)["counted_by"] == "destination"
+
+
+def test_that_nobody_counted_what_a_dead_proxy_could_not_take_is_said_beside_the_numbers():
+    doubted = replace(GOOD.impact(), uncounted=True)
+    assert "0 of them failed; mirrored: 80" in str(GOOD.impact())
+    assert str(doubted).endswith(
+        "; a proxy started anew meanwhile, and nobody counted the requests that it could not take"
+    )
+    assert "a proxy started anew" not in as_text(of_release(GOOD))
+    assert "a proxy started anew" in as_text({**of_release(GOOD), "uncounted": True})
 
 
 def test_results_are_found_among_a_notebooks_outputs():

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary_tutorial.metrics.prometheus import Impact, Metrics
-from canary_tutorial.metrics.series import Series, increase, parse, rate, requests, role
+from canary_tutorial.metrics.prometheus import Metrics
+from canary_tutorial.metrics.series import RequestCount, Series, increase, parse, rate, requests, role
 
 PRIMARY = {"destination_workload": "podinfo-primary", "request_host": "podinfo.test:9898", "response_code": "200"}
 
@@ -85,31 +85,43 @@ def test_two_labels_tell_the_series_apart(labels: dict[str, Any], name: str):
 @pytest.mark.parametrize("reporter", ["source", "destination"])
 def test_users_are_those_who_asked_for_the_service_itself(monkeypatch: pytest.MonkeyPatch, reporter: str):
     found = [
-        counted("podinfo-primary", "podinfo.test:9898", "200", 0, 80),
-        counted("podinfo", "podinfo", "500", 0, 20),
-        counted("podinfo-primary", "app.example.com", "200", 0, 5),  # through a gateway
-        counted("podinfo", "podinfo-canary.test:9898", "500", 0, 1000),  # a load test of the canary
-        counted("podinfo-primary", "podinfo-primary.test", "200", 0, 1000),
-        counted("podinfo2", "podinfo2.test", "500", 0, 1000),  # another service
+        RequestCount("podinfo-primary", "podinfo.test:9898", "200", 80),
+        RequestCount("podinfo", "podinfo", "500", 20),
+        RequestCount("podinfo-primary", "app.example.com", "200", 5),  # through a gateway
+        RequestCount("podinfo", "podinfo-canary.test:9898", "500", 1000),  # a load test of the canary
+        RequestCount("podinfo-primary", "podinfo-primary.test", "200", 1000),
+        RequestCount("podinfo2", "podinfo2.test", "500", 1000),  # another service
     ]
-    users = impact(monkeypatch, {"destination": found} if reporter == "destination" else {"source": found})
+    counters = [counter(0, each.count, destination_workload=each.workload, request_host=each.host, response_code=each.code)
+                for each in found]  # fmt: skip
+    by = {"source": counters if reporter == "source" else [], "destination": counters}
+    monkeypatch.setattr(Metrics, "counters", lambda self, start, end, of="destination": by[of])
+    users = Metrics.__new__(Metrics).impact(0.0, 10.0, "podinfo")
     assert (users.answered, users.failed, users.mirrored) == (105, 20, 0)
     assert users.reporter == reporter
-    assert str(users).endswith("of them failed"), "and no caveat"
+    assert not users.uncounted
 
 
-def test_a_restarted_sidecar_is_said_beside_what_was_counted(monkeypatch: pytest.MonkeyPatch):
-    """What waited in it, what it refused and what it had counted since its last scrape is in no metric."""
-    users = impact(monkeypatch, {"source": [counted("podinfo-primary", "podinfo.test:9898", "200", 0, 90, 4, 14)]})
-    assert (users.answered, users.failed) == (104, 0)
-    assert str(users).endswith("A sidecar was restarted meanwhile: what it lost is not counted")
+def test_a_counter_that_begins_anew_tells_of_requests_that_nobody_counted(monkeypatch: pytest.MonkeyPatch):
+    """Envoy was killed: its clients were refused, and it knows nothing of that."""
+    before = counter(
+        0, 90, 5, 20, destination_workload="podinfo-primary", request_host="podinfo.test", response_code="200"
+    )
+    monkeypatch.setattr(Metrics, "counters", lambda self, start, end, of="destination": [before])
+    assert Metrics.__new__(Metrics).impact(0.0, 10.0, "podinfo").uncounted
 
 
-def counted(workload: str, host: str, code: str, *values: float) -> Series:
-    return counter(*values, destination_workload=workload, request_host=host, response_code=code)
+def test_the_requests_behind_a_check_are_those_that_its_query_sees(monkeypatch: pytest.MonkeyPatch):
+    """PromQL's window begins after what was counted at its first scrape; an exact count would go back one more."""
+    asked = []
+    scraped = [(99.0, 180.0), (100.0, 200.0), (104.0, 280.0)]
 
+    def query(self: Metrics, promql: str, at: float) -> list[Series]:
+        asked.append(promql)
+        return [Series({}, scraped)]
 
-def impact(monkeypatch: pytest.MonkeyPatch, counters: dict[str, list[Series]]) -> Impact:
-    """Of podinfo in the first ten seconds, from the counters of each reporter."""
-    monkeypatch.setattr(Metrics, "counters", lambda _self, _start, _end, of="destination": counters.get(of, []))
-    return Metrics.__new__(Metrics).impact(0.0, 10.0, "podinfo")
+    monkeypatch.setattr(Metrics, "query", query)
+    metrics = Metrics.__new__(Metrics)
+    metrics.namespace = "test"
+    assert metrics.request_count("podinfo", "5s", 104.9) == 80
+    assert asked[0].endswith("[5s]")

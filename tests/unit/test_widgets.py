@@ -145,6 +145,29 @@ def test_a_canary_without_requests_is_told_from_one_that_was_never_counted(known
     )
 
 
+def test_a_window_that_holds_fewer_than_two_scrapes_is_named_as_the_cause():
+    metrics = SimpleNamespace(ever_counted=lambda workload: True, scrape_interval=lambda: 15)
+    card = explain_card.ExplainCard(SimpleNamespace(target="podinfo", metrics=metrics))
+    card.checks = [explain_card.Check("request-success-rate", "", "20s", "", Measured(None, 9, "%"), passes=None)]
+    halt = "Halt advancement no values found for istio metric request-success-rate probably podinfo.test is not "
+    assert "A window of 20 s holds fewer than two scrapes (15 s apart)" in card._reason([Event(0, "Warning", halt)])
+
+
+def test_failed_checks_are_counted_apart_from_the_number_that_rolls_back():
+    """Said as "1 of 2", it reads as one of the two checks in the table below."""
+    point = Point(0, "Progressing", 80, 20, False, 1)
+    spec = {"targetRef": {"name": "podinfo"}, "analysis": {"threshold": 2}}
+    card = explain_card.ExplainCard(SimpleNamespace(name="podinfo"))
+    card.point, card.threshold = point, 2
+    shown = board.ReleaseBoard.__new__(board.ReleaseBoard)
+    shown.release = SimpleNamespace(spec=spec, seconds=9.0, points=[point], canary=SimpleNamespace(name="podinfo"))
+    found = {"spec": spec, "status": {"phase": "Progressing", "failedChecks": 1}}
+    canary = Canary(SimpleNamespace(get_or_none=lambda kind, *_: found if kind == "canaries" else None), "podinfo", "test",
+                    no_metrics)  # fmt: skip
+    for said in (card._headline(), shown._headline(point), repr(canary)):
+        assert "failed checks: 1 (rolls back at 2)" in said
+
+
 def test_what_was_said_of_an_earlier_release_is_left_out():
     words = (
         "New revision detected! Scaling up",
@@ -158,17 +181,21 @@ def test_what_was_said_of_an_earlier_release_is_left_out():
     assert explain_card.of_last_release(events[1:3]) == events[1:3]
 
 
-def test_the_boards_checks_begin_with_what_flagger_noticed():
+@pytest.mark.parametrize(
+    ("phase", "seen"), [("Progressing", [100]), pytest.param("Initialized", [], id="requests of the takeover alone")]
+)
+def test_the_boards_checks_begin_with_what_flagger_noticed(phase: str, seen: list[float]):
     found = [Series({}, [(101, 40), (106, 100)])]  # of the version before, and of this one
     metrics = SimpleNamespace(query_range=lambda *_: found)
     canary = SimpleNamespace(namespace="test", target="podinfo", metrics=metrics)
     metric = {"name": "request-success-rate", "interval": "4s", "thresholdRange": {"min": 99}}
     release = SimpleNamespace(
         canary=canary, spec={"analysis": {"metrics": [metric]}}, events=[], began=100, ended=0, picture_end=107, step=1,
-        points=[Point(100, "Succeeded", 100, 0, False, 0), Point(104, "Progressing", 100, 0, False, 0)],
+        points=[Point(100, "Succeeded", 100, 0, False, 0), Point(104, phase, 100, 0, False, 0)],
     )  # fmt: skip
     (track,) = board.check_tracks(release)
-    assert [value for _, value in track.lines[0].points if value is not None] == [100]
+    assert [value for _, value in track.lines[0].points if value is not None] == seen
+    assert ("of about" in track.title) is bool(seen)
 
 
 class Half(showing.Showing):
@@ -188,3 +215,20 @@ def test_what_a_look_could_not_find_is_told_beside_the_rest():
     half = Half()
     assert half.safe_look() is False
     assert half.bundle()["text/html"] == "<p>no Prometheus &lt;answers&gt;</p>the rest"
+
+
+class Blind(Half):
+    """A view that has never seen its cluster."""
+
+    def look(self) -> bool:
+        raise Unreachable("the cluster does not answer")
+
+
+def test_a_view_that_has_seen_nothing_says_only_why():
+    blind = Blind()
+    blind.safe_look()
+    assert blind.bundle() == {
+        "text/html": "<p>the cluster does not answer</p>",
+        "text/plain": "the cluster does not answer",
+    }
+    assert repr(blind) == "the cluster does not answer"

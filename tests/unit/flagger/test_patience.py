@@ -124,6 +124,12 @@ def ask(server: Server, call: Callable[[Kube], Any]) -> Any:
     return asyncio.run(work())
 
 
+@pytest.mark.parametrize("call", ["create", "update", "patch"])
+def test_what_is_written_has_flagger_as_its_field_manager(server: Server, call: str):
+    ask(server, CALLS[call])
+    assert "fieldManager=flagger" in server.asked[-1][1]
+
+
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize(
     "busy", [BUSY, (503, {"Retry-After": "2"}), (500, {"Retry-After": "0"})], ids=["429", "503", "500"]

@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx2
 import pytest
 from fake_kube import FakeKube
 from flagger_world import canary
 
 from canary_tutorial.flagger import alerts, chats, webhooks
 from canary_tutorial.flagger.effects import Alert, Refused
+from canary_tutorial.flagger.trouble import why
 
 
 class Receiver(ThreadingHTTPServer):
@@ -341,3 +343,16 @@ def test_posting_an_alert(receiver: Receiver):
     url = "http://127.0.0.1:1/hook"
     why = f'postMessage failed: sending notification failed to send: Post "{url}": dial tcp 127.0.0.1:1'
     assert run(lambda clients: chats.post(clients.checked, url, {})) == f"{why}: connect: connection refused"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (httpx2.RemoteProtocolError("Server disconnected without sending a response."),
+         "Server disconnected without sending a response."),
+        (httpx2.ConnectError("All connection attempts failed"), "dial tcp 127.0.0.1:9: connect: connection refused"),
+        (httpx2.ReadTimeout(""), "context deadline exceeded"),
+    ],
+)  # fmt: skip
+def test_who_hangs_up_has_not_refused_the_connection(error: Exception, said: str):
+    assert why(error, "http://127.0.0.1:9/") == said

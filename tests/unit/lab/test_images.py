@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from controller_objects import Obj, pod
 
+from canary_tutorial.lab.kubelet import kubelet
 from canary_tutorial.lab.kubelet.scrape_targets import targets, write_targets
 from canary_tutorial.lab.machine import images, network
 from canary_tutorial.lab.machine.images import ImageError, Start, find_image, tag_of, write_programs
@@ -280,3 +282,13 @@ def test_so_is_one_that_is_no_file(tmp_path: Path, place: str) -> None:
     )
 
     assert f"--config.file={tmp_path}/{place}" in adapted
+
+
+def test_a_pod_gets_its_address_without_a_list_of_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(
+        kubelet, "pod_address", lambda network, number: asked.append(number) or f"127.{network}.0.{number}"
+    )
+    node = SimpleNamespace(_network=16, _addresses={"127.16.0.0": "other"}, _next_address=0)
+    assert kubelet.Kubelet._address(node, "uid") == "127.16.0.1"
+    assert asked == [0, 1]

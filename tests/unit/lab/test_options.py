@@ -3,8 +3,9 @@
 from functools import partial
 
 import pytest
+from multidict import MultiDict
 
-from canary_tutorial.lab.api.options import ListOptions, flag
+from canary_tutorial.lab.api.options import ListOptions, dry_run, flag
 from canary_tutorial.lab.errors import Invalid
 
 LIST, WATCH = partial(ListOptions.read, watch=False), partial(ListOptions.read, watch=True)
@@ -57,3 +58,12 @@ def test_options_that_do_not_go_together_are_refused(case: str) -> None:
 def test_a_boolean_is_read_as_go_reads_it(text: str, is_true: bool) -> None:
     assert flag({"watch": text}, "watch") is is_true
     assert not flag({}, "watch")
+
+
+@pytest.mark.parametrize("of", ["CreateOptions", "DeleteOptions"])
+def test_a_dry_run_of_another_kind_is_refused_with_what_was_asked(of: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        dry_run(MultiDict(dryRun="Some"), of)
+    assert refused.value.message == (
+        f'{of}.meta.k8s.io "" is invalid: dryRun: Unsupported value: "Some": supported values: "All"'
+    )

@@ -116,6 +116,9 @@ REFUSED: dict[str, tuple[Obj, str]] = {
     "a command with a NUL": (pod(command=["a", "b\0"]), "command[1]: Invalid value"),
     "an argument with a NUL": (pod(args=["\0"]), "args[0]: Invalid value"),
     "a variable with a NUL": (pod(env=[{"name": "A", "value": "\0"}]), "env[0].value: Invalid value"),
+    "a request above its limit": (
+        pod(resources={"requests": {"cpu": "2"}, "limits": {"cpu": "1500m"}}),
+        "resources.requests: Invalid value: \"2\": must be less than or equal to cpu limit of 1500m"),
     "a directory with a NUL": (pod(workingDir="/\0"), "workingDir: Invalid value"),
     "a variable of nothing": (pod(env=[{"name": "A", "valueFrom": {}}]), "env[0].valueFrom: Invalid value: \"\": must specify one of"),
     "a variable of two": (

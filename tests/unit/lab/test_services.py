@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from controller_objects import Obj, meta, only, pod
 
+from canary_tutorial.lab.api.checks import admission
 from canary_tutorial.lab.controllers import services
 from canary_tutorial.lab.controllers.effects import Create, Delete, Update
 from canary_tutorial.lab.controllers.endpoints import gone, plan, target_port
+from canary_tutorial.lab.errors import InternalError
 from canary_tutorial.lab.kinds import ENDPOINTS, ENDPOINTSLICES
 
 PORT = {"name": "http", "port": 80, "protocol": "TCP", "targetPort": 9898}
@@ -127,3 +132,12 @@ def test_a_service_gets_an_address_of_its_own(spec: Obj, taken: list[str], given
     assert [(u.obj["spec"]["clusterIP"], u.obj["spec"]["clusterIPs"]) for u in updates] == (
         [(given, [given])] if given else []
     )
+
+
+def test_a_service_for_which_no_address_is_left_is_refused_and_never_headless() -> None:
+    wanted = service(type="ClusterIP")
+    others = [service(clusterIP="127.16.126.1")]
+    store: Any = SimpleNamespace(list=lambda _: others)
+    with pytest.raises(InternalError, match="failed to allocate a serviceIP: range is full"):
+        admission.addressed(store, wanted, ["127.16.126.1"])
+    assert services.plan(wanted, [wanted, *others], ["127.16.126.1"]) == []
