@@ -54,14 +54,37 @@ class Run:
 
     async def wait(self) -> int:
         """The exit code as a shell tells it: 128 + n for signal n. Nothing that it started stays."""
-        code = await self.process.wait()
+        await self._ended()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
+        code = await self.process.wait()
         _, late = await asyncio.wait(self._drains, timeout=1) if self._drains else (set(), set())
         for drain in late:
             drain.cancel()
         self.log.close()
         return 128 - code if code < 0 else code
+
+    async def _ended(self) -> None:
+        """The program itself has: asyncio's `wait` goes on for as long as anybody shares its output."""
+        if self.process.returncode is not None:
+            return
+        if not hasattr(os, "pidfd_open"):
+            await self.process.wait()
+            return
+        ended, loop = asyncio.Event(), asyncio.get_running_loop()
+        try:
+            descriptor = os.pidfd_open(self.process.pid)
+        except ProcessLookupError:
+            return
+        except OSError:  # no descriptor is left
+            await self.process.wait()
+            return
+        loop.add_reader(descriptor, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
 
     async def drained(self) -> None:
         """All output has been read: the program has ended, and whoever shared its output too."""
