@@ -14,10 +14,11 @@ from pages of another origin are refused, those for gates included (`origins.py`
 from __future__ import annotations
 
 import hmac
+import html
 import json
 import os
+import posixpath
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -27,12 +28,15 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from prometheus_client import generate_latest
 
+from canary_tutorial.flagger import payloads
 from canary_tutorial.flagger.flags import NO_EFFECT, Known, parsed
 from canary_tutorial.flagger.golang import go_bool, timestamp
 from canary_tutorial.flagger.origins import is_foreign
+from canary_tutorial.flagger.payloads import Payload
 
 MOST = 1 << 20  # bytes of a request's body
 NO_TASKS = "this load tester runs no tasks: it was started without -tasks-token-file"
@@ -104,15 +108,20 @@ class Tasks:
                 self._running.discard((canary, command))
 
     def run(self, words: list[str]) -> tuple[str, str]:
-        """What it printed, and why it failed ("" if it did not)."""
-        process = subprocess.Popen(
-            words,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
+        """What it printed, and why it failed ("" if it did not). Bytes that are no UTF-8 are kept as surrogates."""
+        try:
+            process = subprocess.Popen(
+                words,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="surrogateescape",
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            return "", f'exec: "{words[0]}": executable file not found in $PATH'
+        except (OSError, ValueError) as error:  # a word with a NUL, or more words than the system takes
+            return "", f"exec: {error}"
         self._processes.add(process)
         try:
             with process:
@@ -125,7 +134,7 @@ class Tasks:
             self._processes.discard(process)
         code = process.returncode
         if code < 0:
-            return out, f"signal: {'killed' if code == -signal.SIGKILL else signal.Signals(-code).name}"
+            return out, f"signal: {(signal.strsignal(-code) or str(-code)).lower()}"
         return out, f"exit status {code}" if code else ""
 
     def end(self) -> None:
@@ -148,7 +157,7 @@ class LoadTester:
 
     def serve(self, path: str, body: bytes) -> tuple[int, str] | None:
         """Status and text; None if there is no answer at all."""
-        match path.strip("/").split("/"):
+        match path.split("/")[1:]:
             case ["healthz"]:
                 return 200, "OK"
             case ["metrics"]:
@@ -158,57 +167,46 @@ class LoadTester:
             case ["gate", "halt"]:
                 return 403, "Forbidden"
             case [("gate" | "rollback") as what, ("check" | "open" | "close") as action]:
-                key = self._key(self._payload(body))
+                key = self._payload(body).key
                 status, text = self._gates.answer(action, key if what == "gate" else f"rollback.{key}")
                 log("info", f"{key} {what} {SAID[action].format('true' if status == 200 else 'false')}")
                 return status, text
         return self._task(self._payload(body))
 
-    def _payload(self, body: bytes) -> dict[str, Any]:
+    def _payload(self, body: bytes) -> Payload:
         try:
-            payload = json.loads(body)
-            if not isinstance(payload, dict):
-                raise ValueError("it is not an object")
-            metadata = payload.get("metadata") or {}
-            texts = [payload.get("name") or "", payload.get("namespace") or "", *dict(metadata).values()]
-            if not all(isinstance(text, str) for text in texts):
-                raise ValueError("a text is none")
-        except (TypeError, ValueError, RecursionError) as error:
+            payload = payloads.read(body)
+        except ValueError as error:
             log("error", f"decoding the request body failed: {error}")
             raise Refusal(400, "") from None
-        if self._namespaces and not self._namespaces.search(str(payload.get("namespace") or "")):
-            raise Refusal(403, f"namespace {payload.get('namespace') or ''} is not allowed")
+        if self._namespaces and not self._namespaces.search(payload.namespace):
+            log("info", f"namespace {payload.namespace} is not allowed by -namespace-regexp")
+            raise Refusal(403, "Forbidden")
         return payload
 
-    def _key(self, payload: dict[str, Any]) -> str:
-        return f"{payload.get('name') or ''}.{payload.get('namespace') or ''}"
-
-    def _task(self, payload: dict[str, Any]) -> tuple[int, str] | None:
-        metadata = payload.get("metadata") or {}
+    def _task(self, payload: Payload) -> tuple[int, str] | None:
+        metadata = payload.metadata
         if not metadata:
             raise Refusal(400, "metadata not found in payload")
         if not self._token:
             raise Refusal(403, NO_TASKS)
-        if not hmac.compare_digest(metadata.get("token", "").encode("utf-8", "replace"), self._token.encode()):
+        if not hmac.compare_digest(metadata.get("token", "").encode(), self._token.encode()):
             raise Refusal(403, NO_TOKEN)
-        kind = metadata.get("type") or "cmd"
+        kind = metadata.get("type", "cmd")
         if kind in BLOCKING:
             return self._blocking(kind, metadata)
         if kind != "cmd":
             log("error", f"there is no task of type {kind} here: use cmd or bash")
             return None  # Flagger's own drops the connection too
-        if not metadata.get("cmd"):
+        if "cmd" not in metadata:
             raise Refusal(400, "cmd not found in metadata")
-        self.tasks.in_background(self._key(payload), metadata["cmd"], bool(go_bool(metadata.get("logCmdOutput", ""))))
+        self.tasks.in_background(payload.key, metadata["cmd"], bool(go_bool(metadata.get("logCmdOutput", ""))))
         return 202, ""
 
     def _blocking(self, kind: str, metadata: dict[str, str]) -> tuple[int, str]:
         command = metadata.get("cmd", "")
-        words = [*BLOCKING[kind], *([command] if kind == "bash" else shlex.split(command))]
-        try:
-            out, error = self.tasks.run(words)
-        except OSError as missing:
-            out, error = "", f'exec: "{words[0]}": {missing.strerror}'
+        words = [*BLOCKING[kind], *([command] if kind == "bash" else command.split())]
+        out, error = self.tasks.run(words)
         if error:
             raise Refusal(500, f"command {command} failed: {out}: {error}")
         return 200, out if go_bool(metadata.get("returnCmdOutput", "")) else ""
@@ -228,35 +226,83 @@ def handler(tester: LoadTester) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def __getattr__(self, name: str) -> Any:
+            """Any method is answered alike: `do_GET`, `do_POST` and so on are one."""
+            if name.startswith("do_"):
+                return self.answer
+            raise AttributeError(name)
+
         def answer(self) -> None:
-            length = self.headers.get("Content-Length", "0")
-            size = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
-            body = self.rfile.read(min(size, MOST))
             try:
-                if size > MOST:
-                    self.close_connection = True
-                    raise Refusal(413, "the body is too large")
+                body = self.body()
                 if is_foreign(self.headers):
                     raise Refusal(403, FOREIGN)
-                answer = tester.serve(self.path.split("?")[0], body)
+                path = self.requestline.split()[1].split("?")[0]  # `self.path` has lost the first of two slashes
+                if path != (clean := cleaned(path)):
+                    return self.reply(
+                        307, f'<a href="{html.escape(clean)}">Temporary Redirect</a>.\n\n', Location=clean
+                    )
+                answer = tester.serve(unquote(path), body)
             except Refusal as refusal:
                 answer = refusal.status, refusal.text
             if answer is None:
                 self.close_connection = True
-                return
-            data = answer[1].encode()
-            self.send_response(answer[0])
-            self.send_header("Content-Type", "text/plain; charset=utf-8")
+                return None
+            return self.reply(*answer)
+
+        def body(self) -> bytes:
+            """At most MOST bytes. Raises Refusal for more, after which the connection ends."""
+            if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+                return self.chunks()
+            length = self.headers.get("Content-Length", "0")
+            size = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
+            return self.part(size)
+
+        def chunks(self) -> bytes:
+            body = b""
+            while size := self.chunk_size():
+                body += self.part(size, len(body))
+                self.rfile.readline(MOST)
+            while self.rfile.readline(MOST).strip():
+                pass  # trailers, to the empty line
+            return body
+
+        def chunk_size(self) -> int:
+            size = self.rfile.readline(MOST).split(b";")[0].strip()
+            if not re.fullmatch(rb"[0-9A-Fa-f]{1,16}", size):
+                self.close_connection = True
+                raise Refusal(400, "")
+            return int(size, 16)
+
+        def part(self, size: int, before: int = 0) -> bytes:
+            if before + size > MOST:
+                self.rfile.read(MOST - before)
+                self.close_connection = True
+                raise Refusal(413, "the body is too large")
+            return self.rfile.read(size)
+
+        def reply(self, status: int, text: str, **headers: str) -> None:
+            data = text.encode(errors="surrogateescape")
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            if data:
+                self.send_header("Content-Type", "text/plain; charset=utf-8")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+            if self.command != "HEAD":
+                self.wfile.write(data)
 
         def log_message(self, format: str, *args: object) -> None:
             """Calls are no news; tasks tell of themselves."""
 
     return Handler
+
+
+def cleaned(path: str) -> str:
+    """The path that is meant: without steps back and empty parts; a slash at the end stays."""
+    clean = posixpath.normpath(f"/{path.lstrip('/')}")
+    return f"{clean}/" if path.endswith("/") and clean != "/" else clean
 
 
 def main(words: list[str] | None = None) -> int:

@@ -30,7 +30,7 @@ LAYERS = {
     "reports": "notebooks pss | summary",
     "widgets": "keys showing | explain_card graph panel picker stream | board | __init__",
     "flagger": """
-        effects golang origins patience shapes templates trouble | readiness spec status structs | alerts owned texts
+        effects golang origins patience payloads shapes templates trouble | readiness spec status structs | alerts owned texts
         queries routes | autoscalers config_sources services trace | configs primaries | targets | reconcile | status_writes
         analysis finalizing | steps | rules | flags job kube logs metrics prometheus | events webhooks
         chats leader loadtester recording | performer replay | controller | startup | __main__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import sys
 import threading
 import time
@@ -254,6 +255,39 @@ def test_the_same_origin_and_programs_are_served(ask: Ask):
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"name": null, "namespace": null, "metadata": null}', b"\xff"])
 def test_odd_bodies_get_an_answer(ask: Ask, body: bytes):
     assert ask("/", body=body)[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("chunks", "status"),
+    [
+        pytest.param(b'9\r\n{"name": \r\n7\r\n"gate"}\r\n0\r\n\r\n', 403, id="in two"),
+        pytest.param(b"9;a=b\r\n" + b"         " + b"\r\n2\r\n{}\r\n0\r\nTrailer: x\r\n\r\n", 403, id="with extras"),
+        pytest.param(b"zz\r\n{}\r\n0\r\n\r\n", 400, id="no size"),
+        pytest.param(b"-2\r\n{}\r\n0\r\n\r\n", 400, id="a size below zero"),
+        pytest.param(b"100001\r\n" + b" " * (1 << 20) + b"{", 413, id="too large"),
+        pytest.param((b"80000\r\n" + b" " * (1 << 19) + b"\r\n") * 2 + b"1\r\n1\r\n0\r\n\r\n", 413, id="too many"),
+    ],
+)
+def test_a_body_in_chunks_is_read_to_its_end(tester: LoadTester, chunks: bytes, status: int):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(tester))
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with socket.create_connection(server.server_address[:2], timeout=60) as connection:
+        connection.sendall(b"POST /gate/check HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+        assert connection.recv(12) == f"HTTP/1.1 {status}".encode()
+    server.shutdown()
+    server.server_close()
+
+
+def test_what_no_system_runs_is_told_and_is_no_traceback(ask: Ask, capfd: pytest.CaptureFixture[str]):
+    status, text = ask("/", {"type": "bash", "cmd": "echo \0"})
+    assert (status, "embedded null byte" in text) == (500, True)
+    assert ask("/", {"cmd": "echo \0"}) == (202, "")
+    ask("/", {"type": "bash", "cmd": "true"})
+    deadline, said = time.monotonic() + 60, ""
+    while "command failed" not in said and time.monotonic() < deadline:
+        said += capfd.readouterr().err
+    assert "embedded null byte" in said
+    assert "Traceback" not in said
 
 
 def test_a_body_without_end_is_refused(ask: Ask):
