@@ -43,7 +43,7 @@ LAYERS = {
     "lab.api.access": "authorization default_roles | impersonation",
     "lab.api.connect": "logs proxy spdy | streams | portforward",
     "lab.api.meta": "discovery | openapi reviews",
-    "lab.api.kinds": "columns expressions formats | resource variables volumes | pod_specs | * | registry",
+    "lab.api.kinds": "columns expressions formats structure | resource variables volumes | pod_specs | * | registry",
     "lab.api.checks": "rules schemas walk | structural | admission decoding",
     "lab.api.verbs": "managed_fields patches tables | reading | watch writing | apply deleting | subresources",
     "lab.controllers": """

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Collection
 from typing import Any
 
-from canary_tutorial.lab.api.kinds import expressions
+from canary_tutorial.lab.api.kinds import expressions, structure
 from canary_tutorial.lab.api.kinds.columns import CREATED, NAME
 from canary_tutorial.lab.api.kinds.formats import DNS_LABEL_1035, DNS_SUBDOMAIN, SAID, one_of
 from canary_tutorial.lab.api.kinds.resource import Resource
@@ -158,7 +158,7 @@ class CustomResourceDefinitions(Resource):
 
 
 def _check(definition: Obj, built_in: Collection[tuple[str, str]]) -> list[Cause]:
-    """What makes a definition unusable; finer rules of a real server (structural schemas, CEL) are not checked."""
+    """What makes a definition unusable; rules in CEL are not checked."""
     spec = definition["spec"]
     names = spec["names"]
     causes = []
@@ -171,15 +171,20 @@ def _check(definition: Obj, built_in: Collection[tuple[str, str]]) -> list[Cause
     versions, patterns = spec["versions"], Patterns()
     if sum(bool(each.get("storage")) for each in versions) != 1:
         causes.append(Cause.invalid("spec.versions", "", "must have exactly one version marked as storage version"))
-    for i, each in enumerate(versions):
-        openapi = (each.get("schema") or {}).get("openAPIV3Schema")
+    schemas = [(each.get("schema") or {}).get("openAPIV3Schema") for each in versions]
+    alike = all(
+        each == schemas[0] for each in schemas
+    )  # then Kubernetes takes it for the schema of all, which is elsewhere
+    for i, (each, openapi) in enumerate(zip(versions, schemas, strict=True)):
         path = f"spec.versions[{i}].schema.openAPIV3Schema"
         if not openapi:
             causes.append(Cause.required(path, "schemas are required"))
-        elif openapi.get("type") != "object":
-            causes.append(Cause.required(f"{path}.type", "must not be empty at the root"))
-        else:
-            causes += _check_schema(openapi, path, patterns)
+        elif not alike or i == 0:
+            path = "spec.validation.openAPIV3Schema" if alike else path
+            faults = _check_schema(openapi, path, patterns)
+            if all(each.fault == "FieldValueNotSupported" for each in faults):  # else it cannot be walked
+                causes += structure.check(openapi, path)
+            causes += faults
         scale = (each.get("subresources") or {}).get("scale") or {}
         for field, value in scale.items():
             roots = (
