@@ -95,7 +95,8 @@ def _narrows(shape: Schema, path: str) -> Iterator[Cause]:
 
 
 def _narrowed(shape: Schema, defined: Schema | None, path: str, where: str) -> Iterator[Cause]:
-    """What junctors at the root narrow and nobody defines; Kubernetes looks at no others. `path` is where it should be defined, `where` leads to what narrows it."""
+    """What junctors at the root narrow and nobody defines; Kubernetes looks at no others. `path` is where it should be
+    defined, `where` leads to what narrows it."""
     if defined is None:
         yield Cause.required(path, f"because it is defined in {where}")
         return
