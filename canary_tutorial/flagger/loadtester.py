@@ -259,13 +259,13 @@ def handler(tester: LoadTester) -> type[BaseHTTPRequestHandler]:
             return self.part(size)
 
         def chunks(self) -> bytes:
-            body = b""
+            body = bytearray()  # grows in place, however small the chunks are
             while size := self.chunk_size():
                 body += self.part(size, len(body))
                 self.rfile.readline(MOST)
             while self.rfile.readline(MOST).strip():
                 pass  # trailers, to the empty line
-            return body
+            return bytes(body)
 
         def chunk_size(self) -> int:
             size = self.rfile.readline(MOST).split(b";")[0].strip()

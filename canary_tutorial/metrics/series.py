@@ -57,11 +57,6 @@ def increase(series: Series, start: float, end: float, watched: float = 0.0) -> 
     return total
 
 
-def restarted(series: Series, start: float, end: float) -> bool:
-    """Whether who counts has been restarted in the span: its counter is less than it was."""
-    return any(b < a for (_, a), (_, b) in pairwise(series.between(start, end)))
-
-
 def rate(counters: Sequence[Series], start: float, end: float) -> float | None:
     """Growth per second of counters together, from the first to the last scrape in a span; None with fewer than two."""
     times = sorted({time for series in counters for time, _ in series.between(start, end)})

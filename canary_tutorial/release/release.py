@@ -168,8 +168,9 @@ class Release:
         threading.Thread(target=self._listen, daemon=True).start()
         return self
 
-    def stop(self) -> None:
-        """Watch no longer; what is collected stays."""
+    def stop(self, problem: Exception | None = None) -> None:
+        """Watch no longer, because of a `problem` or not; what is collected stays."""
+        self.problem = problem or self.problem
         self._stop.set()
         self._news.put(None)
 
@@ -275,12 +276,10 @@ class Release:
             except Unreachable as exc:
                 failing = failing or time.time()
                 if time.time() - failing > PATIENCE:
-                    self.problem = exc
-                    return self.stop()
+                    return self.stop(exc)
                 self._stop.wait(1)
             except Exception as exc:  # a mistake of ours, too: whoever follows would wait for ever
-                self.problem = exc
-                return self.stop()
+                return self.stop(exc)
         return None
 
     def _listen(self) -> None:
@@ -298,8 +297,7 @@ class Release:
             except TutorialError:
                 return self._watch("events", "")
             except Exception as exc:
-                self.problem = exc
-                return self.stop()
+                return self.stop(exc)
         return None
 
     def _observe(self, kind: str, obj: Obj) -> None:

@@ -172,9 +172,7 @@ def _check(definition: Obj, built_in: Collection[tuple[str, str]]) -> list[Cause
     if sum(bool(each.get("storage")) for each in versions) != 1:
         causes.append(Cause.invalid("spec.versions", "", "must have exactly one version marked as storage version"))
     schemas = [(each.get("schema") or {}).get("openAPIV3Schema") for each in versions]
-    alike = all(
-        each == schemas[0] for each in schemas
-    )  # then Kubernetes takes it for the schema of all, which is elsewhere
+    alike = all(each == schemas[0] for each in schemas)  # Kubernetes moves one that all versions share
     for i, (each, openapi) in enumerate(zip(versions, schemas, strict=True)):
         path = f"spec.versions[{i}].schema.openAPIV3Schema"
         if not openapi:
